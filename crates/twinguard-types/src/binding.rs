@@ -1,0 +1,138 @@
+use core::net::{IpAddr, SocketAddr};
+
+use crate::{Label, SignalId};
+
+/// How raw bytes hold a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Unsigned, 16 bits.
+    U16,
+    /// Two's complement, 16 bits.
+    I16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Two's complement, 32 bits.
+    I32,
+    /// Unsigned, 64 bits.
+    U64,
+    /// Two's complement, 64 bits.
+    I64,
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary64.
+    F64,
+    /// One bit of a 16-bit word, 0 the least significant; on single-bit objects the bit itself.
+    Bit(u8),
+    /// Binary-coded decimal, this many digits (4, 8 or 16; 16, 32 or 64 bits).
+    Bcd(u8),
+}
+
+impl Encoding {
+    /// Number of 16-bit words it spans.
+    #[must_use]
+    pub const fn words(self) -> usize {
+        match self {
+            Self::U16 | Self::I16 | Self::Bit(_) => 1,
+            Self::U32 | Self::I32 | Self::F32 => 2,
+            Self::U64 | Self::I64 | Self::F64 => 4,
+            Self::Bcd(digits) => digits.div_ceil(4) as usize,
+        }
+    }
+}
+
+/// Order of bytes and words on the wire, named by how `0xAABBCCDD` comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "UPPERCASE"))]
+pub enum ByteOrder {
+    /// Most significant byte first.
+    #[default]
+    Abcd,
+    /// Words swapped.
+    Cdab,
+    /// Bytes swapped within each word.
+    Badc,
+    /// Least significant byte first.
+    Dcba,
+}
+
+/// Which way a bound value goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum Direction {
+    /// Reads yield points; writes are commands as well (somebody overwrites a measurement).
+    #[default]
+    Read,
+    /// Writes yield commands, reads yield points.
+    Write,
+}
+
+/// The device that holds a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(untagged))]
+pub enum Endpoint {
+    /// One address and port.
+    Socket(SocketAddr),
+    /// One address, any port.
+    Host(IpAddr),
+    /// Whoever speaks the protocol.
+    #[default]
+    Any,
+}
+
+impl Endpoint {
+    /// Whether the endpoint covers this address.
+    #[must_use]
+    pub fn covers(&self, address: SocketAddr) -> bool {
+        match self {
+            Self::Socket(socket) => *socket == address,
+            Self::Host(host) => *host == address.ip(),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Where on the wire a signal is found: physical = raw × scale + offset.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Binding {
+    /// The signal.
+    pub signal: SignalId,
+    /// Protocol family, for example `modbus`.
+    pub family: Label,
+    /// The device.
+    pub endpoint: Endpoint,
+    /// The family's tag, 0-based, for example `u1/hr/0`.
+    pub tag: Box<str>,
+    /// How the bytes hold the number.
+    pub encoding: Encoding,
+    /// Order of bytes and words.
+    pub order: ByteOrder,
+    /// Factor from raw to physical.
+    pub scale: f64,
+    /// Summand from raw to physical.
+    pub offset: f64,
+    /// Which way the value goes.
+    pub direction: Direction,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_follow_the_width() {
+        assert_eq!(
+            [Encoding::Bit(3), Encoding::F32, Encoding::I64, Encoding::Bcd(8)].map(Encoding::words),
+            [1, 2, 4, 2]
+        );
+    }
+
+    #[test]
+    fn endpoints_cover_what_they_name() {
+        let address: SocketAddr = "10.0.0.1:502".parse().unwrap();
+        assert!(Endpoint::Any.covers(address) && Endpoint::Host(address.ip()).covers(address));
+        assert!(!Endpoint::Socket("10.0.0.1:503".parse().unwrap()).covers(address));
+    }
+}

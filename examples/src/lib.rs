@@ -1,0 +1,1 @@
+//! Examples only: see the flat files of this package.

@@ -1,0 +1,8 @@
+//! TCP segments (RFC 9293) and the streams they carry.
+
+mod assembler;
+mod segment;
+mod stream;
+
+pub use assembler::{Assembler, Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
+pub use segment::{TcpFlags, TcpSegment};

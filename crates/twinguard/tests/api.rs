@@ -19,7 +19,8 @@ fn public_signatures_are_those_of_the_snapshot() {
     let update = std::env::var_os("UPDATE_API").is_some();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut complaints = Vec::new();
-    let mut folders: Vec<PathBuf> = fs::read_dir(&crates).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(&crates).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     for folder in folders.into_iter().filter(|folder| folder.join("src/lib.rs").exists()) {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -51,7 +52,8 @@ fn a_changed_signature_changes_the_listing() {
         api.items("x", &items);
         api.lines.into_iter().collect::<Vec<_>>().join("\n")
     };
-    let base = "#[derive(Clone)] pub struct A { pub x: u8, y: u8 } impl A { pub fn f(&self) -> u8 { 1 } fn g() {} }";
+    let base =
+        "#[derive(Clone)] pub struct A { pub x: u8, y: u8 } impl A { pub fn f(&self) -> u8 { 1 } fn g() {} }";
     for changed in [
         base.replace("pub x: u8", "pub x: u16"),
         base.replace("Clone", "Clone, Copy"),
@@ -64,7 +66,9 @@ fn a_changed_signature_changes_the_listing() {
     ] {
         assert_ne!(list(base), list(&changed), "{changed}");
     }
-    for same in [base.replace("{ 1 }", "{ 2 }"), base.replace("y: u8", "z: u16"), base.replace("fn g()", "fn h()")] {
+    for same in
+        [base.replace("{ 1 }", "{ 2 }"), base.replace("y: u8", "z: u16"), base.replace("fn g()", "fn h()")]
+    {
         assert_eq!(list(base), list(&same), "{same}");
     }
 }
@@ -94,7 +98,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|e| e == "rs") && path.file_stem().is_some_and(|stem| stem != "tests") {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            && path.file_stem().is_some_and(|stem| stem != "tests")
+        {
             files.push(path);
         }
     }
@@ -156,7 +162,9 @@ impl Api {
                     &format!("pub type {}{} = {}", x.ident, text(&x.generics), text(&x.ty)),
                 );
             }
-            Item::Use(x) if public(&x.vis) => self.line(module, &x.attrs, &format!("pub use {}", text(&x.tree))),
+            Item::Use(x) if public(&x.vis) => {
+                self.line(module, &x.attrs, &format!("pub use {}", text(&x.tree)))
+            }
             Item::Struct(x) if public(&x.vis) => {
                 let fields = fields(&x.fields, true);
                 let (generics, bounds) = (text(&x.generics), text(&x.generics.where_clause));
@@ -166,9 +174,16 @@ impl Api {
                 let head = format!("pub enum {}{}", x.ident, text(&x.generics));
                 self.line(module, &x.attrs, &head);
                 for variant in &x.variants {
-                    let value = variant.discriminant.as_ref().map_or(String::new(), |(_, v)| format!(" = {}", text(v)));
+                    let value = variant
+                        .discriminant
+                        .as_ref()
+                        .map_or(String::new(), |(_, v)| format!(" = {}", text(v)));
                     let fields = fields(&variant.fields, false);
-                    self.line(module, &variant.attrs, &format!("enum {}::{} {fields}{value}", x.ident, variant.ident));
+                    self.line(
+                        module,
+                        &variant.attrs,
+                        &format!("enum {}::{} {fields}{value}", x.ident, variant.ident),
+                    );
                 }
             }
             Item::Trait(x) if public(&x.vis) => {
@@ -188,14 +203,22 @@ impl Api {
             }
             Item::Impl(x) => self.implementation(module, x),
             Item::Macro(x) if x.attrs.iter().any(|a| a.path().is_ident("macro_export")) => {
-                self.line(module, &[], &format!("macro_rules! {}", x.ident.as_ref().map_or_else(String::new, text)));
+                self.line(
+                    module,
+                    &[],
+                    &format!("macro_rules! {}", x.ident.as_ref().map_or_else(String::new, text)),
+                );
             }
             Item::Mod(x) if !is_test(&x.attrs) => {
                 if public(&x.vis) {
                     self.line(module, &x.attrs, &format!("pub mod {}", x.ident));
                 }
                 if let Some((_, items)) = &x.content {
-                    let inner = if module.is_empty() { x.ident.to_string() } else { format!("{module}::{}", x.ident) };
+                    let inner = if module.is_empty() {
+                        x.ident.to_string()
+                    } else {
+                        format!("{module}::{}", x.ident)
+                    };
                     self.items(&inner, items);
                 }
             }
@@ -205,16 +228,22 @@ impl Api {
 
     fn implementation(&mut self, module: &str, x: &syn::ItemImpl) {
         let target = text(&x.self_ty);
-        let word = |name: &String| target.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|part| part == name);
+        let word = |name: &String| {
+            target.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|part| part == name)
+        };
         if is_test(&x.attrs) || !self.types.iter().any(word) {
             return;
         }
         let (generics, bounds) = (text(&x.generics), text(&x.generics.where_clause));
-        if let Some((trait_path, _)) = x.trait_.as_ref().map(|t| (text(&t.1), ())) {
+        if let Some(trait_path) = x.trait_.as_ref().map(|implemented| text(&implemented.1)) {
             self.line(module, &x.attrs, &format!("impl{generics} {trait_path} for {target}{bounds}"));
             for member in &x.items {
                 if let ImplItem::Type(t) = member {
-                    self.line(module, &t.attrs, &format!("{trait_path} for {target}: type {} = {}", t.ident, text(&t.ty)));
+                    self.line(
+                        module,
+                        &t.attrs,
+                        &format!("{trait_path} for {target}: type {} = {}", t.ident, text(&t.ty)),
+                    );
                 }
             }
             return;
@@ -222,7 +251,9 @@ impl Api {
         for member in &x.items {
             let (attributes, member) = match member {
                 ImplItem::Fn(f) if public(&f.vis) => (&f.attrs, text(&f.sig)),
-                ImplItem::Const(c) if public(&c.vis) => (&c.attrs, format!("const {}: {}", c.ident, text(&c.ty))),
+                ImplItem::Const(c) if public(&c.vis) => {
+                    (&c.attrs, format!("const {}: {}", c.ident, text(&c.ty)))
+                }
                 _ => continue,
             };
             self.line(module, attributes, &format!("impl{generics} {target}{bounds}: pub {member}"));
@@ -242,7 +273,9 @@ fn is_test(attributes: &[Attribute]) -> bool {
 fn attributes_text(attributes: &[Attribute]) -> String {
     attributes
         .iter()
-        .filter(|a| ["derive", "non_exhaustive", "cfg", "cfg_attr", "deprecated"].iter().any(|n| a.path().is_ident(n)))
+        .filter(|a| {
+            ["derive", "non_exhaustive", "cfg", "cfg_attr", "deprecated"].iter().any(|n| a.path().is_ident(n))
+        })
         .map(|a| format!("#[{}] ", text(&a.meta)))
         .collect()
 }

@@ -1,0 +1,52 @@
+//! Replays the fuzz corpus through the same functions that the fuzzer calls.
+
+#![allow(clippy::disallowed_methods)]
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+#[allow(unreachable_pub)]
+#[path = "../../../fuzz/src/lib.rs"]
+mod targets;
+
+fn fuzz() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
+fn names(folder: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(fuzz().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_corpus_passes_and_so_does_every_beginning_of_it() {
+    for (name, target) in targets::TARGETS {
+        let mut inputs: Vec<_> =
+            fs::read_dir(fuzz().join("corpus").join(name)).unwrap().map(|e| e.unwrap().path()).collect();
+        inputs.sort();
+        assert!(!inputs.is_empty(), "{name}: the corpus is empty");
+        for path in inputs {
+            let data = fs::read(&path).unwrap();
+            target(&data);
+            // Cut at a few hundred places, and one bit turned at each.
+            let step = (data.len() / 200).max(1);
+            for at in (0..data.len()).step_by(step) {
+                target(&data[..at]);
+                let mut turned = data.clone();
+                turned[at] ^= 1 << (at % 8);
+                target(&turned);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_target_has_its_file_its_binary_and_its_corpus() {
+    let listed: BTreeSet<_> = targets::TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert!(targets::TARGETS.is_sorted_by_key(|(name, _)| *name), "TARGETS is not alphabetical");
+    assert_eq!(listed, names("fuzz_targets"), "fuzz/fuzz_targets");
+    assert_eq!(listed, names("corpus"), "fuzz/corpus");
+    let manifest: toml::Table = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap().parse().unwrap();
+    let binaries = manifest["bin"].as_array().unwrap().iter();
+    let binaries: BTreeSet<_> = binaries.map(|bin| bin["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(listed, binaries, "[[bin]] in fuzz/Cargo.toml");
+}

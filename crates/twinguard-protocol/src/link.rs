@@ -40,7 +40,7 @@ pub struct Vlan {
 pub enum Network<'a> {
     /// IPv4 or IPv6.
     Ip(IpPacket<'a>),
-    /// Anything else: GOOSE, sampled values, PROFINET, EtherCAT, ARP, LLC.
+    /// Anything else: GOOSE, sampled values, PROFINET, `EtherCAT`, ARP, LLC.
     Other {
         /// EtherType, or the length field of an IEEE 802.3 frame when below 1536.
         ether_type: u16,

@@ -1,0 +1,320 @@
+//! Commands on the wire that nobody says they sent.
+//!
+//! Source: Bernoulli CUSUM (Reynolds, Stoumbos, Journal of Quality Technology 31, 1999): + ln(½/q) for a wire command without an intent
+//! within the tolerance, − ln((1−q)/½) for one with. q is the share of unmatched writes that the history shows (a tap loses
+//! frames), at least 10⁻⁴. By Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. Silent as
+//! long as no intent was ever seen. Values match within what the history shows of rounding on the wire. It lies when
+//! the controller itself is taken: then the intent is forged with the command.
+
+use twinguard_types::{
+    Command, CommandOrigin, DetectorId, Duration, Event, Intent, Score, SignalId, Symptom, Timestamp, View,
+};
+
+use crate::{
+    Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
+    archived, table::Table,
+};
+
+/// How long a command waits for its intent, and an intent for its command.
+const TOLERANCE: Duration = Duration::from_secs(2);
+/// The sum stops here: 18 nats are eight decades.
+const BOUND: f64 = 37.0;
+const PENDING: usize = 256;
+
+/// Writes without an author.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Provenance;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Entry {
+    signal: SignalId,
+    value: f64,
+    at: Timestamp,
+    from: Option<core::net::IpAddr>,
+}
+
+archived!(Entry { signal, value, at, from });
+
+/// Pairs commands with intents.
+#[derive(Clone, Debug)]
+struct Pairs {
+    commands: Vec<Entry>,
+    intents: Vec<Entry>,
+    slack: Table<SignalId, f64>,
+    intents_seen: u64,
+}
+
+impl Archive for Pairs {
+    fn save(&self, writer: &mut Writer) {
+        self.commands.save(writer);
+        self.intents.save(writer);
+        self.slack.save(writer);
+        self.intents_seen.save(writer);
+    }
+    fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut pairs = Self::new();
+        pairs.commands.extend(Vec::<Entry>::load(reader)?.into_iter().take(PENDING));
+        pairs.intents.extend(Vec::<Entry>::load(reader)?.into_iter().take(PENDING));
+        pairs.slack = Archive::load(reader)?;
+        pairs.intents_seen = Archive::load(reader)?;
+        Ok(pairs)
+    }
+}
+
+enum Outcome {
+    Matched,
+    Unmatched(Entry),
+}
+
+impl Pairs {
+    fn new() -> Self {
+        Self {
+            commands: Vec::with_capacity(PENDING),
+            intents: Vec::with_capacity(PENDING),
+            slack: Table::new(1024),
+            intents_seen: 0,
+        }
+    }
+
+    fn fits(&self, a: &Entry, b: &Entry) -> bool {
+        let slack = self.slack.get(&a.signal).copied().unwrap_or(0.0);
+        let between = (a.at - b.at).as_nanos().unsigned_abs();
+        a.signal == b.signal
+            && between <= TOLERANCE.as_nanos().unsigned_abs()
+            && (a.value - b.value).abs() <= slack + 1e-6 * a.value.abs()
+    }
+
+    fn command(&mut self, command: &Command) -> Option<Outcome> {
+        let entry = Entry {
+            signal: command.signal,
+            value: command.value.as_f64(),
+            at: command.at,
+            from: command.from.map(|from| from.ip()),
+        };
+        if let Some(place) = self.intents.iter().position(|intent| self.fits(&entry, intent)) {
+            self.intents.remove(place);
+            return Some(Outcome::Matched);
+        }
+        if self.commands.len() == PENDING {
+            let oldest = self.commands.remove(0);
+            self.commands.push(entry);
+            return Some(Outcome::Unmatched(oldest));
+        }
+        self.commands.push(entry);
+        None
+    }
+
+    fn intent(&mut self, intent: &Intent) -> Option<Outcome> {
+        self.intents_seen += 1;
+        let entry = Entry { signal: intent.signal, value: intent.value.as_f64(), at: intent.at, from: None };
+        if let Some(place) = self.commands.iter().position(|command| self.fits(command, &entry)) {
+            self.commands.remove(place);
+            return Some(Outcome::Matched);
+        }
+        if self.intents.len() == PENDING {
+            self.intents.remove(0);
+        }
+        self.intents.push(entry);
+        None
+    }
+
+    /// The next command that waited too long.
+    fn expire(&mut self, now: Timestamp) -> Option<Entry> {
+        let limit = now - TOLERANCE;
+        while self.intents.first().is_some_and(|intent| intent.at < limit) {
+            self.intents.remove(0);
+        }
+        let place = self.commands.iter().position(|command| command.at < limit)?;
+        Some(self.commands.remove(place))
+    }
+}
+
+struct State {
+    id: DetectorId,
+    pairs: Pairs,
+    up: f64,
+    down: f64,
+    sum: f64,
+    run: u32,
+    since: Timestamp,
+    commands: usize,
+}
+
+archived!(State { id, pairs, up, down, sum, run, since, commands });
+
+impl Detector for Provenance {
+    fn name(&self) -> &'static str {
+        "provenance"
+    }
+    fn symptom(&self) -> Symptom {
+        Symptom::Provenance
+    }
+    fn needs(&self) -> Option<View> {
+        Some(View::ControllerJournal)
+    }
+    fn is_fact(&self) -> bool {
+        true
+    }
+    fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
+        let mut pairs = Pairs::new();
+        // rounding on the wire: distance of each command to the nearest intent in time, its 99 % point
+        let mut last: Table<SignalId, (Timestamp, f64)> = Table::new(1024);
+        let mut distances: Table<SignalId, Vec<f64>> = Table::new(1024);
+        for event in history.events() {
+            match event {
+                Event::Intent(intent) => {
+                    let now = (intent.at, intent.value.as_f64());
+                    if let Some(slot) = last.entry(intent.signal, || now) {
+                        *slot = now;
+                    }
+                }
+                Event::Command(command) if command.origin == CommandOrigin::Wire => {
+                    if let Some((at, value)) = last.get(&command.signal)
+                        && command.at - *at <= TOLERANCE
+                        && let Some(list) = distances.entry(command.signal, Vec::new)
+                    {
+                        list.push((command.value.as_f64() - value).abs());
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (signal, list) in distances.iter_mut() {
+            list.sort_unstable_by(f64::total_cmp);
+            // the middle, not the end: the history may hold a few writes of somebody else
+            let typical = list.get(list.len() * 3 / 4).copied().unwrap_or(0.0);
+            let range = context.catalogue.signal(*signal).and_then(|signal| signal.range);
+            let most = range.map_or(f64::MAX, |range| 0.01 * range.span());
+            pairs.slack.entry(*signal, || (3.0 * typical + 1e-9).min(most));
+        }
+        let slack = pairs.slack.clone();
+        let (mut commands, mut lost) = (0usize, 0usize);
+        for event in history.events() {
+            while pairs.expire(event.at()).is_some() {
+                lost += 1;
+            }
+            match event {
+                Event::Command(command) if command.origin == CommandOrigin::Wire => {
+                    commands += 1;
+                    if let Some(Outcome::Unmatched(_)) = pairs.command(&command) {
+                        lost += 1;
+                    }
+                }
+                Event::Intent(intent) => drop(pairs.intent(&intent)),
+                _ => {}
+            }
+        }
+        let share = if pairs.intents_seen > 0 && commands > 0 {
+            ((lost as f64 + 0.5) / (commands as f64 + 1.0)).clamp(1e-4, 0.4)
+        } else {
+            0.002
+        };
+        let intents_seen = pairs.intents_seen;
+        pairs = Pairs { slack, intents_seen, ..Pairs::new() };
+        Ok(Box::new(State {
+            id: context.id,
+            pairs,
+            up: libm::log(0.5 / share),
+            down: libm::log((1.0 - share) / 0.5),
+            sum: 0.0,
+            run: 0,
+            since: Timestamp::ZERO,
+            commands,
+        }))
+    }
+    fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
+        Ok(Box::new(State::load(reader)?))
+    }
+}
+
+impl Fitted for State {
+    fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
+        let at = event.at();
+        let mut unsent = None;
+        while let Some(entry) = self.pairs.expire(at) {
+            self.count(Outcome::Unmatched(entry), &mut unsent);
+        }
+        let outcome = match event {
+            Event::Command(command) if command.origin == CommandOrigin::Wire => self.pairs.command(command),
+            Event::Intent(intent) => self.pairs.intent(intent),
+            _ => None,
+        };
+        let told = outcome.is_some();
+        if let Some(outcome) = outcome {
+            self.count(outcome, &mut unsent);
+        }
+        // without a journal there is nobody to ask
+        if self.pairs.intents_seen == 0 || (unsent.is_none() && !told) {
+            return None;
+        }
+        let surprise = self.sum / core::f64::consts::LN_10;
+        let detail = unsent.map_or(Detail::None, |entry: Entry| Detail::Unsent {
+            writes: self.run,
+            signal: entry.signal,
+            value: entry.value,
+            from: entry.from,
+        });
+        let score = Score { at, detector: self.id, symptom: Symptom::Provenance, surprise, attribution: &[] };
+        Some(Observation { score, detail, onset: Some(self.since) })
+    }
+    fn coverage(&self) -> Coverage {
+        match (self.pairs.intents_seen, self.commands) {
+            (0, _) => Coverage::Silent("nobody journals what they send"),
+            (_, 0) => Coverage::Assumed,
+            (_, samples) => Coverage::Calibrated { samples, excursions: 0 },
+        }
+    }
+    fn save(&self, writer: &mut Writer) {
+        Archive::save(self, writer);
+    }
+}
+
+impl State {
+    fn count(&mut self, outcome: Outcome, unsent: &mut Option<Entry>) {
+        match outcome {
+            Outcome::Matched => self.sum = (self.sum - self.down).max(0.0),
+            Outcome::Unmatched(entry) => {
+                if self.pairs.intents_seen == 0 {
+                    return;
+                }
+                if self.sum == 0.0 {
+                    (self.since, self.run) = (entry.at, 0);
+                }
+                self.run = self.run.saturating_add(1);
+                self.sum = (self.sum + self.up).min(BOUND);
+                *unsent = Some(entry);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{self, Plant};
+
+    #[test]
+    fn unsent_writes_are_counted() {
+        let mut fitted = testing::fit(&super::Provenance, Plant::new(1).run(6_000));
+        let mut plant = Plant::new(2);
+        assert!(testing::loudest(&mut *fitted, &mut plant, 2_000) < 1.0);
+        plant.intruder = Some(0.2);
+        assert!(testing::loudest(&mut *fitted, &mut plant, 45) > 6.0);
+    }
+
+    #[test]
+    fn lost_frames_are_no_accusation() {
+        let mut plant = Plant::new(1);
+        plant.lose = 0.001;
+        let mut fitted = testing::fit(&super::Provenance, plant.run(20_000));
+        assert!(testing::loudest(&mut *fitted, &mut plant, 20_000) < 6.0);
+    }
+
+    #[test]
+    fn without_a_journal_it_is_silent() {
+        let mut plant = Plant::new(1);
+        plant.journal = false;
+        let mut fitted = testing::fit(&super::Provenance, plant.run(3_000));
+        plant.intruder = Some(0.2);
+        assert_eq!(testing::loudest(&mut *fitted, &mut plant, 100), 0.0);
+    }
+}

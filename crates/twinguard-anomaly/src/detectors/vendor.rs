@@ -1,0 +1,192 @@
+//! The vendor's twin shows something else than the field says.
+//!
+//! Source: moving mean (Roberts 1959, λ = 0.1) of vendor minus field per signal, offset learnt, tail learnt; and the length for which the
+//! shown value stands still, against the longest normal run (learnt). The field value must be fresh. It lies
+//! when field and vendor are fed by the same poisoned source: then only the model disagrees.
+
+use twinguard_types::{Duration, Event, Point, Source, Symptom, Timestamp, View};
+
+use crate::{
+    Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
+    archived, detector::Channels, whiten::clipped_moments,
+};
+
+const WEIGHT: f64 = 0.1;
+/// Oldest field value that is compared.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Vendor against field.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vendor;
+
+#[derive(Clone, Debug, Default)]
+struct Pair {
+    field: Option<(Timestamp, f64)>,
+    offset: f64,
+    scale: f64,
+    mean: f64,
+    shown: f64,
+    still: u32,
+    moved: u32,
+    stillness: Tail,
+    off: bool,
+}
+
+archived!(Pair { field, offset, scale, mean, shown, still, moved, stillness, off });
+
+impl Pair {
+    /// Takes a point; the raw difference when it is the vendor's.
+    fn step(&mut self, point: &Point) -> Option<f64> {
+        let value = point.value.as_f64();
+        if !point.quality.is_usable() {
+            return None;
+        }
+        match point.source {
+            Source::Field => {
+                if self.field.is_some_and(|(_, before)| before != value) {
+                    self.moved = self.moved.saturating_add(1);
+                }
+                self.field = Some((point.arrived_at, value));
+                None
+            }
+            Source::Vendor => {
+                if value == self.shown {
+                    self.still = self.still.saturating_add(1);
+                } else {
+                    (self.shown, self.still, self.moved) = (value, 0, 0);
+                }
+                let (at, field) = self.field?;
+                (point.arrived_at - at <= FRESH).then_some(value - field)
+            }
+            Source::Model => None,
+        }
+    }
+
+    /// Changes of the field since the shown value last changed: the clock of stillness.
+    fn stillness(&self) -> f64 {
+        f64::from(self.moved.min(self.still))
+    }
+}
+
+struct State {
+    channels: Channels,
+    pairs: Vec<Pair>,
+    price: f64,
+    compared: u32,
+}
+
+archived!(State { channels, pairs, price, compared });
+
+impl Detector for Vendor {
+    fn name(&self) -> &'static str {
+        "vendor"
+    }
+    fn symptom(&self) -> Symptom {
+        Symptom::VendorOffset
+    }
+    fn needs(&self) -> Option<View> {
+        Some(View::VendorTwin)
+    }
+    fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
+        let n = context.catalogue.len();
+        let mut pairs = vec![Pair::default(); n];
+        let mut differences = vec![Vec::new(); n];
+        let mut still = vec![Vec::new(); n];
+        for event in history.events() {
+            if let Event::Point(point) = event
+                && let Some(pair) = pairs.get_mut(point.signal.index())
+            {
+                let before = pair.stillness();
+                if let Some(difference) = pair.step(&point) {
+                    differences[point.signal.index()].push(difference);
+                    if pair.still == 0 {
+                        still[point.signal.index()].push(before);
+                    }
+                }
+            }
+        }
+        let (mut tails, mut compared) = (Vec::new(), 0);
+        for place in 0..n {
+            let mut pair = Pair::default();
+            let mut tail = Tail::default();
+            if differences[place].len() >= 200 {
+                let (mean, deviation) = clipped_moments(&differences[place]);
+                pair.offset = mean;
+                let info = context.catalogue.signal(twinguard_types::SignalId(place as u32));
+                let floor = info.and_then(|info| info.range).map_or(1e-9, |range| 1e-4 * range.span());
+                pair.scale = deviation.max(floor);
+                let mut moving: f64 = 0.0;
+                let samples: Vec<f64> = differences[place]
+                    .iter()
+                    .map(|difference| {
+                        let z = ((difference - mean) / pair.scale).clamp(-20.0, 20.0);
+                        moving += WEIGHT * (z - moving);
+                        moving.abs()
+                    })
+                    .collect();
+                tail = Tail::fit(&samples, 60, 0.1);
+                pair.stillness = Tail::fit(&still[place], 1, 1.0);
+                compared += 1;
+            }
+            pairs[place] = pair;
+            tails.push(tail);
+        }
+        let signals = context.catalogue.iter().map(|(signal, _)| signal).collect();
+        let channels = Channels::new(context, signals, tails);
+        let price = libm::log10(f64::from(compared.max(1)));
+        Ok(Box::new(State { channels, pairs, price, compared }))
+    }
+    fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
+        Ok(Box::new(State::load(reader)?))
+    }
+}
+
+impl Fitted for State {
+    fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
+        let Event::Point(point) = event else { return None };
+        let place = point.signal.index();
+        let pair = self.pairs.get_mut(place)?;
+        let difference = pair.step(point)?;
+        if pair.scale <= 0.0 {
+            return None;
+        }
+        let z = ((difference - pair.offset) / pair.scale).clamp(-20.0, 20.0);
+        pair.mean += WEIGHT * (z - pair.mean);
+        let size = pair.mean.abs();
+        let stillness = pair.stillness.surprise(pair.stillness()) - self.price;
+        let level = self.channels.tails[place].surprise(size) - self.price;
+        pair.off = level.max(stillness) > 5.0;
+        let off = self.pairs.iter().filter(|pair| pair.off).count() as u32;
+        let (frozen, surprise) = (stillness > 5.0, level.max(stillness).max(0.0));
+        let detail =
+            Detail::Vendor { signal: point.signal, offset: difference, off, of: self.compared, frozen };
+        let score = self.channels.fixed(point.arrived_at, Symptom::VendorOffset, place, surprise);
+        Some(Observation { score, detail, onset: None })
+    }
+    fn coverage(&self) -> Coverage {
+        self.channels.coverage("the vendor's values are not in the history")
+    }
+    fn save(&self, writer: &mut Writer) {
+        Archive::save(self, writer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{self, Plant};
+
+    #[test]
+    fn a_frozen_and_a_false_display_are_found() {
+        for frozen in [true, false] {
+            let mut fitted = testing::fit(&super::Vendor, Plant::new(1).run(4_000));
+            let mut plant = Plant::new(2);
+            assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
+            if frozen {
+                plant.display_frozen = true;
+            } else {
+                plant.display_offset = 3.0;
+            }
+            assert!(testing::loudest(&mut *fitted, &mut plant, 40) > 7.0, "frozen {frozen}");
+        }
+    }
+}

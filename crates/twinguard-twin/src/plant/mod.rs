@@ -24,11 +24,25 @@
 //! # Ok::<(), twinguard_twin::Error>(())
 //! ```
 
+mod document;
+mod dynamics;
+mod parse;
+mod policy;
+mod schema;
+mod write;
+
 use std::sync::Arc;
 
-use twinguard_types::{Binding, Catalogue, Digest, Duration, Principal, Range, SignalId};
+use twinguard_types::{Binding, Bundle, Catalogue, Digest, Duration, SignalId};
 
-use crate::Model;
+pub use self::{
+    policy::{BadNetwork, Effect, Network, Party, Rule, Verb, Window, Zone},
+    schema::{json_schema, reference},
+};
+use crate::{
+    Error, Model,
+    problem::{Located, Place, Problem},
+};
 
 /// A plant as its file describes it. Every id is of this plant's `catalogue`; every number is finite.
 #[derive(Clone, Debug)]
@@ -164,100 +178,173 @@ pub struct TimeSettings {
     pub lateness: Duration,
 }
 
-/// A block of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Network {
-    address: core::net::IpAddr,
-    prefix: u8,
-}
-
-/// A zone of the network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Zone {
-    /// Its name.
-    pub name: String,
-    /// Its addresses.
-    pub networks: Vec<Network>,
-}
-
-/// Somebody whom the file names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Party {
-    /// Name, kind and roles.
-    pub principal: Principal,
-    /// Where it speaks from; empty: anywhere.
-    pub networks: Vec<Network>,
-}
-
-/// One line of policy. Empty lists of who, modes and windows do not restrict.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    /// Its name, shown in verdicts.
-    pub name: String,
-    /// Whether it lets through or keeps out.
-    pub effect: Effect,
-    /// The sender is in one of these zones.
-    pub zones: Vec<String>,
-    /// The sender holds one of these roles.
-    pub roles: Vec<String>,
-    /// The sender is one of these principals, or …
-    pub principals: Vec<String>,
-    /// … speaks from one of these networks (both come from the key `principals`).
-    pub networks: Vec<Network>,
-    /// What is done.
-    pub verbs: Vec<Verb>,
-    /// Patterns over signal paths as written: `*` stands for any text.
-    pub patterns: Vec<String>,
-    /// The signals that the patterns match, sorted.
-    pub signals: Vec<SignalId>,
-    /// Values that may be written; for `forbid` the values it is about.
-    pub range: Option<Range>,
-    /// Commands per minute, over all its signals together.
-    pub commands_per_minute: Option<f64>,
-    /// Times of the week, UTC.
-    pub windows: Vec<Window>,
-    /// Operating modes in which it holds.
-    pub modes: Vec<String>,
-    /// Whether a second person has to agree.
-    pub two_person: bool,
-}
-
-/// What a rule does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Effect {
-    /// Lets through.
-    #[default]
-    Allow,
-    /// Keeps out, whatever else allows it.
-    Forbid,
-}
-
-/// What somebody does to a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
-pub enum Verb {
-    /// Reads its value.
-    Read,
-    /// Writes a value: a command.
-    Write,
-    /// Changes the device or the model behind it: program, firmware, configuration.
-    Configure,
-}
-
-/// A span of time that comes again each week, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Weekdays on which it starts: bit 0 Monday … bit 6 Sunday.
-    pub days: u8,
-    /// Minute of the day at which it starts, 0 to 1439.
-    pub from: u16,
-    /// Minute of the day before which it ends, 1 to 1440; not later than `from`: it ends on the next day.
-    pub to: u16,
-}
+/// The names under which a plant file is looked for in a bundle, first come first served.
+const FILES: [&str; 2] = ["plant.toml", "plant.json"];
 
 impl Plant {
-    /// stub
-    pub fn parse(text: &str, file: &str) -> Result<Self, crate::Error> { let _ = (text, file); Err(crate::problem::Located{place: crate::problem::Place::default(), problem: crate::problem::Problem::Syntax{reason:"not yet".into()}}.into()) }
+    /// Reads a plant file: TOML, or JSON when the first visible character is `{`. `file` is its name in errors.
+    ///
+    /// # Errors
+    /// [`Error::Plant`] with line and column: unreadable text, an unknown or missing key, a wrong type, a name that
+    /// nothing carries, numbers that contradict each other, equations that cannot be compiled, more than a bound allows.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
+        parse::plant(text, file)
+    }
+
+    /// A plant of which only the signals are known: a tag list.
+    ///
+    /// ```
+    /// use twinguard_types::{Catalogue, Role, Signal};
+    ///
+    /// let mut catalogue = Catalogue::new();
+    /// catalogue.intern(Signal::new("flow", Role::Measurement))?;
+    /// let plant = twinguard_twin::Plant::from_signals("site", catalogue);
+    /// let again = twinguard_twin::Plant::parse(&plant.to_toml(), "plant.toml")?;
+    /// assert_eq!((plant.catalogue, plant.digest), (again.catalogue, again.digest));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn from_signals(name: &str, catalogue: Catalogue) -> Self {
+        let mut plant = Self {
+            format: 1,
+            name: name.to_owned(),
+            catalogue,
+            bindings: Vec::new(),
+            dynamics: None,
+            learn_dynamics: false,
+            limits: Vec::new(),
+            safe_state: Vec::new(),
+            detection: Detection::default(),
+            zones: Vec::new(),
+            parties: Vec::new(),
+            rules: Vec::new(),
+            time: TimeSettings::default(),
+            digest: Digest::default(),
+        };
+        plant.seal();
+        plant
+    }
+
+    /// The plant as a file; parsing it gives the same plant, comments and layout apart.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        write::toml(self)
+    }
+
+    /// Sets the digest to that of [`Plant::to_toml`]: for a plant that was built or changed in memory.
+    pub fn seal(&mut self) {
+        self.digest = Digest(*blake3::hash(self.to_toml().as_bytes()).as_bytes());
+    }
 }
-impl core::fmt::Debug for Dynamics { fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result { self.form.fmt(f) } }
+
+/// Two plants are the same when their files would be, comments and layout apart; digests are not compared.
+impl PartialEq for Plant {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_toml() == other.to_toml()
+    }
+}
+
+impl TryFrom<&Bundle> for Plant {
+    type Error = Error;
+
+    /// Reads `plant.toml`, or else `plant.json`, at the top of the bundle.
+    fn try_from(bundle: &Bundle) -> Result<Self, Error> {
+        let refuse = |file: &str, problem| {
+            let place = Place { file: file.into(), line: 0, column: 0 };
+            Err(Located { place, problem }.into())
+        };
+        let Some((file, bytes)) = FILES.iter().find_map(|file| Some((*file, bundle.get(file)?))) else {
+            return refuse("bundle", Problem::Missing { what: "file", name: FILES.join("` or `") });
+        };
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Self::parse(text, file),
+            Err(error) => {
+                let reason = format!("not UTF-8 from byte {} on", error.valid_up_to());
+                refuse(file, Problem::Syntax { reason })
+            }
+        }
+    }
+}
+
+impl Dynamics {
+    /// A model tied to no signal yet: inputs at their defaults, nothing measured.
+    ///
+    /// # Errors
+    /// [`Error::Plant`]: an unknown built-in model or parameter, equations or matrices that do not fit.
+    pub fn new(form: Form) -> Result<Self, Error> {
+        dynamics::build(form).map_err(|flaw| {
+            let place = Place { file: "dynamics".into(), line: 0, column: 0 };
+            Located { place, problem: flaw.problem }.into()
+        })
+    }
+
+    /// The same dynamics with other values of some parameters (or constant intermediates) by name: a vendor's twin
+    /// that is slightly off, a fault, a hypothesis.
+    ///
+    /// ```
+    /// use twinguard_twin::{Model, plant::{Dynamics, Form}};
+    ///
+    /// let form = Form::BuiltIn { name: "cooling_loop".into(), parameters: vec![] };
+    /// let healthy = Dynamics::new(form)?;
+    /// let fouled = healthy.with_parameters(&[("U_r_W_K", 36_000.0)])?;
+    /// assert_ne!(healthy.model.parameters(), fouled.model.parameters());
+    /// # Ok::<(), twinguard_twin::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Plant`] for a name that the model does not have, a value that is not finite, or a linear model.
+    pub fn with_parameters(&self, parameters: &[(&str, f64)]) -> Result<Self, Error> {
+        let mut form = self.form.clone();
+        let own = match &mut form {
+            Form::BuiltIn { parameters, .. } => parameters,
+            Form::Equations(source) => &mut source.parameters,
+            Form::Linear(_) => {
+                let place = Place { file: "dynamics".into(), line: 0, column: 0 };
+                let reason = "has matrices, not parameters".to_owned();
+                let problem = Problem::Value { key: "linear model".to_owned(), reason };
+                return Err(Located { place, problem }.into());
+            }
+        };
+        let built_in = matches!(self.form, Form::BuiltIn { .. });
+        for (name, value) in parameters {
+            match own.iter_mut().find(|(known, _)| known == name) {
+                Some((_, slot)) => *slot = *value,
+                None if built_in => own.push(((*name).to_owned(), *value)),
+                None => {
+                    let place = Place { file: "dynamics".into(), line: 0, column: 0 };
+                    let problem =
+                        Problem::Unknown { what: "parameter", name: (*name).to_owned(), nearest: None };
+                    return Err(Located { place, problem }.into());
+                }
+            }
+        }
+        let Self { model, form, .. } = Self::new(form)?;
+        Ok(Self { model, form, ..self.clone() })
+    }
+}
+
+impl core::fmt::Debug for Dynamics {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Dynamics")
+            .field("form", &self.form)
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .field("initial_state", &self.initial_state)
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Detection {
+    /// One false alarm in ten days, all detectors, no history.
+    fn default() -> Self {
+        Self { false_alarms_per_day: 0.1, detectors: Vec::new(), learn_first: None, learn_from: None }
+    }
+}
+
+impl Default for TimeSettings {
+    /// UTC, one sample a second, nothing stale, nothing late.
+    fn default() -> Self {
+        Self { zone: "UTC".to_owned(), sampling: Duration::from_secs(1), stale: None, lateness: Duration::ZERO }
+    }
+}

@@ -1,0 +1,5 @@
+//! Importers: what vendors already have, brought into the same structures. One file each.
+
+mod telemetry;
+
+pub use telemetry::{Telemetry, TelemetryError, TelemetryOptions, TelemetryRow};

@@ -13,6 +13,7 @@ pub mod models;
 pub mod plant;
 pub mod problem;
 pub mod registry;
+pub mod simulator;
 
 pub use error::Error;
 pub use model::{Model, TimeBase};

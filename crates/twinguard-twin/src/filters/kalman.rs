@@ -1,0 +1,451 @@
+//! The Kalman filter on flat slices: storage, dispatch to kernels, innovation.
+//!
+//! Sources: Bar-Shalom, Li, Kirubarajan, *Estimation with Applications to Tracking and Navigation* (2001), §5.2 (filter),
+//! §5.4 (NIS, log-likelihood); for the sequential treatment of channels Bierman 1977, §V.3. With channels taken one
+//! after the other, the innovations are already whitened: S = L Lᵀ with L_ij = hᵢ kⱼ √αⱼ, L_ii = √αᵢ.
+
+use super::kernel;
+use crate::Error;
+
+/// Runs `$call` with the order as a constant up to 16, so that its loops unroll and vectorise.
+macro_rules! with_constant_order {
+    ($order:expr, |$n:ident| $call:expr) => {
+        with_constant_order!(@ $order, $n, $call, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    };
+    (@ $order:expr, $n:ident, $call:expr, $($size:literal)*) => {
+        match $order {
+            $($size => { const N: usize = $size; let $n = N; $call })*
+            $n => $call,
+        }
+    };
+}
+
+/// State estimate and factored covariance of order n with up to m measured channels.
+#[derive(Clone, Debug)]
+pub struct Kalman {
+    order: usize,
+    channels: usize,
+    mean: Vec<f64>,
+    u: Vec<f64>,
+    d: Vec<f64>,
+    moved: Vec<f64>,
+    before: Vec<f64>,
+    covariance: Vec<f64>,
+    rescue: Rescue,
+    projected: Vec<f64>,
+    gains: Vec<f64>,
+    used: Vec<usize>,
+    innovation: Vec<f64>,
+    white: Vec<f64>,
+    variances: Vec<f64>,
+    factor: Vec<f64>,
+}
+
+/// Room for the prediction that cannot fail, made when first needed.
+#[derive(Clone, Debug, Default)]
+struct Rescue {
+    process: Vec<f64>,
+    u: Vec<f64>,
+    rows: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+/// What a measurement said beyond the prediction; borrows the filter's buffers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Innovation<'a> {
+    /// Which channels took part, ascending.
+    pub used: &'a [usize],
+    /// Measured minus predicted, per channel that took part.
+    pub innovation: &'a [f64],
+    /// Lower Cholesky factor of the innovation covariance, packed by rows: L₀₀, L₁₀, L₁₁, L₂₀ …
+    pub factor: &'a [f64],
+    /// L⁻¹ ν: independent with unit variance when model and noise are right.
+    pub white: &'a [f64],
+    /// Normalised innovation squared, νᵀ S⁻¹ ν.
+    pub nis: f64,
+    variances: &'a [f64],
+}
+
+impl Innovation<'_> {
+    /// Number of channels that took part.
+    #[must_use]
+    pub fn dof(&self) -> usize {
+        self.used.len()
+    }
+
+    /// log N(ν; 0, S), nats; 0 when nothing was measured.
+    #[must_use]
+    pub fn log_likelihood(&self) -> f64 {
+        // One logarithm for the determinant while it cannot overflow, else one per channel.
+        let product: f64 = self.variances.iter().product();
+        let determinant = if product.is_normal() {
+            libm::log(product)
+        } else {
+            self.variances.iter().map(|variance| libm::log(*variance)).sum()
+        };
+        let ln_2pi = 1.837_877_066_409_345_3;
+        -0.5 * (self.nis + determinant + self.dof() as f64 * ln_2pi)
+    }
+}
+
+impl Kalman {
+    /// A filter that starts at `mean` with `covariance` (n × n, row by row) and measures at most `channels` at once.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::NotPositive`] when the covariance is not positive
+    /// semi-definite.
+    pub fn new(mean: &[f64], covariance: &[f64], channels: usize) -> Result<Self, Error> {
+        let order = mean.len();
+        if covariance.len() != order * order {
+            return Err(Error::Dimension { what: "covariances", expected: order * order, found: covariance.len() });
+        }
+        let mut filter = Self {
+            order,
+            channels,
+            mean: mean.to_vec(),
+            u: vec![0.0; order * order],
+            d: vec![0.0; order],
+            moved: vec![0.0; order * order],
+            before: vec![0.0; order],
+            covariance: vec![0.0; order * order],
+            rescue: Rescue::default(),
+            projected: vec![0.0; order],
+            gains: vec![0.0; order * channels],
+            used: vec![0; channels],
+            innovation: vec![0.0; channels],
+            white: vec![0.0; channels],
+            variances: vec![0.0; channels],
+            factor: vec![0.0; channels * (channels + 1) / 2],
+        };
+        if mean.iter().chain(covariance).any(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { what: "initial state", time_s: 0.0 });
+        }
+        filter.set_covariance(covariance)?;
+        Ok(filter)
+    }
+
+    /// Order n.
+    #[must_use]
+    pub fn order(&self) -> usize {
+        self.order
+    }
+
+    /// The estimate x̂.
+    #[must_use]
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The estimate, to be moved by the caller between the two halves of an extended step.
+    pub fn mean_mut(&mut self) -> &mut [f64] {
+        &mut self.mean
+    }
+
+    /// The factors of P = U D Uᵀ: U by columns (n × n), D.
+    #[must_use]
+    pub fn factors(&self) -> (&[f64], &[f64]) {
+        (&self.u, &self.d)
+    }
+
+    /// Sets mean and factors as [`factors`](Self::factors) gives them: the way back from a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`]; [`Error::NotPositive`] when D holds what is not a number at or above 0.
+    pub fn set_factors(&mut self, mean: &[f64], u: &[f64], d: &[f64]) -> Result<(), Error> {
+        let expected = self.order;
+        for (found, expected) in [(mean.len(), expected), (u.len(), expected * expected), (d.len(), expected)] {
+            if found != expected {
+                return Err(Error::Dimension { what: "numbers of a saved filter", expected, found });
+            }
+        }
+        if let Some(index) = d.iter().position(|d| !(*d >= 0.0 && d.is_finite())) {
+            return Err(Error::NotPositive { what: "saved covariance", index });
+        }
+        if mean.iter().chain(u).any(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { what: "saved state", time_s: 0.0 });
+        }
+        self.mean.copy_from_slice(mean);
+        self.u.copy_from_slice(u);
+        self.d.copy_from_slice(d);
+        Ok(())
+    }
+
+    /// Sets the covariance (n × n, symmetric, the upper triangle counts).
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] when it is not positive semi-definite, [`Error::Dimension`].
+    pub fn set_covariance(&mut self, covariance: &[f64]) -> Result<(), Error> {
+        let n = self.order;
+        if covariance.len() != n * n {
+            return Err(Error::Dimension { what: "covariances", expected: n * n, found: covariance.len() });
+        }
+        self.covariance.copy_from_slice(covariance);
+        kernel::semidefinite(n, &mut self.covariance, &mut self.u, &mut self.d)
+            .map_err(|index| Error::NotPositive { what: "covariance", index })
+    }
+
+    /// Writes P (n × n) to `out`.
+    pub fn covariance(&self, out: &mut [f64]) {
+        let n = self.order;
+        out.fill(0.0);
+        for (column, d) in self.u.chunks_exact(n.max(1)).zip(&self.d) {
+            for (row, factor) in out.chunks_exact_mut(n.max(1)).zip(column) {
+                for (out, other) in row.iter_mut().zip(column) {
+                    *out += factor * d * other;
+                }
+            }
+        }
+    }
+
+    /// Variance of h x for a row h of n numbers.
+    #[must_use]
+    pub fn variance(&self, observation: &[f64]) -> f64 {
+        kernel::variance(self.order, &self.u, &self.d, observation)
+    }
+
+    /// P ← F P Fᵀ + Q; the mean is the caller's to move. Both n × n, **column by column** (F transposed when read by
+    /// rows), Q symmetric positive semi-definite.
+    ///
+    /// Cost: about 2 n³ multiplications. Where F P Fᵀ + Q is singular to ten digits, weighted Gram–Schmidt does it
+    /// instead, in 3 n³ and, the first time, an allocation; with process noise on every state that does not happen.
+    pub fn predict(&mut self, transition: &[f64], process: &[f64]) {
+        let sound = with_constant_order!(self.order, |n| kernel::predict(
+            n,
+            &mut self.u[..n * n],
+            &mut self.d[..n],
+            &transition[..n * n],
+            &process[..n * n],
+            kernel::Scratch {
+                moved: &mut self.moved[..n * n],
+                before: &mut self.before[..n],
+                covariance: &mut self.covariance[..n * n],
+            },
+        ));
+        if !sound {
+            self.rescue(process);
+        }
+    }
+
+    /// [F U, U_Q] diag(D, D_Q) [F U, U_Q]ᵀ made triangular again.
+    #[cold]
+    fn rescue(&mut self, process: &[f64]) {
+        let n = self.order;
+        let Rescue { process: copy, u, rows, weights } = &mut self.rescue;
+        copy.clear();
+        copy.extend_from_slice(&process[..n * n]);
+        u.resize(n * n, 0.0);
+        rows.resize(2 * n * n, 0.0);
+        weights.resize(2 * n, 0.0);
+        let (old, added) = weights.split_at_mut(n);
+        old.copy_from_slice(&self.before);
+        // A process covariance that is not positive semi-definite adds what of it is.
+        let _ = kernel::semidefinite(n, copy, u, added);
+        for (i, row) in rows.chunks_exact_mut(2 * n).enumerate() {
+            for k in 0..n {
+                row[k] = self.moved[k * n + i];
+                row[n + k] = u[k * n + i];
+            }
+        }
+        kernel::orthogonalise(n, 2 * n, rows, weights, &mut self.u, &mut self.d);
+    }
+
+    /// Takes in the channels whose innovation ν = z − h(x̂⁻) is there, and moves the mean: x̂ ← x̂ + K ν.
+    ///
+    /// `observation` is H row by row (m × n), `variance` the noise of each channel, positive. An innovation that is
+    /// not finite counts as missing. Cost: about 3 n² multiplications per channel.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`] for more channels than announced or rows that do not fit.
+    pub fn update(
+        &mut self,
+        innovation: &[Option<f64>],
+        observation: &[f64],
+        variance: &[f64],
+    ) -> Result<Innovation<'_>, Error> {
+        let (n, m) = (self.order, innovation.len());
+        if m > self.channels {
+            return Err(Error::Dimension { what: "channels", expected: self.channels, found: m });
+        }
+        if variance.len() != m {
+            return Err(Error::Dimension { what: "noise variances", expected: m, found: variance.len() });
+        }
+        if observation.len() != m * n {
+            return Err(Error::Dimension { what: "observation entries", expected: m * n, found: observation.len() });
+        }
+        let (count, nis) =
+            with_constant_order!(self.order, |n| self.update_in_order(n, innovation, observation, variance));
+        Ok(Innovation {
+            used: &self.used[..count],
+            innovation: &self.innovation[..count],
+            factor: &self.factor[..count * (count + 1) / 2],
+            white: &self.white[..count],
+            variances: &self.variances[..count],
+            nis,
+        })
+    }
+
+    #[inline(always)]
+    fn update_in_order(
+        &mut self,
+        n: usize,
+        innovation: &[Option<f64>],
+        observation: &[f64],
+        variance: &[f64],
+    ) -> (usize, f64) {
+        let (u, d) = (&mut self.u[..n * n], &mut self.d[..n]);
+        let (projected, mean) = (&mut self.projected[..n], &mut self.mean[..n]);
+        let (mut count, mut packed, mut nis) = (0, 0, 0.0);
+        for (channel, (innovation, variance)) in innovation.iter().zip(variance).enumerate() {
+            let Some(innovation) = innovation.filter(|innovation| innovation.is_finite()) else { continue };
+            let row = &observation[channel * n..][..n];
+            let (gains, gain) = self.gains.split_at_mut(count * n);
+            let gain = &mut gain[..n];
+            let total = kernel::update(n, u, d, row, *variance, gain, projected);
+            let root = total.sqrt();
+            // What the channels before have already explained of this one.
+            let mut rest = innovation;
+            for (before, gain) in gains.chunks_exact(n).enumerate() {
+                let factor = kernel::dot(row, gain) * self.variances[before].sqrt();
+                self.factor[packed + before] = factor;
+                rest -= factor * self.white[before];
+            }
+            self.factor[packed + count] = root;
+            self.used[count] = channel;
+            self.innovation[count] = innovation;
+            self.variances[count] = total;
+            self.white[count] = rest / root;
+            nis += rest * rest / total;
+            for (mean, gain) in mean.iter_mut().zip(&*gain) {
+                *mean += gain * rest;
+            }
+            count += 1;
+            packed += count;
+        }
+        (count, nis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The textbook form, one matrix product after the other.
+    fn textbook(n: usize, mean: &mut [f64], p: &mut Vec<f64>, f: &[f64], q: &[f64], h: &[f64], r: f64, z: f64) {
+        let at = |m: &[f64], i: usize, j: usize| m[i * n + j];
+        let moved: Vec<f64> = (0..n).map(|i| (0..n).map(|k| at(f, i, k) * mean[k]).sum()).collect();
+        let mut next = q.to_vec();
+        for i in 0..n {
+            for j in 0..n {
+                for k in 0..n {
+                    for l in 0..n {
+                        next[i * n + j] += at(f, i, k) * at(p, k, l) * at(f, j, l);
+                    }
+                }
+            }
+        }
+        let ph: Vec<f64> = (0..n).map(|i| (0..n).map(|k| at(&next, i, k) * h[k]).sum()).collect();
+        let s = r + (0..n).map(|k| h[k] * ph[k]).sum::<f64>();
+        let rest = z - (0..n).map(|k| h[k] * moved[k]).sum::<f64>();
+        for i in 0..n {
+            mean[i] = moved[i] + ph[i] / s * rest;
+            for j in 0..n {
+                p[i * n + j] = next[i * n + j] - ph[i] * ph[j] / s;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn agrees_with_the_textbook(n in 1usize..19, seed in prop::collection::vec(-1.0f64..1.0, 2000)) {
+            let mut numbers = seed.into_iter().cycle();
+            let mut take = |count: usize| (0..count).map(|_| numbers.next().unwrap()).collect::<Vec<f64>>();
+            let f: Vec<f64> = take(n * n).iter().map(|value| value / (n as f64).sqrt()).collect();
+            let columns: Vec<f64> = (0..n * n).map(|at| f[at % n * n + at / n]).collect();
+            let diagonal = |value: f64| (0..n * n).map(|at| if at / n == at % n { value } else { 0.0 }).collect::<Vec<_>>();
+            let (q, mut p, mut mean) = (diagonal(0.1), diagonal(2.0), take(n));
+            let mut filter = Kalman::new(&mean, &p, 1).unwrap();
+            for _ in 0..5 {
+                let (h, z) = (take(n), take(1)[0]);
+                textbook(n, &mut mean, &mut p, &f, &q, &h, 0.3, z);
+                let moved: Vec<f64> =
+                    (0..n).map(|i| (0..n).map(|k| f[i * n + k] * filter.mean()[k]).sum()).collect();
+                filter.mean_mut().copy_from_slice(&moved);
+                filter.predict(&columns, &q);
+                let rest = z - h.iter().zip(filter.mean()).map(|(h, x)| h * x).sum::<f64>();
+                filter.update(&[Some(rest)], &h, &[0.3]).unwrap();
+                let mut found = vec![0.0; n * n];
+                filter.covariance(&mut found);
+                for (left, right) in found.iter().zip(&p).chain(filter.mean().iter().zip(&mean)) {
+                    prop_assert!((left - right).abs() < 1e-10);
+                }
+            }
+        }
+
+        /// The order of channels does not matter beyond rounding, and a missing one is as if it were not there.
+        #[test]
+        fn missing_channels_drop_out(a in -3.0f64..3.0, b in -3.0f64..3.0) {
+            let covariance = [2.0, 0.5, 0.5, 1.0];
+            let (h, r) = ([1.0, 0.2, -0.3, 1.0, 1.0, 1.0], [0.1, 0.2, 0.3]);
+            let mut with = Kalman::new(&[0.0, 0.0], &covariance, 3).unwrap();
+            let mut without = Kalman::new(&[0.0, 0.0], &covariance, 2).unwrap();
+            let first = with.update(&[Some(a), None, Some(b)], &h, &r).unwrap();
+            let second = without.update(&[Some(a), Some(b)], &[h[0], h[1], h[4], h[5]], &[r[0], r[2]]).unwrap();
+            prop_assert_eq!(first.used, &[0, 2]);
+            prop_assert_eq!((first.nis, first.factor), (second.nis, second.factor));
+            prop_assert_eq!(first.log_likelihood().to_bits(), second.log_likelihood().to_bits());
+            prop_assert_eq!(with.mean(), without.mean());
+        }
+    }
+
+    #[test]
+    fn the_factor_is_the_one_of_the_joint_covariance() {
+        let covariance = [2.0, 0.5, 0.5, 1.0];
+        let (h, r) = ([1.0, 0.2, -0.3, 1.0], [0.1, 0.2]);
+        let mut filter = Kalman::new(&[0.0, 0.0], &covariance, 2).unwrap();
+        let found = filter.update(&[Some(0.7), Some(-0.4)], &h, &r).unwrap();
+        let s = |i: usize, j: usize| {
+            let (a, b) = (&h[2 * i..], &h[2 * j..]);
+            let noise = if i == j { r[i] } else { 0.0 };
+            noise + a[0] * (2.0 * b[0] + 0.5 * b[1]) + a[1] * (0.5 * b[0] + b[1])
+        };
+        let [l00, l10, l11] = [found.factor[0], found.factor[1], found.factor[2]];
+        for (left, right) in [(l00 * l00, s(0, 0)), (l00 * l10, s(1, 0)), (l10 * l10 + l11 * l11, s(1, 1))] {
+            assert!((left - right).abs() < 1e-14, "{left} {right}");
+        }
+        let determinant = s(0, 0) * s(1, 1) - s(1, 0) * s(1, 0);
+        let nis = (0.49 * s(1, 1) + 2.0 * 0.7 * 0.4 * s(1, 0) + 0.16 * s(0, 0)) / determinant;
+        assert!((found.nis - nis).abs() < 1e-13);
+        let density = -0.5 * (nis + determinant.ln()) - (2.0 * core::f64::consts::PI).ln();
+        assert!((found.log_likelihood() - density).abs() < 1e-13);
+    }
+
+    /// No process noise and a nearly exact sensor: the covariance dies in the plain form.
+    #[test]
+    fn stays_positive_without_process_noise() {
+        let mut filter = Kalman::new(&[0.0, 0.0], &[1e6, 0.0, 0.0, 1e6], 1).unwrap();
+        let transition = [1.0, 0.0, 1.0, 1.0];
+        for _ in 0..10_000 {
+            filter.predict(&transition, &[0.0; 4]);
+            filter.update(&[Some(0.0)], &[1.0, 0.0], &[1e-12]).unwrap();
+            assert!(filter.factors().1.iter().all(|d| *d > 0.0));
+        }
+        // Regression of a line on k points: var(slope) ≈ 12 r / k³.
+        let slope = filter.variance(&[0.0, 1.0]);
+        assert!((slope / 12e-24 - 1.0).abs() < 0.01, "{slope}");
+    }
+
+    #[test]
+    fn what_is_no_covariance_is_refused() {
+        let refused = |covariance: &[f64]| Kalman::new(&[0.0, 0.0], covariance, 1).unwrap_err();
+        assert!(matches!(refused(&[1.0, 2.0, 2.0, 1.0]), Error::NotPositive { .. }));
+        assert!(matches!(refused(&[1.0, 0.5, 0.5, 0.0]), Error::NotPositive { index: 1, .. }));
+        assert!(matches!(refused(&[1.0, f64::NAN, 0.0, 1.0]), Error::NotFinite { .. }));
+        assert!(matches!(refused(&[1.0]), Error::Dimension { .. }));
+        let mut filter = Kalman::new(&[0.0], &[0.0], 1).unwrap();
+        assert!(filter.update(&[Some(1.0), None], &[1.0, 1.0], &[1.0, 1.0]).is_err());
+        let innovation = filter.update(&[Some(f64::NAN)], &[1.0], &[1.0]).unwrap();
+        assert_eq!((innovation.dof(), innovation.nis, innovation.log_likelihood()), (0, 0.0, 0.0));
+    }
+}

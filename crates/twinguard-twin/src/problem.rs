@@ -140,14 +140,15 @@ pub struct Located {
 
 /// The candidate most similar to `name`, if it is near enough to be a slip of the pen.
 ///
-/// Similarity is Damerau–Levenshtein (optimal string alignment) of at most a third of the length, at least 1, case
-/// ignored; ties go to the first. At most 4,096 candidates are looked at.
+/// Similarity is Damerau–Levenshtein (optimal string alignment) of at most a third of the length (1 for two and three
+/// characters, 0 for one), case ignored; ties go to the first. At most 4,096 candidates are looked at.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     if name.len() > 128 {
         return None;
     }
     let name = name.to_lowercase();
-    let limit = (name.chars().count() / 3).max(1);
+    let length = name.chars().count();
+    let limit = (length / 3).max(usize::from(length > 1));
     candidates
         .into_iter()
         .take(4096)

@@ -118,7 +118,8 @@ impl<'a> Source<'a> {
 
     /// The tree. A text whose first visible character is `{` is JSON, any other TOML.
     pub(super) fn parse(&self) -> Result<Node, Located> {
-        let whole = |problem| Located { place: Place { file: self.file.clone(), line: 0, column: 0 }, problem };
+        let whole =
+            |problem| Located { place: Place { file: self.file.clone(), line: 0, column: 0 }, problem };
         if self.text.len() > FILE_LIMIT {
             let (what, count) = ("bytes of a plant file", self.text.len());
             return Err(whole(Problem::TooMuch { what, count, limit: FILE_LIMIT }));
@@ -181,7 +182,8 @@ impl<'a> Source<'a> {
     fn json(&self) -> Result<Node, Located> {
         let text = self.text.trim_start_matches('\u{feff}');
         let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
-            let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+            let line =
+                text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
             let skipped = self.text.len() - text.len();
             let message = error.to_string();
             let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -199,9 +201,8 @@ impl<'a> Source<'a> {
         let text = raw.get();
         let at = self.offset(text);
         self.deep(at, depth)?;
-        let refuse = |error: serde_json::Error| {
-            self.located(at, Problem::Syntax { reason: error.to_string() })
-        };
+        let refuse =
+            |error: serde_json::Error| self.located(at, Problem::Syntax { reason: error.to_string() });
         let value = match text.as_bytes().first() {
             Some(b'{') => {
                 let pairs: Pairs<'a> = serde_json::from_str(text).map_err(refuse)?;
@@ -209,12 +210,17 @@ impl<'a> Source<'a> {
                 let mut seen = std::collections::BTreeSet::new();
                 for (key, value) in pairs.0 {
                     let at = self.offset(key.get());
-                    let name: Cow<'a, str> = serde_json::from_str::<String>(key.get()).map_err(refuse)?.into();
+                    let name: Cow<'a, str> =
+                        serde_json::from_str::<String>(key.get()).map_err(refuse)?.into();
                     if !seen.insert(name.clone()) {
                         let name = name.into_owned();
                         return Err(self.located(at, Problem::Duplicate { what: "key", name }));
                     }
-                    entries.push(Entry { at, key: name.into_owned(), node: self.from_raw(value, depth + 1)? });
+                    entries.push(Entry {
+                        at,
+                        key: name.into_owned(),
+                        node: self.from_raw(value, depth + 1)?,
+                    });
                 }
                 Value::Table(entries)
             }
@@ -246,10 +252,7 @@ impl<'de> serde::Deserialize<'de> for Pairs<'de> {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
@@ -274,7 +277,8 @@ mod tests {
         fn bare(node: &Node) -> String {
             match &node.value {
                 Value::Table(entries) => {
-                    let inner: Vec<_> = entries.iter().map(|e| format!("{}={}", e.key, bare(&e.node))).collect();
+                    let inner: Vec<_> =
+                        entries.iter().map(|e| format!("{}={}", e.key, bare(&e.node))).collect();
                     format!("{{{}}}", inner.join(","))
                 }
                 Value::List(list) => format!("[{}]", list.iter().map(bare).collect::<Vec<_>>().join(",")),
@@ -299,8 +303,10 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(place), "{error}");
         }
-        for text in [format!("a = {}1{}", "[".repeat(60), "]".repeat(60)), "{\"a\":".repeat(60) + "1" + &"}".repeat(60)]
-        {
+        for text in [
+            format!("a = {}1{}", "[".repeat(60), "]".repeat(60)),
+            "{\"a\":".repeat(60) + "1" + &"}".repeat(60),
+        ] {
             assert!(parse(&text).is_err());
         }
     }

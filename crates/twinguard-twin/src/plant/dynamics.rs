@@ -91,7 +91,9 @@ fn built_in(reader: &Reader<'_>, node: &Node, model: &Node) -> Result<Form, Erro
     let name = model.text().unwrap_or_default();
     if registry::model(name).is_none() {
         let nearest = nearest(name, registry::models().iter().map(|model| model.name));
-        return Err(reader.at(model, Problem::Unknown { what: "model", name: name.to_owned(), nearest }).into());
+        return Err(reader
+            .at(model, Problem::Unknown { what: "model", name: name.to_owned(), nearest })
+            .into());
     }
     let parameters = parameters(node).iter().map(|(entry, value, _)| (entry.key.clone(), *value)).collect();
     Ok(Form::BuiltIn { name: name.to_owned(), parameters })
@@ -125,8 +127,7 @@ fn declared(reader: &Reader<'_>, node: &Node, key: &'static str) -> Result<Vec<S
 }
 
 fn equations(reader: &Reader<'_>, node: &Node, kind: &str) -> Result<Form, Error> {
-    let keys =
-        ["kind", "equations", "parameters", "states", "inputs", "outputs", "step_s", "sampling_s"];
+    let keys = ["kind", "equations", "parameters", "states", "inputs", "outputs", "step_s", "sampling_s"];
     only(reader, node, &keys, kind)?;
     let Some(text) = node.get("equations") else {
         let (key, table) = ("equations".to_owned(), "[dynamics]".to_owned());
@@ -151,8 +152,19 @@ fn equation_text(node: &Node) -> String {
 }
 
 fn linear(reader: &Reader<'_>, node: &Node) -> Result<Form, Error> {
-    let keys =
-        ["kind", "A", "B", "C", "D", "operating_point", "states", "inputs", "outputs", "step_s", "sampling_s"];
+    let keys = [
+        "kind",
+        "A",
+        "B",
+        "C",
+        "D",
+        "operating_point",
+        "states",
+        "inputs",
+        "outputs",
+        "step_s",
+        "sampling_s",
+    ];
     only(reader, node, &keys, "linear")?;
     let rows = |node: &Node| node.list().iter().filter_map(Node::number).collect::<Vec<f64>>();
     let matrix = |key| node.get(key).map(Node::list).unwrap_or_default().iter().map(rows).collect::<Vec<_>>();
@@ -215,7 +227,8 @@ pub(super) fn build(form: Form) -> Result<Dynamics, crate::equation::Flaw> {
                 return Err(problem.into());
             };
             let of = |get: fn(&crate::models::State) -> f64| model.states.iter().map(get).collect();
-            start = Some([of(|state| state.initial), of(|state| state.sigma), of(|state| state.process_sigma)]);
+            start =
+                Some([of(|state| state.initial), of(|state| state.sigma), of(|state| state.process_sigma)]);
             defaults = Some(model.inputs.iter().map(|(_, default)| *default).collect::<Vec<f64>>());
             let overrides: Vec<(&str, f64)> =
                 parameters.iter().map(|(name, value)| (name.as_str(), *value)).collect();

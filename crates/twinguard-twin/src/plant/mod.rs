@@ -29,6 +29,8 @@ mod dynamics;
 mod parse;
 mod policy;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
@@ -345,6 +347,11 @@ impl Default for Detection {
 impl Default for TimeSettings {
     /// UTC, one sample a second, nothing stale, nothing late.
     fn default() -> Self {
-        Self { zone: "UTC".to_owned(), sampling: Duration::from_secs(1), stale: None, lateness: Duration::ZERO }
+        Self {
+            zone: "UTC".to_owned(),
+            sampling: Duration::from_secs(1),
+            stale: None,
+            lateness: Duration::ZERO,
+        }
     }
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use twinguard_types::{
-    Asset, Binding, ByteOrder, Catalogue, Digest, Direction, Duration, Edge, EdgeKind, Encoding, Endpoint, Label,
-    Principal, PrincipalKind, Range, Role, Signal, SignalId,
+    Asset, Binding, ByteOrder, Catalogue, Digest, Direction, Duration, Edge, EdgeKind, Encoding, Endpoint,
+    Label, Principal, PrincipalKind, Range, Role, Signal, SignalId,
 };
 
 use super::{
@@ -196,9 +196,8 @@ impl<'a> Reader<'a> {
                 return Err(self.refuse(Self::point(node, "tag"), "tag", "must have 1 to 512 bytes"));
             }
             let at = Self::point(node, "endpoint");
-            let endpoint = endpoint(words(node, "endpoint")).ok_or_else(|| {
-                self.refuse(at, "endpoint", "must be `address:port`, `address` or `any`")
-            })?;
+            let endpoint = endpoint(words(node, "endpoint"))
+                .ok_or_else(|| self.refuse(at, "endpoint", "must be `address:port`, `address` or `any`"))?;
             let encoding = match node.get("type") {
                 Some(at) => self.encoding(at)?,
                 None => Encoding::U16,
@@ -376,7 +375,9 @@ impl<'a> Reader<'a> {
             for (at, name) in texts(node, "zones") {
                 if !zones.iter().any(|zone| zone.name == name) {
                     let nearest = nearest(name, zones.iter().map(|zone| zone.name.as_str()));
-                    return Err(self.at(at, Problem::Unknown { what: "zone", name: name.to_owned(), nearest }));
+                    return Err(
+                        self.at(at, Problem::Unknown { what: "zone", name: name.to_owned(), nearest })
+                    );
                 }
             }
             let (mut principals, mut networks) = (Vec::new(), Vec::new());

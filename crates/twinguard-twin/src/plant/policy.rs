@@ -35,7 +35,8 @@ impl Network {
                 (u32::from(own) ^ u32::from(other)).checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
-                (u128::from(own) ^ u128::from(other)).checked_shr(128 - u32::from(self.prefix)).unwrap_or(0) == 0
+                (u128::from(own) ^ u128::from(other)).checked_shr(128 - u32::from(self.prefix)).unwrap_or(0)
+                    == 0
             }
             _ => false,
         }
@@ -60,7 +61,11 @@ impl core::str::FromStr for Network {
 impl core::fmt::Display for Network {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let widest = if self.address.is_ipv4() { 32 } else { 128 };
-        if self.prefix == widest { self.address.fmt(f) } else { write!(f, "{}/{}", self.address, self.prefix) }
+        if self.prefix == widest {
+            self.address.fmt(f)
+        } else {
+            write!(f, "{}/{}", self.address, self.prefix)
+        }
     }
 }
 

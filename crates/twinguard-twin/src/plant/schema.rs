@@ -113,10 +113,18 @@ static POINT: Section = Section {
             Shape::Text,
             "`u16` (when absent) `i16` `u32` `i32` `u64` `i64` `f32` `f64` `bit:0` … `bit:15` `bcd:4` `bcd:8` `bcd:16`",
         ),
-        key("order", Shape::Word(&["ABCD", "CDAB", "BADC", "DCBA"]), "how `0xAABBCCDD` comes; `ABCD` when absent"),
+        key(
+            "order",
+            Shape::Word(&["ABCD", "CDAB", "BADC", "DCBA"]),
+            "how `0xAABBCCDD` comes; `ABCD` when absent",
+        ),
         key("scale", Shape::Number(Bound::NotZero), "physical = raw × scale + offset; 1 when absent"),
         key("offset", NUMBER, "0 when absent"),
-        key("direction", Shape::Word(&["read", "write"]), "whether writes to it are commands; `read` when absent"),
+        key(
+            "direction",
+            Shape::Word(&["read", "write"]),
+            "whether writes to it are commands; `read` when absent",
+        ),
     ],
 };
 
@@ -144,11 +152,23 @@ static DYNAMICS: Section = Section {
         key("B", MATRIX, "linear: states × inputs"),
         key("C", MATRIX, "linear: outputs × states"),
         key("D", MATRIX, "linear: outputs × inputs; zero when absent"),
-        key("operating_point", Shape::Table(&OPERATING_POINT), "linear: the equilibrium that the matrices are about"),
-        key("sampling_s", POSITIVE, "period of difference equations; of a linear model, which is continuous without it"),
+        key(
+            "operating_point",
+            Shape::Table(&OPERATING_POINT),
+            "linear: the equilibrium that the matrices are about",
+        ),
+        key(
+            "sampling_s",
+            POSITIVE,
+            "period of difference equations; of a linear model, which is continuous without it",
+        ),
         key("step_s", POSITIVE, "largest step of integration; 1 when absent"),
         key("parameters", Shape::Map(&Shape::Either(&[NUMBER, Shape::Table(&PARAMETER)])), "name = value"),
-        key("states", Shape::Either(&[TEXTS, Shape::Map(&Shape::Table(&STATE))]), "names, or name = where it starts"),
+        key(
+            "states",
+            Shape::Either(&[TEXTS, Shape::Map(&Shape::Table(&STATE))]),
+            "names, or name = where it starts",
+        ),
         key(
             "inputs",
             Shape::Either(&[TEXTS, Shape::Map(&Shape::Either(&[Shape::Text, NUMBER, Shape::Table(&INPUT)]))]),
@@ -164,11 +184,7 @@ static DYNAMICS: Section = Section {
 
 static OPERATING_POINT: Section = Section {
     name: "`operating_point`",
-    keys: &[
-        key("x", NUMBERS, "state"),
-        key("u", NUMBERS, "input"),
-        key("y", NUMBERS, "output"),
-    ],
+    keys: &[key("x", NUMBERS, "state"), key("u", NUMBERS, "input"), key("y", NUMBERS, "output")],
 };
 
 static PARAMETER: Section = Section {
@@ -184,7 +200,11 @@ static STATE: Section = Section {
     keys: &[
         key("initial", NUMBER, "where it starts; the built-in model's value, or 0"),
         key("sigma", NOT_NEGATIVE, "standard deviation of that; the built-in model's value, or 1"),
-        key("process_sigma", NOT_NEGATIVE, "process noise per √second; the built-in model's value, or sigma / 1000"),
+        key(
+            "process_sigma",
+            NOT_NEGATIVE,
+            "process noise per √second; the built-in model's value, or sigma / 1000",
+        ),
     ],
 };
 
@@ -227,7 +247,11 @@ static TIME: Section = Section {
         key("zone", Shape::Text, "IANA name, for people; `UTC` when absent"),
         key("sampling_s", POSITIVE, "how often a signal is usually sampled; 1 when absent"),
         key("stale_s", POSITIVE, "from which age on a value is stale"),
-        key("lateness_s", NOT_NEGATIVE, "how late a sample may come and still be used in order; 0 when absent"),
+        key(
+            "lateness_s",
+            NOT_NEGATIVE,
+            "how late a sample may come and still be used in order; 0 when absent",
+        ),
     ],
 };
 
@@ -250,10 +274,7 @@ static LEARN: Section = Section {
 
 static ZONE: Section = Section {
     name: "[[zone]]",
-    keys: &[
-        required("name", Shape::Text, "unique"),
-        required("networks", TEXTS, "addresses or CIDR blocks"),
-    ],
+    keys: &[required("name", Shape::Text, "unique"), required("networks", TEXTS, "addresses or CIDR blocks")],
 };
 
 static PRINCIPAL: Section = Section {
@@ -350,7 +371,9 @@ impl Shape {
                 let what = "word";
                 let nearest = nearest(word, words.iter().copied());
                 if nearest.is_some() {
-                    return Err(source.located(node.at, Problem::Unknown { what, name: word.clone(), nearest }));
+                    return Err(
+                        source.located(node.at, Problem::Unknown { what, name: word.clone(), nearest })
+                    );
                 }
                 refuse(&format!("must be {}", self.name()))
             }
@@ -409,10 +432,14 @@ impl Shape {
             Self::Boolean => json!({"type": "boolean"}),
             Self::Word(words) => json!({"enum": words}),
             Self::List(shape) => json!({"type": "array", "items": shape.json()}),
-            Self::Range => json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+            Self::Range => {
+                json!({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
+            }
             Self::Map(shape) => json!({"type": "object", "additionalProperties": shape.json()}),
             Self::Table(section) => section.json(),
-            Self::Either(shapes) => json!({"anyOf": shapes.iter().map(|shape| shape.json()).collect::<Vec<_>>()}),
+            Self::Either(shapes) => {
+                json!({"anyOf": shapes.iter().map(|shape| shape.json()).collect::<Vec<_>>()})
+            }
         }
     }
 }

@@ -4,10 +4,13 @@
 
 use core::fmt::Write;
 
-use twinguard_types::{Binding, ByteOrder, Direction, EdgeKind, Encoding, Endpoint, PrincipalKind, Range, Role};
+use twinguard_types::{
+    Binding, ByteOrder, Direction, EdgeKind, Encoding, Endpoint, PrincipalKind, Range, Role,
+};
 
 use super::{
-    Detection, Dynamics, Effect, Form, LimitKind, Network, Plant, Rule, TimeSettings, Verb, Window, schema::DAYS,
+    Detection, Dynamics, Effect, Form, LimitKind, Network, Plant, Rule, TimeSettings, Verb, Window,
+    schema::DAYS,
 };
 use crate::TimeBase;
 
@@ -56,8 +59,21 @@ struct Writer {
     text: String,
 }
 
+/// A basic string on one line: the one form that is legal for values and for keys.
 fn quote(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\u{0}'..='\u{1f}' | '\u{7f}' => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(character));
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Shortest form that reads back to the same bits; TOML wants a digit before an exponent and a point or exponent.
@@ -172,9 +188,9 @@ impl Writer {
 
     fn assets(&mut self, plant: &Plant) {
         let catalogue = &plant.catalogue;
-        for (index, asset) in (0..).map_while(|index| {
-            Some((index, catalogue.asset(twinguard_types::AssetId(index))?))
-        }) {
+        for (index, asset) in
+            (0..).map_while(|index| Some((index, catalogue.asset(twinguard_types::AssetId(index))?)))
+        {
             self.section("[[asset]]");
             self.text("path", &asset.path);
             let kinds = [EdgeKind::Contains, EdgeKind::Feeds, EdgeKind::Controls];
@@ -336,7 +352,12 @@ impl Writer {
         self.optional("commands_per_minute", rule.commands_per_minute);
         if !rule.windows.is_empty() {
             let window = |window: &Window| {
-                let days: Vec<&str> = DAYS.into_iter().enumerate().filter(|(day, _)| window.days >> day & 1 == 1).map(|(_, name)| name).collect();
+                let days: Vec<&str> = DAYS
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(day, _)| window.days >> day & 1 == 1)
+                    .map(|(_, name)| name)
+                    .collect();
                 let time = |minute: u16| format!("\"{:02}:{:02}\"", minute / 60, minute % 60);
                 let days = list(&days, |day| quote(day));
                 format!("{{ days = {days}, from = {}, to = {} }}", time(window.from), time(window.to))

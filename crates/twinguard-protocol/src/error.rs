@@ -52,6 +52,30 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A name that is no protocol family's.
+    #[error("unknown protocol `{family}`")]
+    UnknownFamily {
+        /// The name as given, shortened to 40 characters.
+        family: String,
+    },
+    /// A binding that cannot be used.
+    #[error("binding {index} (`{tag}`): {reason}")]
+    BadBinding {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// Its tag as given, shortened to 120 characters.
+        tag: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A signal that no binding holds, or none that can be written.
+    #[error("signal `{signal}` has no place to be written to: {reason}")]
+    NotWritable {
+        /// Its id.
+        signal: u32,
+        /// Why.
+        reason: &'static str,
+    },
 }
 
 /// A protocol layer below the application.

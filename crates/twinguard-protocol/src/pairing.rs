@@ -1,0 +1,206 @@
+//! One conversation: who is who, which requests are open, which response answers which.
+
+use std::collections::VecDeque;
+
+use twinguard_types::{Duration, Exchange, ExchangeOutcome, Oddity, Timestamp};
+
+use crate::protocol::{Address, Fit, Header, Kind, Oddities};
+use crate::registry::{Family, Memo, Pdu, Session};
+
+/// A request whose answer is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    key: u64,
+    serial: u64,
+    at: Timestamp,
+    unit: u16,
+    function: u16,
+    memo: Memo,
+    /// Whether it was already reported as unanswered.
+    given_up: bool,
+}
+
+/// What pairing made of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Paired {
+    /// The request behind a response.
+    pub(crate) memo: Option<Memo>,
+    /// The exchange that the message completed.
+    pub(crate) exchange: Option<Exchange>,
+    /// The serial number of a request that now awaits its answer.
+    pub(crate) opened: Option<u64>,
+    /// A request that had to go because too many are open.
+    pub(crate) displaced: Option<Exchange>,
+}
+
+/// What is known of one conversation in one family.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    pub(crate) family: Family,
+    /// The two ends; the first is the sender of the first message seen.
+    pub(crate) ends: [Address; 2],
+    /// Which end is the client: 0 or 1.
+    pub(crate) client: Option<usize>,
+    /// Whether it was running before the capture began and no request was seen since.
+    pub(crate) joined: bool,
+    pub(crate) session: Session,
+    open: VecDeque<Request>,
+}
+
+impl Conversation {
+    pub(crate) fn new(family: Family, ends: [Address; 2], client: Option<usize>, joined: bool) -> Self {
+        Self { family, ends, client, joined, session: family.session(), open: VecDeque::new() }
+    }
+
+    /// Pairs a message; adds what is odd about it in the conversation.
+    #[inline]
+    pub(crate) fn pair(
+        &mut self,
+        at: Timestamp,
+        serial: u64,
+        most: usize,
+        header: &Header,
+        pdu: &Pdu<'_>,
+        oddities: &mut Oddities,
+    ) -> Paired {
+        let Some(key) = header.key else {
+            return Paired { exchange: self.exchange(at, header, None, ExchangeOutcome::OneWay), ..Paired::default() };
+        };
+        match header.kind {
+            Kind::Request => {
+                self.joined = false;
+                let displaced = self.open(at, serial, most, key, header, pdu, oddities);
+                Paired { opened: Some(serial), displaced, ..Paired::default() }
+            }
+            Kind::Response | Kind::Exception => self.close(at, key, header, pdu, oddities),
+            Kind::Event | Kind::Control => Paired::default(),
+        }
+    }
+
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "private half of `pair`")]
+    fn open(
+        &mut self,
+        at: Timestamp,
+        serial: u64,
+        most: usize,
+        key: u64,
+        header: &Header,
+        pdu: &Pdu<'_>,
+        oddities: &mut Oddities,
+    ) -> Option<Exchange> {
+        if let Some(place) = self.open.iter().position(|request| request.key == key) {
+            if self.open.get(place).is_some_and(|request| request.given_up) {
+                self.open.remove(place);
+            } else {
+                oddities.push(Oddity::DuplicateTransaction, 0);
+            }
+        }
+        let displaced = if self.open.len() >= most.max(1) { self.open.pop_front() } else { None };
+        self.open.push_back(Request {
+            key,
+            serial,
+            at,
+            unit: header.unit,
+            function: header.function,
+            memo: pdu.memo(),
+            given_up: false,
+        });
+        displaced.filter(|request| !request.given_up).and_then(|request| self.unanswered(at, &request))
+    }
+
+    #[inline]
+    fn close(
+        &mut self,
+        at: Timestamp,
+        key: u64,
+        header: &Header,
+        pdu: &Pdu<'_>,
+        oddities: &mut Oddities,
+    ) -> Paired {
+        // The best fit; among equals the one that waits longest, for a server answers in order.
+        let mut best: Option<(usize, Fit, bool)> = None;
+        for (place, request) in self.open.iter().enumerate() {
+            if request.key != key {
+                continue;
+            }
+            let fit = pdu.fit(&request.memo);
+            let rank = (fit, !request.given_up);
+            if fit != Fit::No && best.is_none_or(|(_, fit, fresh)| rank > (fit, fresh)) {
+                best = Some((place, fit, !request.given_up));
+            }
+        }
+        let Some((place, fit, _)) = best else {
+            if self.joined {
+                return Paired::default();
+            }
+            oddities.push(Oddity::UnmatchedResponse, 0);
+            let exchange = self.exchange(at, header, None, ExchangeOutcome::Unsolicited);
+            return Paired { exchange, ..Paired::default() };
+        };
+        if fit == Fit::Loose {
+            oddities.push(Oddity::ResponseMismatch, 0);
+        }
+        let Some(request) = self.open.remove(place) else { return Paired::default() };
+        let outcome = match header.kind {
+            Kind::Exception => ExchangeOutcome::Exception(pdu.refusal().unwrap_or_default()),
+            _ => ExchangeOutcome::Answered,
+        };
+        let exchange = self.exchange(at, header, Some(at.since(request.at)), outcome);
+        Paired { memo: Some(request.memo), exchange, ..Paired::default() }
+    }
+
+    /// Marks the request of this number as unanswered; nothing when it was answered meanwhile.
+    pub(crate) fn give_up(&mut self, at: Timestamp, serial: u64) -> Option<Exchange> {
+        let request = self.open.iter_mut().find(|request| request.serial == serial)?;
+        if request.given_up {
+            return None;
+        }
+        request.given_up = true;
+        let request = *request;
+        self.unanswered(at, &request)
+    }
+
+    /// Whether the request of this number is still awaited.
+    pub(crate) fn awaits(&self, serial: u64) -> bool {
+        self.open.iter().any(|request| request.serial == serial && !request.given_up)
+    }
+
+    /// Gives up all requests: the conversation ended.
+    pub(crate) fn end(&mut self, at: Timestamp, mut report: impl FnMut(Exchange)) {
+        while let Some(request) = self.open.pop_front() {
+            if !request.given_up {
+                self.unanswered(at, &request).map(&mut report);
+            }
+        }
+    }
+
+    fn unanswered(&self, at: Timestamp, request: &Request) -> Option<Exchange> {
+        let header =
+            Header { kind: Kind::Request, unit: request.unit, function: request.function, key: None };
+        self.exchange(at, &header, None, ExchangeOutcome::Unanswered)
+    }
+
+    /// Exchanges are told between IP endpoints; families without IP have none.
+    #[inline]
+    fn exchange(
+        &self,
+        at: Timestamp,
+        header: &Header,
+        latency: Option<Duration>,
+        outcome: ExchangeOutcome,
+    ) -> Option<Exchange> {
+        let [first, second] = &self.ends;
+        let (client, server) = if self.client == Some(1) { (second, first) } else { (first, second) };
+        Some(Exchange {
+            at,
+            family: self.family.label(),
+            client: client.socket()?,
+            server: server.socket()?,
+            unit: header.unit,
+            function: header.function,
+            latency,
+            outcome,
+        })
+    }
+}

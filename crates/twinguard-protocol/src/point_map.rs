@@ -1,0 +1,550 @@
+//! Places on the wire to signals, and back.
+
+use std::collections::BTreeMap;
+use core::net::{IpAddr, SocketAddr};
+
+use twinguard_types::{
+    Binding, ByteOrder, Catalogue, Command, CommandId, CommandOrigin, Direction, Encoding, Endpoint, Event,
+    Malformed, Point, Principal, PrincipalId, Principals, Quality, Role, Signal, SignalId, Source, Timestamp,
+    Value,
+};
+
+use crate::encoding::{self, Number};
+use crate::error::Error;
+use crate::protocol::{Access, Block, Cell, Change, Data, Raw, Tag, VALUE_MAX, Write};
+use crate::registry::Family;
+use crate::stack::{Item, Message};
+
+/// Clients that get a principal of their own; later ones share one named `*`.
+const PRINCIPALS_MAX: usize = 1 << 16;
+
+/// Turns messages into points and commands by a list of bindings, and commands into bytes.
+///
+/// Reads become [`Point`]s of [`Source::Field`], writes [`Command`]s of [`CommandOrigin::Wire`]; exchanges and oddities
+/// pass on as events. A number that cannot be (NaN, infinite, a BCD digit above 9) becomes a point of
+/// [`Quality::Bad`] with the last good value, or 0. A read of a part of a value is no point; a write of a part is a
+/// command with the rest as it was last seen.
+///
+/// ```
+/// use twinguard_protocol::point_map::PointMap;
+/// use twinguard_types::{Binding, ByteOrder, Direction, Encoding, Endpoint, Label, SignalId, Value};
+///
+/// let oil = Binding {
+///     signal: SignalId(0), family: Label::literal("modbus"), endpoint: Endpoint::Any, tag: "u1/hr/0".into(),
+///     encoding: Encoding::I16, order: ByteOrder::Abcd, scale: 0.1, offset: 0.0, direction: Direction::Write,
+/// };
+/// let map = PointMap::new(&[oil.clone()])?;
+/// let write = map.encode(SignalId(0), Value::real(64.4)?)?;
+/// assert_eq!(write.bytes(), [0x02, 0x84]);
+///
+/// let error = PointMap::new(&[Binding { tag: "40001".into(), ..oil }]).unwrap_err();
+/// assert!(error.to_string().starts_with("binding 0 (`40001`)"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PointMap {
+    /// In order of endpoint, space and address.
+    entries: Vec<Entry>,
+    /// Most words of one value.
+    widest: u32,
+    by_signal: BTreeMap<SignalId, u32>,
+    principals: Principals,
+    by_client: BTreeMap<IpAddr, PrincipalId>,
+    next_command: u64,
+    discovery: Option<Discovery>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    family: Family,
+    space: u64,
+    address: u32,
+    words: u32,
+    signal: SignalId,
+    encoding: Encoding,
+    order: ByteOrder,
+    scale: f64,
+    offset: f64,
+    direction: Direction,
+    /// The last good value.
+    last: Value,
+    /// The bytes as last read or written.
+    raw: [u8; VALUE_MAX],
+    known: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Discovery {
+    catalogue: Catalogue,
+    signals: BTreeMap<(Family, SocketAddr, Tag), SignalId>,
+    most: usize,
+    ignored: u64,
+}
+
+impl PointMap {
+    /// A map of these bindings; each tag is read once, here. Bindings of families that are not in the registry are
+    /// refused.
+    ///
+    /// # Errors
+    /// [`Error::BadBinding`] for an unknown family, a tag that is not of the family's grammar, a value that ends beyond
+    /// the address space, a number on a single-bit place, a bit above 15, BCD digits other than 4, 8 or 16, a scale
+    /// that is 0 or not finite, or an offset that is not finite.
+    pub fn new(bindings: &[Binding]) -> Result<Self, Error> {
+        let mut entries = Vec::with_capacity(bindings.len());
+        for (index, binding) in bindings.iter().enumerate() {
+            entries.push(Entry::new(binding).map_err(|reason| Error::BadBinding {
+                index,
+                tag: binding.tag.chars().take(120).collect(),
+                reason,
+            })?);
+        }
+        entries.sort_by_key(Entry::key);
+        let mut by_signal = BTreeMap::new();
+        for (place, entry) in entries.iter().enumerate() {
+            // Of several places of one signal, the one that may be written counts.
+            if entry.direction == Direction::Write || !by_signal.contains_key(&entry.signal) {
+                by_signal.insert(entry.signal, place as u32);
+            }
+        }
+        let widest = entries.iter().map(|entry| entry.words).max().unwrap_or(1);
+        Ok(Self { entries, widest, by_signal, ..Self::empty() })
+    }
+
+    /// A map without bindings: every place seen becomes a signal of its own, named
+    /// `modbus/10.0.0.1:502/u1/hr/0`, as an unsigned word or a bit; beyond `most` signals new places are ignored.
+    #[must_use]
+    pub fn discover(most: usize) -> Self {
+        let discovery =
+            Discovery { catalogue: Catalogue::new(), signals: BTreeMap::new(), most, ignored: 0 };
+        Self { discovery: Some(discovery), ..Self::empty() }
+    }
+
+    fn empty() -> Self {
+        Self {
+            entries: Vec::new(),
+            widest: 1,
+            by_signal: BTreeMap::new(),
+            principals: Principals::new(),
+            by_client: BTreeMap::new(),
+            next_command: 0,
+            discovery: None,
+        }
+    }
+
+    /// Adds the events of an item to `out`, which is the caller's to empty and to use again.
+    #[inline]
+    pub fn bind(&mut self, item: &Item<'_>, out: &mut Vec<Event<'static>>) {
+        match item {
+            Item::Message(message) => self.message(message, out),
+            Item::Exchange(exchange) => out.push(Event::Exchange(*exchange)),
+            Item::Malformed(malformed) => out.push(Event::Malformed(*malformed)),
+        }
+    }
+
+    /// The signals found by [`PointMap::discover`]; empty for a map of bindings.
+    #[must_use]
+    pub fn catalogue(&self) -> Option<&Catalogue> {
+        self.discovery.as_ref().map(|discovery| &discovery.catalogue)
+    }
+
+    /// Places that [`PointMap::discover`] ignored because its bound was reached, counted every time they came.
+    #[must_use]
+    pub fn ignored(&self) -> u64 {
+        self.discovery.as_ref().map_or(0, |discovery| discovery.ignored)
+    }
+
+    /// The table of clients; whoever commands on the wire is entered by the text of its IP address.
+    #[must_use]
+    pub const fn principals(&self) -> &Principals {
+        &self.principals
+    }
+
+    /// The same table, to enter principals that are known otherwise.
+    pub const fn principals_mut(&mut self) -> &mut Principals {
+        &mut self.principals
+    }
+
+    /// A fresh id for a command; those seen on the wire take theirs from the same counter.
+    pub const fn next_command_id(&mut self) -> CommandId {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        id
+    }
+
+    /// The bytes that give a signal this value.
+    ///
+    /// # Errors
+    /// [`Error::NotWritable`] for a signal without a binding of [`Direction::Write`], or a value that its encoding
+    /// cannot hold.
+    pub fn encode(&self, signal: SignalId, value: Value) -> Result<Write, Error> {
+        let refuse = |reason| Error::NotWritable { signal: signal.0, reason };
+        let place = self.by_signal.get(&signal).ok_or_else(|| refuse("it has no binding"))?;
+        let entry = self.entries.get(*place as usize).ok_or_else(|| refuse("it has no binding"))?;
+        if entry.direction != Direction::Write {
+            return Err(refuse("its binding is for reading"));
+        }
+        entry.encode(value).ok_or_else(|| refuse("its encoding cannot hold the value"))
+    }
+
+    #[inline]
+    fn message(&mut self, message: &Message<'_>, out: &mut Vec<Event<'static>>) {
+        if !message.oddities.is_empty() {
+            odd(message, out);
+        }
+        let Some(server) = message.server().socket() else { return };
+        for block in message.blocks() {
+            if block.access == Access::Echo || block.tag.address.is_none() {
+                continue;
+            }
+            let at = message.at;
+            let writer = match (block.access, message.client().socket()) {
+                (Access::Write, Some(client)) => Some((self.principal(client.ip()), client)),
+                _ => None,
+            };
+            let context = Context { at, writer };
+            if self.discovery.is_some() {
+                self.found(&context, message.family(), server, &block, out);
+            } else {
+                for endpoint in [Endpoint::Socket(server), Endpoint::Host(server.ip()), Endpoint::Any] {
+                    self.bound(&context, endpoint, message.family(), &block, out);
+                }
+            }
+        }
+    }
+
+    /// Events of the bindings on one endpoint that a block touches.
+    #[inline]
+    fn bound(
+        &mut self,
+        context: &Context,
+        endpoint: Endpoint,
+        family: Family,
+        block: &Block<'_>,
+        out: &mut Vec<Event<'static>>,
+    ) {
+        let Some(start) = block.tag.address else { return };
+        let end = start.saturating_add(block.data.len());
+        let key = |address: u32| (endpoint, family, block.tag.space, address);
+        let low = key(start.saturating_sub(self.widest - 1));
+        let first = self.entries.partition_point(|entry| entry.key() < low);
+        let Some(rest) = self.entries.get_mut(first..) else { return };
+        let high = key(end);
+        for entry in rest.iter_mut().take_while(|entry| entry.key() < high) {
+            match context.writer {
+                None => out.extend(entry.read(context.at, start, end, block).map(Event::Point)),
+                Some((principal, client)) => {
+                    if let Some(value) = entry.write(start, end, &block.data) {
+                        let id = CommandId(self.next_command);
+                        self.next_command += 1;
+                        out.push(Event::Command(context.command(id, principal, client, entry.signal, value)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Events of all places of a block, entering those that are new.
+    fn found(
+        &mut self,
+        context: &Context,
+        family: Family,
+        server: SocketAddr,
+        block: &Block<'_>,
+        out: &mut Vec<Event<'static>>,
+    ) {
+        let Some(discovery) = &mut self.discovery else { return };
+        let last = Tag {
+            address: block.tag.address.map(|first| first.saturating_add(block.data.len())),
+            ..block.tag
+        };
+        // Neighbouring places lie next to each other in the map: one search for the block, then step by step.
+        let mut known = discovery.signals.range((family, server, block.tag)..(family, server, last)).peekable();
+        let mut fresh = Vec::new();
+        for point in block.points() {
+            let Some(value) = plain(point.raw) else { continue };
+            while known.next_if(|((.., tag), _)| *tag < point.tag).is_some() {}
+            match known.next_if(|((.., tag), _)| *tag == point.tag) {
+                Some((_, signal)) => context.tell(*signal, value, &mut self.next_command, out),
+                None => fresh.push((point.tag, value)),
+            }
+        }
+        for (tag, value) in fresh {
+            match discovery.enter(family, server, tag, context.writer.is_some()) {
+                Some(signal) => context.tell(signal, value, &mut self.next_command, out),
+                None => discovery.ignored += 1,
+            }
+        }
+    }
+
+    #[inline]
+    fn principal(&mut self, client: IpAddr) -> PrincipalId {
+        if let Some(id) = self.by_client.get(&client) {
+            return *id;
+        }
+        let room = self.by_client.len() < PRINCIPALS_MAX;
+        let name = if room { client.to_string() } else { "*".to_owned() };
+        let id = self.principals.intern(Principal::new(name)).unwrap_or_default();
+        if room {
+            self.by_client.insert(client, id);
+        }
+        id
+    }
+}
+
+/// What all events of one message share.
+struct Context {
+    at: Timestamp,
+    writer: Option<(PrincipalId, SocketAddr)>,
+}
+
+impl Context {
+    fn command(
+        &self,
+        id: CommandId,
+        principal: PrincipalId,
+        client: SocketAddr,
+        signal: SignalId,
+        value: Value,
+    ) -> Command {
+        Command { id, principal, signal, value, at: self.at, origin: CommandOrigin::Wire, from: Some(client) }
+    }
+
+    fn tell(&self, signal: SignalId, value: Value, next_command: &mut u64, out: &mut Vec<Event<'static>>) {
+        out.push(match self.writer {
+            None => Event::Point(Point::new(signal, value, Source::Field, self.at)),
+            Some((principal, client)) => {
+                let id = CommandId(*next_command);
+                *next_command += 1;
+                Event::Command(self.command(id, principal, client, signal, value))
+            }
+        });
+    }
+}
+
+/// The oddities of a message as events.
+#[cold]
+fn odd(message: &Message<'_>, out: &mut Vec<Event<'static>>) {
+    out.extend(message.oddities.iter().map(|(oddity, offset)| {
+        Event::Malformed(Malformed {
+            at: message.at,
+            family: message.family().label(),
+            source: message.source.socket(),
+            destination: message.destination.socket(),
+            offset,
+            oddity,
+        })
+    }));
+}
+
+/// A raw value without a binding.
+fn plain(raw: Raw<'_>) -> Option<Value> {
+    match raw {
+        Raw::Bit(bit) => Some(Value::Boolean(bit)),
+        Raw::Switch([0xff, 0]) => Some(Value::Boolean(true)),
+        Raw::Switch([0, 0]) => Some(Value::Boolean(false)),
+        Raw::Word(word) => Some(Value::Integer(i64::from(u16::from_be_bytes(word)))),
+        Raw::Mask { and: 0, or } => Some(Value::Integer(i64::from(or))),
+        Raw::Switch(_) | Raw::Mask { .. } | Raw::Bytes(_) => None,
+    }
+}
+
+impl Discovery {
+    fn enter(&mut self, family: Family, server: SocketAddr, tag: Tag, written: bool) -> Option<SignalId> {
+        if self.signals.len() >= self.most {
+            return None;
+        }
+        let role = if written { Role::Actuator } else { Role::Measurement };
+        let path = format!("{family}/{server}/{}", family.show_tag(tag));
+        let id = self.catalogue.intern(Signal::new(path, role)).ok()?;
+        self.signals.insert((family, server, tag), id);
+        Some(id)
+    }
+}
+
+impl Entry {
+    fn new(binding: &Binding) -> Result<Self, &'static str> {
+        let family: Family =
+            binding.family.as_str().parse().map_err(|_| "its protocol is not one of those read here")?;
+        let tag = family.parse_tag(&binding.tag).ok_or("its tag is not of the protocol's grammar")?;
+        let address = tag.address.ok_or("its tag has no address")?;
+        let (Cell { bit, last }, encoding) = (family.cell(&tag), binding.encoding);
+        match encoding {
+            Encoding::Bit(place) if bit && place != 0 => return Err("a single bit has bit 0 alone"),
+            Encoding::Bit(place) if place > 15 => return Err("a word has the bits 0 to 15"),
+            Encoding::Bcd(digits) if !matches!(digits, 4 | 8 | 16) => return Err("BCD has 4, 8 or 16 digits"),
+            Encoding::Bit(_) => {}
+            _ if bit => return Err("a single bit holds no number"),
+            _ => {}
+        }
+        let words = encoding.words() as u32;
+        if address.checked_add(words - 1).is_none_or(|end| end > last) {
+            return Err("it ends beyond the address space");
+        }
+        if !binding.scale.is_finite() || binding.scale == 0.0 {
+            return Err("its scale is 0 or not finite");
+        }
+        if !binding.offset.is_finite() {
+            return Err("its offset is not finite");
+        }
+        // Before anything was read, 0 of the kind that a good value would have.
+        let zero = if matches!(encoding, Encoding::Bit(_)) { Number::Bit(false) } else { Number::Integer(0) };
+        let zero = match encoding {
+            Encoding::F32 | Encoding::F64 => Value::Real(twinguard_types::Finite::ZERO),
+            _ if binding.scale == 1.0 && binding.offset == 0.0 => {
+                encoding::physical(zero, 1.0, 0.0).unwrap_or(Value::Integer(0))
+            }
+            _ => Value::Real(twinguard_types::Finite::ZERO),
+        };
+        Ok(Self {
+            endpoint: binding.endpoint,
+            family,
+            space: tag.space,
+            address,
+            words,
+            signal: binding.signal,
+            encoding,
+            order: binding.order,
+            scale: binding.scale,
+            offset: binding.offset,
+            direction: binding.direction,
+            last: zero,
+            raw: [0; VALUE_MAX],
+            known: false,
+        })
+    }
+
+    #[inline]
+    fn key(&self) -> (Endpoint, Family, u64, u32) {
+        (self.endpoint, self.family, self.space, self.address)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.words as usize * 2
+    }
+
+    /// The point in a block that was read, if the block holds all of it.
+    #[inline]
+    fn read(&mut self, at: Timestamp, start: u32, end: u32, block: &Block<'_>) -> Option<Point> {
+        let skip = self.address.checked_sub(start)? as usize;
+        if self.address + self.words > end {
+            return None;
+        }
+        let number = match block.data {
+            Data::Bits { bytes, .. } => {
+                Some(Number::Bit(bytes.get(skip / 8).is_some_and(|byte| byte >> (skip % 8) & 1 == 1)))
+            }
+            Data::Words(bytes) => {
+                let len = self.len();
+                let raw = bytes.get(skip * 2..skip * 2 + len)?;
+                self.raw.get_mut(..len)?.copy_from_slice(raw);
+                self.known = true;
+                self.number()
+            }
+            _ => return None,
+        };
+        let value = number.and_then(|number| encoding::physical(number, self.scale, self.offset));
+        let good = value.is_some();
+        self.last = value.unwrap_or(self.last);
+        Some(Point {
+            signal: self.signal,
+            value: self.last,
+            quality: if good { block.quality } else { Quality::Bad },
+            source: Source::Field,
+            event_at: block.at.unwrap_or(at),
+            arrived_at: at,
+        })
+    }
+
+    /// The value that a write gives, where the block touches the place and the rest is known.
+    fn write(&mut self, start: u32, end: u32, data: &Data<'_>) -> Option<Value> {
+        let place = self.address as usize;
+        let number = match *data {
+            Data::Bits { bytes, .. } => {
+                let skip = place.checked_sub(start as usize)?;
+                Number::Bit(bytes.get(skip / 8)? >> (skip % 8) & 1 == 1)
+            }
+            Data::Switch([0xff, 0]) => Number::Bit(true),
+            Data::Switch([0, 0]) => Number::Bit(false),
+            Data::Switch(_) => return None,
+            Data::Words(bytes) => {
+                let whole = self.address >= start && self.address + self.words <= end;
+                for word in 0..self.words as usize {
+                    let Some(from) = (place + word).checked_sub(start as usize) else { continue };
+                    let held = self.raw.get_mut(word * 2..word * 2 + 2)?;
+                    if let Some(new) = bytes.get(from * 2..from * 2 + 2) {
+                        held.copy_from_slice(new);
+                    }
+                }
+                self.known |= whole;
+                self.known.then(|| self.number()).flatten()?
+            }
+            Data::Mask { and, or } => {
+                if let Encoding::Bit(bit) = self.encoding
+                    && self.order_bit(bit) & and != 0
+                {
+                    return None; // the write keeps this bit
+                }
+                let skip = (start as usize).checked_sub(place)? * 2;
+                let single = self.words == 1;
+                let held = self.raw.get_mut(skip..skip + 2)?;
+                let old = u16::from_be_bytes([*held.first()?, *held.get(1)?]);
+                held.copy_from_slice(&(old & and | or & !and).to_be_bytes());
+                let sure = self.known || single && (and == 0 || matches!(self.encoding, Encoding::Bit(_)));
+                sure.then(|| self.number()).flatten()?
+            }
+        };
+        encoding::physical(number, self.scale, self.offset)
+    }
+
+    /// The bit of this number in a word as it comes on the wire.
+    fn order_bit(&self, bit: u8) -> u16 {
+        let mask = 1u16.checked_shl(u32::from(bit)).unwrap_or_default();
+        if matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba) { mask.swap_bytes() } else { mask }
+    }
+
+    #[inline]
+    fn number(&self) -> Option<Number> {
+        let mut bytes = self.raw;
+        let bytes = bytes.get_mut(..self.len())?;
+        encoding::reorder(bytes, self.order);
+        encoding::decode(bytes, self.encoding)
+    }
+
+    fn encode(&self, value: Value) -> Option<Write> {
+        let tag = Tag { space: self.space, address: Some(self.address) };
+        let raw = (value.as_f64() - self.offset) / self.scale;
+        let change = match self.encoding {
+            Encoding::Bit(bit) => {
+                let state = match raw {
+                    0.0 => false,
+                    1.0 => true,
+                    _ => return None,
+                };
+                if self.family.cell(&tag).bit {
+                    Change::Bit(state)
+                } else {
+                    let swapped = matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba);
+                    Change::BitOf { bit: if swapped { (bit + 8) % 16 } else { bit }, state }
+                }
+            }
+            encoding => {
+                let mut bytes = [0; VALUE_MAX];
+                let held = bytes.get_mut(..self.len())?;
+                match value {
+                    // Integers without scaling keep all their bits.
+                    Value::Integer(integer)
+                        if self.scale == 1.0 && self.offset == 0.0 && encoding == Encoding::I64 =>
+                    {
+                        held.copy_from_slice(&integer.to_be_bytes());
+                    }
+                    _ => encoding::encode(raw, encoding, held)?,
+                }
+                encoding::reorder(held, self.order);
+                Change::Words { bytes, len: self.len() as u8 }
+            }
+        };
+        Some(Write { family: self.family.label(), endpoint: self.endpoint, tag, change })
+    }
+}

@@ -1,0 +1,491 @@
+//! A view on the bytes of one message: shows even nonsense, flags what is odd.
+//!
+//! Source: Modbus Application Protocol V1.1b3 (clauses §4 to §7); Modbus Messaging on TCP/IP Implementation Guide
+//! V1.0b (clauses G §3).
+
+use twinguard_types::Oddity;
+
+use super::body::{Bits, Body, FileAnswers, FileReads, FileWrites, Objects, Registers};
+use super::function::{Function, exception_name};
+use crate::protocol::{Oddities, Sender};
+
+/// Bytes before the function code: transaction (2), protocol (2), length (2), unit (1) (G §3.1.3).
+pub const HEADER_LEN: usize = 7;
+/// Largest number in the length field: the unit and 253 bytes of function and data (§4.1).
+pub const LENGTH_MAX: u16 = 254;
+
+/// Where the data lies in the message.
+const DATA: usize = HEADER_LEN + 1;
+
+/// One message (MBAP header, function code, data); borrows its bytes.
+///
+/// Lengths are checked once, by [`View::new`]; no accessor fails.
+///
+/// ```
+/// use twinguard_protocol::{Sender, protocols::modbus::{Body, View}};
+///
+/// // The request of §6.3: registers 108 to 110.
+/// let view = View::new(&[0, 1, 0, 0, 0, 6, 17, 3, 0, 107, 0, 3], Sender::Client).unwrap();
+/// assert_eq!(view.body(), Body::Read { start: 107, quantity: 3 });
+/// assert!(view.oddities().is_empty());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View<'a> {
+    adu: &'a [u8],
+    body: Body<'a>,
+    oddities: Oddities,
+    transaction: u16,
+    protocol: u16,
+    length: u16,
+    unit: u8,
+    code: u8,
+    sender: Sender,
+}
+
+impl<'a> View<'a> {
+    /// Reads a whole message; `None` when it is shorter than a header and a function code.
+    ///
+    /// With [`Sender::Unknown`] the message is read as a request when it has the shape of one.
+    #[inline]
+    #[must_use]
+    pub fn new(adu: &'a [u8], sender: Sender) -> Option<Self> {
+        let ([t1, t0, p1, p0, l1, l0, unit, code], data) = adu.split_first_chunk::<DATA>()?;
+        let length = u16::from_be_bytes([*l1, *l0]);
+        let protocol = u16::from_be_bytes([*p1, *p0]);
+        let mut oddities = Oddities::NONE;
+        if protocol != 0 {
+            oddities.push(Oddity::BadProtocolId, 2);
+        }
+        if usize::from(length) + 6 != adu.len() {
+            oddities.push(Oddity::LengthMismatch, 4);
+        } else if length > LENGTH_MAX {
+            oddities.push(Oddity::BadValue, 4);
+        }
+        let sender = match sender {
+            Sender::Unknown => shape(*code, data).unwrap_or(Sender::Client),
+            known => known,
+        };
+        let body = if sender == Sender::Server {
+            response(*code, data, &mut oddities)
+        } else {
+            request(*code, data, &mut oddities)
+        };
+        Some(Self {
+            adu,
+            body,
+            oddities,
+            transaction: u16::from_be_bytes([*t1, *t0]),
+            protocol,
+            length,
+            unit: *unit,
+            code: *code,
+            sender,
+        })
+    }
+
+    /// All bytes of the message.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.adu
+    }
+
+    /// Transaction identifier (G §3.1.3).
+    #[must_use]
+    pub const fn transaction_id(&self) -> u16 {
+        self.transaction
+    }
+
+    /// Protocol identifier, 0 for Modbus (G §3.1.3).
+    #[must_use]
+    pub const fn protocol_id(&self) -> u16 {
+        self.protocol
+    }
+
+    /// Number of bytes that follow the length field, as it says (G §3.1.3).
+    #[must_use]
+    pub const fn length(&self) -> u16 {
+        self.length
+    }
+
+    /// Unit identifier (G §3.1.3).
+    #[must_use]
+    pub const fn unit_id(&self) -> u8 {
+        self.unit
+    }
+
+    /// Function code without the exception bit (§4.1).
+    #[must_use]
+    pub const fn function(&self) -> Function {
+        Function(self.code & 0x7f)
+    }
+
+    /// Whether the exception bit is set (§4.1).
+    #[must_use]
+    pub const fn is_exception(&self) -> bool {
+        self.code & 0x80 != 0
+    }
+
+    /// Who sent it, as told or as judged by its shape.
+    #[must_use]
+    pub const fn sender(&self) -> Sender {
+        self.sender
+    }
+
+    /// What follows the function code.
+    #[must_use]
+    pub const fn body(&self) -> Body<'a> {
+        self.body
+    }
+
+    /// The bytes after the function code.
+    #[must_use]
+    pub fn data(&self) -> &'a [u8] {
+        self.adu.get(DATA..).unwrap_or_default()
+    }
+
+    /// What is odd about it.
+    #[must_use]
+    pub const fn oddities(&self) -> &Oddities {
+        &self.oddities
+    }
+}
+
+#[inline(always)]
+const fn be(high: u8, low: u8) -> u16 {
+    u16::from_be_bytes([high, low])
+}
+
+/// Flags a quantity outside `1..=max` and a range that ends beyond address 65535 (§4.4, §6).
+#[inline(always)]
+fn check_range(start: u16, quantity: u16, max: u16, at: usize, oddities: &mut Oddities) {
+    if quantity.wrapping_sub(1) >= max {
+        oddities.push(Oddity::BadQuantity, at + 2);
+    }
+    if u32::from(start) + u32::from(quantity) > 0x1_0000 {
+        oddities.push(Oddity::BadAddress, at);
+    }
+}
+
+/// Flags bytes behind the last field.
+#[inline(always)]
+fn check_end(rest: &[u8], data: &[u8], oddities: &mut Oddities) {
+    if !rest.is_empty() {
+        oddities.push(Oddity::TrailingBytes, DATA + data.len() - rest.len());
+    }
+}
+
+#[cold]
+fn short<'a>(data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    oddities.push(Oddity::Truncated, DATA + data.len());
+    Body::Short { data }
+}
+
+/// The `count` bytes that follow a byte count at `at`, or those that came.
+#[inline(always)]
+fn counted<'a>(count: u8, rest: &'a [u8], at: usize, oddities: &mut Oddities) -> &'a [u8] {
+    match rest.split_at_checked(usize::from(count)) {
+        Some((held, behind)) => {
+            if !behind.is_empty() {
+                oddities.push(Oddity::TrailingBytes, at + 1 + held.len());
+            }
+            held
+        }
+        None => {
+            oddities.push(Oddity::LengthMismatch, at);
+            rest
+        }
+    }
+}
+
+fn unknown<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    if !Function(code).is_user_defined() {
+        oddities.push(Oddity::UnknownFunction, HEADER_LEN);
+    }
+    Body::Opaque { data }
+}
+
+/// Functions 5, 6, 8, 21, 22, whose request and response have one layout.
+#[inline]
+fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    match (code, data) {
+        (5, [a1, a0, v1, v0, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            // §6.5: 0x0000 and 0xff00 alone are legal.
+            if *v0 != 0 || !matches!(*v1, 0 | 0xff) {
+                oddities.push(Oddity::BadValue, DATA + 2);
+            }
+            Body::WriteCoil { address: be(*a1, *a0), value: be(*v1, *v0) }
+        }
+        (6, [a1, a0, v1, v0, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            Body::WriteRegister { address: be(*a1, *a0), value: be(*v1, *v0) }
+        }
+        (8, [s1, s0, rest @ ..]) => {
+            let sub_function = be(*s1, *s0);
+            // §6.8.1: sub-function 0 echoes any data, the others carry one word; 5 to 9, 19 and above 20 are reserved.
+            match sub_function {
+                0 => {}
+                1..=4 | 10..=18 | 20 if rest.len() == 2 => {}
+                1..=4 | 10..=18 | 20 => oddities.push(Oddity::LengthMismatch, DATA + 2),
+                _ => oddities.push(Oddity::BadValue, DATA),
+            }
+            Body::Diagnostics { sub_function, data: rest }
+        }
+        (21, [count, rest @ ..]) => {
+            let writes = FileWrites(counted(*count, rest, DATA, oddities));
+            let mut whole = 0;
+            for (place, registers) in writes.iter() {
+                check_record(place.reference, place.file, place.record, DATA + 1 + whole, oddities);
+                whole += 7 + registers.as_bytes().len();
+            }
+            // §6.15: 9 to 0xfb bytes.
+            if whole != writes.as_bytes().len() || !(9..=0xfb).contains(count) {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            Body::WriteFile(writes)
+        }
+        (22, [a1, a0, n1, n0, o1, o0, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            Body::MaskWrite { address: be(*a1, *a0), and: be(*n1, *n0), or: be(*o1, *o0) }
+        }
+        (5 | 6 | 8 | 21 | 22, _) => short(data, oddities),
+        _ => unknown(code, data, oddities),
+    }
+}
+
+/// §6.14, §6.15: reference type 6, file 1 to 65535, record 0 to 9999.
+fn check_record(reference: u8, file: u16, record: u16, at: usize, oddities: &mut Oddities) {
+    if reference != 6 {
+        oddities.push(Oddity::BadValue, at);
+    } else if file == 0 {
+        oddities.push(Oddity::BadValue, at + 1);
+    } else if record > 0x270f {
+        oddities.push(Oddity::BadAddress, at + 3);
+    }
+}
+
+#[inline]
+fn request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    match (code, data) {
+        (1..=4, [s1, s0, q1, q0, rest @ ..]) => {
+            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
+            // §6.1, §6.2: up to 2000 bits; §6.3, §6.4: up to 125 registers.
+            check_range(start, quantity, if code <= 2 { 0x07d0 } else { 0x7d }, DATA, oddities);
+            check_end(rest, data, oddities);
+            Body::Read { start, quantity }
+        }
+        (7 | 11 | 12 | 17, _) => {
+            check_end(data, data, oddities);
+            Body::Empty
+        }
+        (15, [s1, s0, q1, q0, count, rest @ ..]) => {
+            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
+            check_range(start, quantity, 0x07b0, DATA, oddities); // §6.11
+            if u16::from(*count) != quantity.div_ceil(8) {
+                oddities.push(Oddity::LengthMismatch, DATA + 4);
+            }
+            let bits = Bits::new(counted(*count, rest, DATA + 4, oddities), quantity);
+            Body::WriteCoils { start, quantity, bits }
+        }
+        (16, [s1, s0, q1, q0, count, rest @ ..]) => {
+            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
+            check_range(start, quantity, 0x7b, DATA, oddities); // §6.12
+            if u32::from(*count) != u32::from(quantity) * 2 {
+                oddities.push(Oddity::LengthMismatch, DATA + 4);
+            }
+            let registers = written(counted(*count, rest, DATA + 4, oddities), quantity);
+            Body::WriteRegisters { start, quantity, registers }
+        }
+        (20, [count, rest @ ..]) => {
+            let reads = FileReads(counted(*count, rest, DATA, oddities));
+            // §6.14: 7 to 0xf5 bytes, whole groups of 7.
+            if !(7..=0xf5).contains(count) || count % 7 != 0 {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            for (index, read) in reads.iter().enumerate() {
+                check_record(read.reference, read.file, read.record, DATA + 1 + index * 7, oddities);
+            }
+            Body::ReadFile(reads)
+        }
+        (23, [r1, r0, n1, n0, w1, w0, m1, m0, count, rest @ ..]) => {
+            let (read_start, read_quantity) = (be(*r1, *r0), be(*n1, *n0));
+            let (write_start, write_quantity) = (be(*w1, *w0), be(*m1, *m0));
+            check_range(read_start, read_quantity, 0x7d, DATA, oddities); // §6.17
+            check_range(write_start, write_quantity, 0x79, DATA + 4, oddities);
+            if u32::from(*count) != u32::from(write_quantity) * 2 {
+                oddities.push(Oddity::LengthMismatch, DATA + 8);
+            }
+            let registers = written(counted(*count, rest, DATA + 8, oddities), write_quantity);
+            Body::ReadWrite { read_start, read_quantity, write_start, write_quantity, registers }
+        }
+        (24, [a1, a0, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            Body::ReadFifo { address: be(*a1, *a0) }
+        }
+        (43, [14, device, object, rest @ ..]) => {
+            // §6.21: basic, regular, extended, one object.
+            if !(1..=4).contains(device) {
+                oddities.push(Oddity::BadValue, DATA + 1);
+            }
+            check_end(rest, data, oddities);
+            Body::ReadDeviceId { code: *device, object: *object }
+        }
+        (43, [kind, rest @ ..]) if *kind != 14 => encapsulated(*kind, rest, oddities),
+        (1..=4 | 15 | 16 | 20 | 23 | 24 | 43, _) => short(data, oddities),
+        _ => symmetric(code, data, oddities),
+    }
+}
+
+/// No more registers than the quantity says.
+#[inline(always)]
+fn written(bytes: &[u8], quantity: u16) -> Registers<'_> {
+    Registers::new(bytes.get(..usize::from(quantity) * 2).unwrap_or(bytes))
+}
+
+#[inline]
+fn response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    match (code, data) {
+        (1 | 2, [count, rest @ ..]) => {
+            // §6.1: up to 2000 bits.
+            if count.wrapping_sub(1) >= 250 {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            let bytes = counted(*count, rest, DATA, oddities);
+            Body::Bits(Bits::new(bytes, bytes.len() as u16 * 8))
+        }
+        (3 | 4 | 23, [count, rest @ ..]) => {
+            // §6.3: up to 125 registers of two bytes.
+            if count.wrapping_sub(1) >= 250 || count % 2 != 0 {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            Body::Registers(Registers::new(counted(*count, rest, DATA, oddities)))
+        }
+        (15 | 16, [s1, s0, q1, q0, rest @ ..]) => {
+            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
+            check_range(start, quantity, if code == 15 { 0x07b0 } else { 0x7b }, DATA, oddities);
+            check_end(rest, data, oddities);
+            Body::Written { start, quantity }
+        }
+        (7, [outputs, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            Body::ExceptionStatus { outputs: *outputs }
+        }
+        (11, [s1, s0, c1, c0, rest @ ..]) => {
+            check_end(rest, data, oddities);
+            Body::EventCounter { status: status(*s1, *s0, DATA, oddities), count: be(*c1, *c0) }
+        }
+        (12, [count, s1, s0, e1, e0, m1, m0, ..]) => {
+            let held = counted(*count, data.get(1..).unwrap_or_default(), DATA, oddities);
+            // §6.10: two statuses and counts, 0 to 64 events.
+            if !(6..=70).contains(count) {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            Body::EventLog {
+                status: status(*s1, *s0, DATA + 1, oddities),
+                events: be(*e1, *e0),
+                messages: be(*m1, *m0),
+                log: held.get(6..).unwrap_or_default(),
+            }
+        }
+        (17, [count, rest @ ..]) => Body::ServerId { data: counted(*count, rest, DATA, oddities) },
+        (20, [count, rest @ ..]) => {
+            let answers = FileAnswers(counted(*count, rest, DATA, oddities));
+            let mut whole = 0;
+            for (reference, registers) in answers.iter() {
+                check_record(reference, 1, 0, DATA + 2 + whole, oddities);
+                whole += 2 + registers.as_bytes().len();
+            }
+            // §6.14: 7 to 0xf5 bytes, an odd number of bytes in no group.
+            if !(7..=0xf5).contains(count) || whole != answers.as_bytes().len() {
+                oddities.push(Oddity::BadQuantity, DATA);
+            }
+            Body::FileData(answers)
+        }
+        (24, [b1, b0, c1, c0, rest @ ..]) => {
+            let (bytes, count) = (be(*b1, *b0), be(*c1, *c0));
+            // §6.18: up to 31 registers; the byte count covers the FIFO count.
+            if count > 31 {
+                oddities.push(Oddity::BadQuantity, DATA + 2);
+            }
+            if usize::from(bytes) != rest.len() + 2 || usize::from(count) * 2 != rest.len() {
+                oddities.push(Oddity::LengthMismatch, DATA);
+            }
+            Body::Fifo { count, registers: written(rest, count) }
+        }
+        (43, [14, device, conformity, more, next, count, rest @ ..]) => {
+            let objects = Objects(rest);
+            let (held, whole) =
+                objects.iter().fold((0, 0), |(held, whole), (_, value)| (held + 1, whole + 2 + value.len()));
+            // §6.21: codes 1 to 4; conformity 1 to 3, with or without single objects; more is 0 or 0xff.
+            if !(1..=4).contains(device) {
+                oddities.push(Oddity::BadValue, DATA + 1);
+            }
+            if !matches!(conformity, 1..=3 | 0x81..=0x83) {
+                oddities.push(Oddity::BadValue, DATA + 2);
+            }
+            if !matches!(more, 0 | 0xff) {
+                oddities.push(Oddity::BadValue, DATA + 3);
+            }
+            if held != usize::from(*count) || whole != rest.len() {
+                oddities.push(Oddity::LengthMismatch, DATA + 5);
+            }
+            Body::DeviceId {
+                code: *device,
+                conformity: *conformity,
+                more: *more,
+                next: *next,
+                count: *count,
+                objects,
+            }
+        }
+        (43, [kind, rest @ ..]) if *kind != 14 => encapsulated(*kind, rest, oddities),
+        (0x80.., [code, rest @ ..]) => {
+            if exception_name(*code) == "undefined" {
+                oddities.push(Oddity::BadValue, DATA);
+            }
+            check_end(rest, data, oddities);
+            Body::Exception { code: *code }
+        }
+        (1..=4 | 7 | 11 | 12 | 15..=17 | 20 | 23 | 24 | 43 | 0x80.., _) => short(data, oddities),
+        _ => symmetric(code, data, oddities),
+    }
+}
+
+/// §6.9, §6.10: 0xffff while a command is being processed, else 0.
+fn status(high: u8, low: u8, at: usize, oddities: &mut Oddities) -> u16 {
+    let status = be(high, low);
+    if !matches!(status, 0 | 0xffff) {
+        oddities.push(Oddity::BadValue, at);
+    }
+    status
+}
+
+/// §6.19: types 13 (CANopen) and 14 are public.
+fn encapsulated<'a>(kind: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    if kind != 13 {
+        oddities.push(Oddity::BadValue, DATA);
+    }
+    Body::Encapsulated { kind, data }
+}
+
+/// Who sends a message of this function with this data: [`Sender::Unknown`] when both ends could,
+/// `None` when neither could by the standard.
+#[must_use]
+pub(super) fn shape(code: u8, data: &[u8]) -> Option<Sender> {
+    if code >= 0x80 {
+        return (data.len() == 1 && Function(code & 0x7f).is_public()).then_some(Sender::Server);
+    }
+    if !Function(code).is_public() {
+        return None;
+    }
+    let mut oddities = Oddities::NONE;
+    let asks = !matches!(request(code, data, &mut oddities), Body::Short { .. }) && oddities.is_empty();
+    let mut oddities = Oddities::NONE;
+    let answers = !matches!(response(code, data, &mut oddities), Body::Short { .. }) && oddities.is_empty();
+    match (asks, answers) {
+        (true, true) => Some(Sender::Unknown),
+        (true, false) => Some(Sender::Client),
+        (false, true) => Some(Sender::Server),
+        (false, false) => None,
+    }
+}

@@ -114,6 +114,51 @@ def over_ipv6(data, c):
     return ethernet(ipv6(data, *((A6, B6) if c else (B6, A6)), following=0, extension=hop_by_hop), kind=0x86DD)
 
 
+# --- texts -------------------------------------------------------------------------------------------------------
+PLANTS = {
+    "tank.toml": """format = 1
+name = "tank"
+[[signal]]
+path = "tank.level"
+unit = "m"
+range = [0, 4]
+sigma = 0.01
+[[signal]]
+path = "tank.inflow"
+role = "actuator"
+[[point]]
+signal = "tank.level"
+protocol = "modbus"
+endpoint = "10.0.0.2:502"
+tag = "u1/ir/0"
+type = "f32"
+order = "CDAB"
+[[limit]]
+signal = "tank.level"
+max = 3.5
+kind = "never_exceed"
+horizon_s = 60
+[safe_state]
+"tank.inflow" = 0.0
+[detection]
+false_alarms_per_day = 0.1
+""",
+    "tank.json": '{"format":1,"name":"tank","signal":[{"path":"tank.level","unit":"m","range":[0,4]}]}',
+    "misspelt.toml": 'format = 1\nname = "x"\n[[signal]]\npath = "a"\nsgima = 0.1\n',
+    "deep.json": '{"format":1,"name":' + "[" * 200 + "]" * 200 + "}",
+}
+
+TELEMETRY = {
+    "semicolon.csv": "datetime;level;flow\n2020-03-09 10:14:33;1.5;\n2020-03-09 10:14:34;1.6;32.0\n",
+    "comma.csv": "time,a,b\n2024-01-01T00:00:00Z,1,2\n2024-01-01T00:00:01Z,nan,-3e5\n",
+    "batadal.csv": "DATETIME,L_T1,S_PU1\n04/07/16 00,2.44,1\n04/07/16 01,2.66,0\n",
+    "tab.csv": "timestamp\tx\n0\t1\n1\t2\n",
+    "no-time.csv": "x,y\n1,2\n3,4\n",
+    "quoted.csv": 'time,"a ""b"", c"\n0,"1.5"\n1,"1,5"\n',
+    "odd.csv": "time,a,a,\n0,1\n\n1,2,3,4,5\n\xff\xfe,\n",
+}
+
+
 # --- files -------------------------------------------------------------------------------------------------------
 def pcap(frames, link=1, order="<", nano=False):
     out = struct.pack(order + "IHHiIII", 0xA1B23C4D if nano else 0xA1B2C3D4, 2, 4, 0, 0, 65535, link)
@@ -165,6 +210,16 @@ def main():
     write("capture", "fragments.pcap", pcap([ethernet(part) for part in parts]))
     udp = struct.pack(">HHHH", 40000, 502, 8 + 12, 0) + adu(1, 1, bytes([3, 0, 0, 0, 2]))
     write("capture", "modbus-udp.pcap", pcap([ethernet(ipv4(udp, A4, B4, protocol=17))]))
+
+    # Plant files: the shipped ones, and one small file for each form of dynamics.
+    plants = os.path.join(HERE, "../../crates/twinguard-twin/plants")
+    for name in sorted(os.listdir(plants)):
+        with open(os.path.join(plants, name), "rb") as file:
+            write("plant", name, file.read())
+    for name, text in PLANTS.items():
+        write("plant", name, text.encode())
+    for name, text in TELEMETRY.items():
+        write("telemetry", name, text.encode("latin-1"))
 
     # Messages alone, a byte before each that says who speaks.
     write("modbus", "all", b"".join(bytes([from_client]) + message for from_client, message in messages()))

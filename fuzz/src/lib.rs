@@ -3,20 +3,95 @@
 //!
 //! A function may not panic, may not run away in time or memory, and checks what must hold for any input.
 
-use twinguard::protocol::capture::Reader;
+use twinguard::{
+    protocol::{
+        Item, Sender,
+        capture::Reader,
+        protocols::modbus::{Repr, View},
+        stack::{Config, Stack},
+    },
+    twin::{
+        Plant,
+        importers::{Telemetry, TelemetryOptions},
+    },
+};
 
 /// Does one thing to one input.
 pub type Target = fn(&[u8]);
 
 /// All targets by name, in alphabetical order.
-pub const TARGETS: &[(&str, Target)] = &[("capture", capture)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("capture", capture), ("modbus", modbus), ("plant", plant), ("telemetry", telemetry)];
 
-/// A capture file of either format: every frame it gives lies within the input.
+/// A capture file of either format, through links, fragments, TCP, families and pairing.
 pub fn capture(data: &[u8]) {
     let Ok(mut reader) = Reader::new(data) else { return };
-    let mut bytes = 0;
-    while let Ok(Some(frame)) = reader.next_frame() {
-        bytes += frame.bytes.len();
+    let mut stack = Stack::new(Config::default());
+    let (mut bytes, mut exchanges) = (0, 0);
+    loop {
+        match reader.next_frame() {
+            Ok(Some(frame)) => {
+                bytes += frame.bytes.len();
+                stack.handle(&frame);
+            }
+            Ok(None) => break,
+            Err(_) => break,
+        }
+        while let Some(item) = stack.poll() {
+            match item {
+                Item::Message(message) => {
+                    assert!(message.points().count() <= 65_536, "more values than an address space");
+                }
+                Item::Exchange(_) => exchanges += 1,
+                _ => {}
+            }
+        }
     }
     assert!(bytes <= data.len(), "more bytes came out than went in");
+    assert!(exchanges <= stack.counters().exchanges, "an exchange came twice");
+}
+
+/// One Modbus message, first a byte that says who speaks. What can be read as legal is written as it came.
+pub fn modbus(data: &[u8]) {
+    let Some((speaker, adu)) = data.split_first() else { return };
+    let sender = [Sender::Server, Sender::Client, Sender::Unknown][usize::from(speaker % 3)];
+    let Some(view) = View::new(adu, sender) else { return };
+    let repr = Repr::new(view.transaction_id(), view.unit_id(), view.function(), view.sender(), view.body());
+    if let Ok(repr) = repr {
+        let written = repr.emit();
+        let again = View::new(written.as_bytes(), view.sender()).expect("what was written can be read");
+        assert_eq!(again.body(), view.body());
+        if view.oddities().is_empty() {
+            assert_eq!(written.as_bytes(), adu, "a legal message is written as it came");
+        }
+    }
+}
+
+/// A plant file, TOML or JSON. What is accepted can be written, and read again as the same plant.
+pub fn plant(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    match Plant::parse(text, "plant.toml") {
+        Ok(plant) => {
+            let written = plant.to_toml();
+            let again = Plant::parse(&written, "plant.toml").expect("what was written can be read");
+            assert_eq!(again.to_toml(), written, "writing is stable");
+        }
+        Err(error) => assert!(!error.to_string().is_empty(), "an error says something"),
+    }
+}
+
+/// A historian's export. Rows are as wide as the header, their times do not matter, their values are finite.
+pub fn telemetry(data: &[u8]) {
+    let Ok(mut telemetry) = Telemetry::open(data, TelemetryOptions::default()) else { return };
+    let columns = telemetry.signals().len();
+    for _ in 0..=data.len() {
+        match telemetry.next_row() {
+            Ok(Some(row)) => {
+                assert_eq!(row.points.len(), columns);
+                assert!(row.points.iter().all(|point| point.value.as_f64().is_finite()));
+            }
+            Ok(None) | Err(_) => return,
+        }
+    }
+    panic!("more rows than bytes");
 }

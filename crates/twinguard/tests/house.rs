@@ -16,35 +16,36 @@ use proc_macro2::{TokenStream, TokenTree};
 /// Who may import whom (dev-dependencies too). A new crate needs a line here before it builds anything.
 const FLOORS: &[(&str, u8, &[&str])] = &[
     ("twinguard-types", 1, &[]),
-    ("twinguard-anomaly", 2, &["twinguard-types"]),
-    ("twinguard-integrity", 2, &["twinguard-types"]),
-    ("twinguard-protocol", 2, &["twinguard-types"]),
-    ("twinguard-report", 2, &["twinguard-types"]),
-    ("twinguard-twin", 2, &["twinguard-types"]),
-    ("twinguard-federated", 3, &["twinguard-types", "twinguard-anomaly", "twinguard-integrity"]),
-    ("twinguard-gate", 3, &["twinguard-types", "twinguard-twin", "twinguard-integrity"]),
-    ("twinguard-redteam", 3, &["twinguard-types", "twinguard-twin", "twinguard-protocol"]),
-    ("twinguard-response", 3, &["twinguard-types", "twinguard-twin", "twinguard-integrity"]),
-    (
-        "twinguard",
-        4,
-        &[
-            "twinguard-anomaly",
-            "twinguard-federated",
-            "twinguard-gate",
-            "twinguard-integrity",
-            "twinguard-protocol",
-            "twinguard-redteam",
-            "twinguard-report",
-            "twinguard-response",
-            "twinguard-twin",
-            "twinguard-types",
-        ],
-    ),
-    ("twinguard-gateway", 5, &["twinguard"]),
-    ("examples", 5, &["twinguard"]),
-    ("benches", 5, &["twinguard"]),
+    ("twinguard-anomaly", 2, &["types"]),
+    ("twinguard-integrity", 2, &["types"]),
+    ("twinguard-protocol", 2, &["types"]),
+    ("twinguard-report", 2, &["types"]),
+    ("twinguard-twin", 2, &["types"]),
+    ("twinguard-federated", 3, &["types", "anomaly", "integrity"]),
+    ("twinguard-gate", 3, &["types", "twin", "integrity"]),
+    ("twinguard-redteam", 3, &["types", "twin", "protocol"]),
+    ("twinguard-response", 3, &["types", "twin", "integrity"]),
+    ("twinguard", 4, ALL),
+    ("twinguard-gateway", 5, &[FACADE]),
+    ("examples", 5, &[FACADE]),
+    ("benches", 5, &[FACADE, "anomaly", "gate", "integrity", "protocol", "response", "twin", "types"]),
 ];
+
+/// The crates below the facade, without their common first name.
+const ALL: &[&str] = &[
+    "anomaly",
+    "federated",
+    "gate",
+    "integrity",
+    "protocol",
+    "redteam",
+    "report",
+    "response",
+    "twin",
+    "types",
+];
+
+const FACADE: &str = "twinguard";
 
 /// What an example may use beside the facade: what a command-line program needs, nothing of ours.
 const EXAMPLE_CRATES: &[&str] =
@@ -64,8 +65,9 @@ fn floor_rule(name: &str, ours: &BTreeSet<String>) -> Vec<String> {
     let Some((_, _, allowed)) = FLOORS.iter().find(|(crate_name, ..)| *crate_name == name) else {
         return vec![format!("`{name}` has no line in the table of floors")];
     };
+    let short = |dependency: &str| dependency.strip_prefix("twinguard-").unwrap_or(dependency).to_owned();
     ours.iter()
-        .filter(|dependency| dependency.as_str() != name && !allowed.contains(&dependency.as_str()))
+        .filter(|dependency| dependency.as_str() != name && !allowed.contains(&short(dependency).as_str()))
         .map(|dependency| format!("`{name}` may not import `{dependency}`"))
         .collect()
 }
@@ -86,18 +88,25 @@ fn named_crates(source: &str) -> BTreeSet<String> {
     names
 }
 
-/// Complaints about a family folder: its files, and the texts that may be its registry.
+/// Complaints about a family folder: its members, and the texts that may be its registry, the likeliest first.
+///
+/// A text is the registry of a folder whose members it mostly names, as `some_name` or as `SomeName`.
 fn registry_rule(folder: &str, stems: &[String], registries: &[String]) -> Vec<String> {
-    let named = |text: &String, stem: &String| word_at(text, stem);
-    let Some(registry) = registries.iter().find(|text| stems.iter().any(|stem| named(text, stem).is_some()))
-    else {
-        return vec![format!("{folder}: no registry names any of {stems:?}")];
+    let place = |text: &str, stem: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with("//!") && !line.starts_with("use "))
+            .position(|line| word_at(line, stem).or_else(|| word_at(line, &camel(stem))).is_some())
+    };
+    let named =
+        |text: &&String| 2 * stems.iter().filter(|stem| place(text, stem).is_some()).count() > stems.len();
+    let Some(registry) = registries.iter().find(named) else {
+        return vec![format!("{folder}: no registry names {stems:?}")];
     };
     let mut complaints = Vec::new();
     let mut places = Vec::new();
     for stem in stems {
-        match named(registry, stem) {
-            Some(place) => places.push((place, stem)),
+        match place(registry, stem) {
+            Some(line) => places.push((line, stem)),
             None => complaints.push(format!("{folder}/{stem}.rs has no line in the registry")),
         }
     }
@@ -194,6 +203,18 @@ fn links(markdown: &str) -> Vec<String> {
         }
     }
     targets
+}
+
+/// Paths into the repository that a Markdown text names between backticks.
+fn named_files(markdown: &str) -> Vec<String> {
+    const PLACES: &[&str] =
+        &["twinguard", "crates/", "docs/", "fuzz/", "benches/", "examples/", ".ci/", ".github/"];
+    let spans = markdown.split('`').skip(1).step_by(2);
+    let path = |span: &&str| {
+        let plain = span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-./".contains(c));
+        plain && span.contains('/') && PLACES.iter().any(|place| span.starts_with(place))
+    };
+    spans.filter(path).map(str::to_owned).collect()
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -591,6 +612,19 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn named_files_exist() {
+    let mut complaints = Vec::new();
+    for path in texts().into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")) {
+        for name in named_files(&read(&path)) {
+            if !root().join(&name).exists() && !root().join("crates").join(&name).exists() {
+                complaints.push(format!("{}: `{name}` does not exist", shown(&path)));
+            }
+        }
+    }
+    verdict("files that the pages name exist", complaints);
+}
+
+#[test]
 fn the_project_speaks_of_itself_alone() {
     let mut complaints = Vec::new();
     for path in texts() {
@@ -648,12 +682,14 @@ fn sources_are_searched_without_comments() {
 
 #[test]
 fn registries_refuse_gaps_and_disorder() {
-    let stems = ["bias".to_owned(), "ramp".to_owned()];
+    let stems = ["bias", "ramp", "two_tank"].map(str::to_owned);
     let check = |registry: &str| registry_rule("attacks", &stems, &[registry.to_owned()]).len();
-    assert_eq!(check("mod bias;\nmod ramp;"), 0);
-    assert_eq!(check("mod bias;"), 1, "gap");
-    assert_eq!(check("mod ramp;\nmod bias;"), 1, "disorder");
-    assert_eq!(check("mod biased;\nmod ramps;"), 1, "a longer word is another word");
+    assert_eq!(check("mod bias;\nmod ramp;\nmod two_tank;"), 0);
+    assert_eq!(check("use x;\nBox::new(Bias),\nBox::new(Ramp),\nBox::new(TwoTank),"), 0);
+    assert_eq!(check("mod bias;\nmod ramp;"), 1, "gap");
+    assert_eq!(check("mod ramp;\nmod bias;\nmod two_tank;"), 1, "disorder");
+    assert_eq!(check("mod biased;\nmod ramp;\nmod two_tank;"), 1, "a longer word is another word");
+    assert_eq!(check("//! bias, ramp, two_tank"), 1, "to speak of it is not to list it");
 }
 
 #[test]
@@ -676,4 +712,8 @@ fn foreign_words_and_links_are_found() {
     assert!(foreign_words("the model works at ../shared/data").is_empty());
     let markdown = "[a](b.md#c) [web](https://x.y) ![p](d.svg)\n```\n[no](e.md)\n```";
     assert_eq!(links(markdown), ["b.md", "d.svg"]);
+    assert_eq!(
+        named_files("see `fuzz/src/lib.rs`, `fuzz/NAME.rs`, `cargo test`, `.ci/run fmt`"),
+        ["fuzz/src/lib.rs"]
+    );
 }

@@ -1,0 +1,27 @@
+use twinguard_types::{CommandId, PrincipalId};
+
+/// What this crate refuses.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A rule that speaks of a signal that the plant does not have.
+    #[error("rule `{rule}` names a signal that the plant does not have")]
+    UnknownSignal {
+        /// The rule's name.
+        rule: String,
+    },
+    /// An approval of a command that is not held, or no longer.
+    #[error("command `{command}` is not held")]
+    NotHeld {
+        /// The command as named.
+        command: CommandId,
+    },
+    /// An approval by the one who asked, or twice by the same person.
+    #[error("principal `{principal}` may not approve command `{command}`: a second person is needed")]
+    SamePerson {
+        /// The command.
+        command: CommandId,
+        /// Who tried.
+        principal: PrincipalId,
+    },
+}

@@ -1,0 +1,50 @@
+//! Whatever is attacked: the red team knows it by this trait alone.
+
+use twinguard_protocol::Frame;
+use twinguard_types::{Action, Finding, Intent, Outcome, Point, SignalId, Timestamp, Verdict};
+
+/// What a defender is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Stimulus<'a> {
+    /// Bytes on the wire, as the tap sees them: after the attacker had its hands on them.
+    Frame(&'a Frame<'a>),
+    /// What the vendor's twin shows.
+    Vendor(&'a [Point]),
+    /// What the controller's own journal says it sent.
+    Intent(Intent),
+    /// What became of an action.
+    Outcome(Outcome),
+    /// Time passed.
+    Tick,
+}
+
+/// What a defender answers.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Reaction {
+    /// Something is wrong.
+    Finding(Finding),
+    /// A command was judged.
+    Verdict(Verdict),
+    /// Something is to be done.
+    Action(Action),
+}
+
+/// A guarded system under attack.
+pub trait Defender {
+    /// Why a stimulus could not be taken.
+    type Error: std::error::Error;
+
+    /// Takes one stimulus.
+    ///
+    /// # Errors
+    /// Whatever the defender cannot digest; the red team counts it as a failure of the defender.
+    fn handle(&mut self, now: Timestamp, stimulus: Stimulus<'_>) -> Result<(), Self::Error>;
+
+    /// The next answer, until there is none.
+    fn poll(&mut self) -> Option<Reaction>;
+
+    /// The model's own estimate of a signal and its standard deviation, for use in place of a measured value.
+    fn estimate(&self, signal: SignalId) -> Option<(f64, f64)>;
+}

@@ -1,0 +1,3 @@
+//! One responder per file.
+
+pub(crate) mod playbook;

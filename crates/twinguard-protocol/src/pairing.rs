@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use twinguard_types::{Duration, Exchange, ExchangeOutcome, Oddity, Timestamp};
 
-use crate::protocol::{Address, Fit, Header, Kind, Oddities};
+use crate::protocol::{Address, Fit, Header, Kind, Oddities, Sender};
 use crate::registry::{Family, Memo, Pdu, Session};
 
 /// A request whose answer is awaited.
@@ -33,14 +33,35 @@ pub(crate) struct Paired {
     pub(crate) displaced: Option<Exchange>,
 }
 
+/// Which end, 0 or 1, is the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// This one, by handshake or port.
+    Is(usize),
+    /// This one, unless a message says otherwise: handshake and port disagree, or there is no port to go by.
+    Seems(usize),
+    /// Not known.
+    Open,
+}
+
+impl Role {
+    /// What a message by `end` tells that can only come from one side.
+    pub(crate) fn of(sender: Sender, end: usize) -> Option<Self> {
+        match sender {
+            Sender::Client => Some(Self::Is(end)),
+            Sender::Server => Some(Self::Is(1 - end)),
+            Sender::Unknown => None,
+        }
+    }
+}
+
 /// What is known of one conversation in one family.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub(crate) family: Family,
     /// The two ends; the first is the sender of the first message seen.
     pub(crate) ends: [Address; 2],
-    /// Which end is the client: 0 or 1.
-    pub(crate) client: Option<usize>,
+    pub(crate) role: Role,
     /// Whether it was running before the capture began and no request was seen since.
     pub(crate) joined: bool,
     pub(crate) session: Session,
@@ -48,8 +69,29 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn new(family: Family, ends: [Address; 2], client: Option<usize>, joined: bool) -> Self {
-        Self { family, ends, client, joined, session: family.session(), open: VecDeque::new() }
+    pub(crate) fn new(family: Family, ends: [Address; 2], role: Role, joined: bool) -> Self {
+        Self { family, ends, role, joined, session: family.session(), open: VecDeque::new() }
+    }
+
+    /// Who sends a message that comes from `end`; learns from its shape while that is not certain.
+    #[inline]
+    pub(crate) fn sender(&mut self, end: usize, bytes: &[u8]) -> Sender {
+        let by = |client: usize| if client == end { Sender::Client } else { Sender::Server };
+        let role = self.role;
+        match role {
+            Role::Is(client) => by(client),
+            Role::Seems(_) | Role::Open => match self.family.probe(bytes) {
+                Some(sender) => {
+                    self.role = Role::of(sender, end).unwrap_or(role);
+                    sender
+                }
+                // Not a legal message: the likelier reading.
+                None => match role {
+                    Role::Seems(client) => by(client),
+                    _ => Sender::Unknown,
+                },
+            },
+        }
     }
 
     /// Pairs a message; adds what is odd about it in the conversation.
@@ -191,7 +233,8 @@ impl Conversation {
         outcome: ExchangeOutcome,
     ) -> Option<Exchange> {
         let [first, second] = &self.ends;
-        let (client, server) = if self.client == Some(1) { (second, first) } else { (first, second) };
+        let second_asks = matches!(self.role, Role::Is(1) | Role::Seems(1));
+        let (client, server) = if second_asks { (second, first) } else { (first, second) };
         Some(Exchange {
             at,
             family: self.family.label(),

@@ -8,7 +8,7 @@ use crate::error::DecodeError;
 use crate::frame::Frame;
 use crate::ip::{Defragmenter, FragmentLimits, IpPacket, Transport};
 use crate::link::{self, Network};
-use crate::pairing::Conversation;
+use crate::pairing::{Conversation, Role};
 use crate::protocol::{
     Access, Address, Block, Carrier, Cut, Header, Kind, Oddities, RawPoint, Sender,
 };
@@ -290,7 +290,7 @@ impl Stack {
                 Network::Other { ether_type, payload } => {
                     if let (Some(family), Some(macs)) = (self.family_on(Carrier::EtherType(ether_type)), packet.macs) {
                         let ends = [Address::Mac(macs.source), Address::Mac(macs.destination)];
-                        self.datagram(family, ends, None, payload);
+                        self.datagram(family, ends, Role::Open, payload);
                     }
                 }
             },
@@ -420,17 +420,17 @@ impl Stack {
                 let ends = [Address::Socket(source), Address::Socket(destination)];
                 if let Some(family) = self.family_on(Carrier::Udp(datagram.destination_port)) {
                     let both = datagram.source_port == datagram.destination_port;
-                    self.datagram(family, ends, if both { None } else { Some(0) }, datagram.payload);
+                    self.datagram(family, ends, if both { Role::Open } else { Role::Is(0) }, datagram.payload);
                 } else if let Some(family) = self.family_on(Carrier::Udp(datagram.source_port)) {
-                    self.datagram(family, ends, Some(1), datagram.payload);
+                    self.datagram(family, ends, Role::Is(1), datagram.payload);
                 }
             }
             _ => {}
         }
     }
 
-    /// Keeps a datagram for [`Stack::advance`]; `client` is the end that asks, 0 being the sender.
-    fn datagram(&mut self, family: Family, ends: [Address; 2], client: Option<usize>, payload: &[u8]) {
+    /// Keeps a datagram for [`Stack::advance`]; end 0 is its sender.
+    fn datagram(&mut self, family: Family, ends: [Address; 2], role: Role, payload: &[u8]) {
         let [source, destination] = ends;
         let key = if source <= destination {
             (family, source, destination)
@@ -439,7 +439,7 @@ impl Stack {
         };
         let place = match self.datagram_index.get(&key) {
             Some(place) => *place,
-            None => self.insert_datagram(key, ends, client),
+            None => self.insert_datagram(key, ends, role),
         };
         self.datagram.clear();
         self.datagram.extend_from_slice(payload);
@@ -455,9 +455,9 @@ impl Stack {
         &mut self,
         key: (Family, Address, Address),
         ends: [Address; 2],
-        client: Option<usize>,
+        role: Role,
     ) -> u32 {
-        let fresh = Conversation::new(key.0, ends, client, true);
+        let fresh = Conversation::new(key.0, ends, role, true);
         let place = if self.datagrams.len() < self.config.datagram_conversations.max(1) {
             self.datagrams.push(fresh);
             self.datagrams.len() - 1
@@ -563,13 +563,10 @@ impl Stack {
             Speaks::Unknown(looks) => {
                 if let Some((family, sender)) = recognise(&self.config.families, bytes) {
                     let Some(flow) = self.assembler.flow(side.flow) else { return Next::Wait };
-                    let client = match sender {
-                        Sender::Client => Some(end),
-                        Sender::Server => Some(1 - end),
-                        Sender::Unknown => flow.client.map(End::index),
-                    };
+                    let opener = flow.client.map_or(Role::Open, |client| Role::Seems(client.index()));
+                    let role = Role::of(sender, end).unwrap_or(opener);
                     let ends = flow.ends.map(Address::Socket);
-                    stream.speaks = Speaks::Family(Conversation::new(family, ends, client, flow.mid_stream));
+                    stream.speaks = Speaks::Family(Conversation::new(family, ends, role, flow.mid_stream));
                     return Next::Again;
                 }
                 *looks += u8::from(!bytes.is_empty());
@@ -595,20 +592,17 @@ impl Stack {
         let index = side.flow.index();
         let ports = flow.ends.map(|end| self.family_on(Carrier::Tcp(end.port())));
         let named = match (flow.client.map(End::index), ports) {
-            // The handshake tells the server: its port alone counts, whatever port the client chose.
-            (Some(0), [_, Some(family)]) => Some((family, Some(0))),
-            (Some(1), [Some(family), _]) => Some((family, Some(1))),
-            (Some(_), _) => None,
-            (None, [Some(family), None]) => Some((family, Some(1))),
-            (None, [None, Some(family)]) => Some((family, Some(0))),
-            (None, [Some(family), Some(_)]) => Some((family, None)),
-            (None, [None, None]) => None,
+            // The handshake tells the server, whatever port the client chose.
+            (Some(0), [_, Some(family)]) | (None, [None, Some(family)]) => Some((family, Role::Is(0))),
+            (Some(1), [Some(family), _]) | (None, [Some(family), None]) => Some((family, Role::Is(1))),
+            // The client sends from the server's port: a device that calls, or somebody who wants to look like one.
+            (Some(client), [Some(family), _] | [_, Some(family)]) => Some((family, Role::Seems(1 - client))),
+            (None, [Some(family), Some(_)]) => Some((family, Role::Open)),
+            (_, [None, None]) => None,
         };
         let ends = flow.ends.map(Address::Socket);
         let speaks = match named {
-            Some((family, client)) => {
-                Speaks::Family(Conversation::new(family, ends, client, flow.mid_stream))
-            }
+            Some((family, role)) => Speaks::Family(Conversation::new(family, ends, role, flow.mid_stream)),
             None if self.config.detect => Speaks::Unknown(0),
             None => Speaks::Other,
         };
@@ -650,19 +644,7 @@ impl Stack {
             }
         };
         let family = conversation.family;
-        let sender = match conversation.client {
-            Some(client) if client == end => Sender::Client,
-            Some(_) => Sender::Server,
-            None => {
-                let sender = family.probe(bytes).unwrap_or_default();
-                conversation.client = match sender {
-                    Sender::Client => Some(end),
-                    Sender::Server => Some(1 - end),
-                    Sender::Unknown => None,
-                };
-                sender
-            }
-        };
+        let sender = conversation.sender(end, bytes);
         let pdu = family.decode(bytes, sender)?;
         let header = pdu.header();
         let mut oddities = pdu.oddities();

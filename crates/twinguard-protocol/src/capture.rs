@@ -5,7 +5,7 @@ mod pcap;
 mod pcapng;
 mod writer;
 
-use std::io::Read;
+use std::io::BufRead;
 
 use twinguard_types::Timestamp;
 
@@ -20,7 +20,9 @@ pub const MAX_FRAME_LEN: usize = 64 << 20;
 
 /// Reads the frames of a capture, pcap or pcapng by its first bytes, one after the other.
 ///
-/// Memory is one buffer that grows to the longest record, at most [`MAX_FRAME_LEN`], and for pcapng one entry per
+/// Frames are shown where they lie in the input's own buffer: a slice of a file in memory, or
+/// `BufReader::new(File::open(path)?)`. Only a record that lies across the end of that buffer is copied, to a buffer
+/// that grows to the longest such record, at most [`MAX_FRAME_LEN`]. For pcapng there is one entry more for each
 /// interface of the present section. Blocks and options that carry no frames are skipped.
 ///
 /// ```
@@ -64,7 +66,7 @@ struct Record {
     len: usize,
 }
 
-impl<R: Read> Reader<R> {
+impl<R: BufRead> Reader<R> {
     /// Reads the file header.
     ///
     /// # Errors
@@ -94,34 +96,39 @@ impl<R: Read> Reader<R> {
     /// [`Error::TruncatedCapture`] when the input ends within a record, [`Error::BadCapture`] when a record contradicts
     /// itself, [`Error::Read`] when the input fails; the place is in the error, all whole frames before it were given.
     /// After an error there are no more frames.
-    #[inline]
+    #[inline(always)]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, Error> {
+        let found = match &mut self.format {
+            Format::Pcap(header) => match header.record(self.input.peek()) {
+                Some(record) => Some(record),
+                None => self.next_record()?,
+            },
+            _ => self.next_record()?,
+        };
+        let Some(record) = found else { return Ok(None) };
+        self.index += 1;
+        let bytes = self.input.take(record.len).get(record.header_len..).unwrap_or_default();
+        Ok(Some(Frame {
+            index: self.index,
+            at: record.at,
+            link: record.link,
+            bytes: bytes.get(..record.captured_len).unwrap_or_default(),
+            original_len: record.original_len,
+        }))
+    }
+
+    /// The next record, wherever it lies; the input shows it as a whole.
+    #[inline(never)]
+    fn next_record(&mut self) -> Result<Option<Record>, Error> {
         let found = match &mut self.format {
             Format::Pcap(header) => header.next_record(&mut self.input),
             Format::Pcapng(section) => section.next_record(&mut self.input),
             Format::Ended => Ok(None),
         };
-        match found {
-            Ok(Some(record)) => {
-                self.index += 1;
-                let bytes = self.input.take(record.len).get(record.header_len..).unwrap_or_default();
-                Ok(Some(Frame {
-                    index: self.index,
-                    at: record.at,
-                    link: record.link,
-                    bytes: bytes.get(..record.captured_len).unwrap_or_default(),
-                    original_len: record.original_len,
-                }))
-            }
-            Ok(None) => {
-                self.format = Format::Ended;
-                Ok(None)
-            }
-            Err(error) => {
-                self.format = Format::Ended;
-                Err(error)
-            }
+        if !matches!(found, Ok(Some(_))) {
+            self.format = Format::Ended;
         }
+        found
     }
 
     /// Bytes of the input that were used so far.

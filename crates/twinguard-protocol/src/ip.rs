@@ -130,8 +130,8 @@ pub(crate) fn decode_v4(bytes: &[u8], offset: usize) -> Result<IpPacket<'_>, Dec
         decode_transport(protocol, payload, offset + header_len, missing)?
     };
     Ok(IpPacket {
-        source: IpAddr::V4(Ipv4Addr::new(header[12], header[13], header[14], header[15])),
-        destination: IpAddr::V4(Ipv4Addr::new(header[16], header[17], header[18], header[19])),
+        source: IpAddr::V4(Ipv4Addr::from([header[12], header[13], header[14], header[15]])),
+        destination: IpAddr::V4(Ipv4Addr::from([header[16], header[17], header[18], header[19]])),
         hop_limit: header[8],
         transport,
     })

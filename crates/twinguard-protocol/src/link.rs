@@ -1,5 +1,7 @@
 //! From a frame's first byte to its transport: Ethernet and its tags, Linux cooked capture, loopback, bare IP.
 
+mod common;
+
 use crate::bytes::{be16, chunk};
 use crate::error::{DecodeError, Layer};
 use crate::frame::LinkType;
@@ -80,6 +82,17 @@ const HSR: u16 = 0x892f;
 /// [`DecodeError::UnknownLink`] for link types not listed in [`LinkType`].
 #[inline]
 pub fn decode(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
+    if link == LinkType::Ethernet
+        && let Some(packet) = common::decode(bytes)
+    {
+        return Ok(packet);
+    }
+    decode_any(link, bytes)
+}
+
+/// Decodes any frame.
+#[inline(never)]
+fn decode_any(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
     match link {
         LinkType::Ethernet => ethernet(bytes),
         LinkType::RawIp => ip::decode(bytes, 0).map(bare),
@@ -98,7 +111,6 @@ fn bare(packet: IpPacket<'_>) -> Packet<'_> {
 }
 
 /// Ethernet II and IEEE 802.3.
-#[inline]
 fn ethernet(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
     let (Some(header), Some(payload)) = (chunk::<14>(bytes, 0), bytes.get(14..)) else {
         return Err(DecodeError::truncated(Layer::Ethernet, 0));
@@ -134,7 +146,6 @@ fn loopback(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
 }
 
 /// What follows an EtherType.
-#[inline]
 fn network(
     macs: Option<Macs>,
     mut ether_type: u16,

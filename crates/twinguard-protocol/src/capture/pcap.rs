@@ -2,7 +2,7 @@
 //!
 //! Source: draft-ietf-opsawg-pcap §4 and §5.
 
-use std::io::Read;
+use std::io::BufRead;
 
 use twinguard_types::Timestamp;
 
@@ -25,7 +25,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the file header, or nothing when the magic number is another format's.
-    pub(super) fn read<R: Read>(input: &mut Input<R>, magic: [u8; 4]) -> Result<Option<Self>, Error> {
+    pub(super) fn read<R: BufRead>(input: &mut Input<R>, magic: [u8; 4]) -> Result<Option<Self>, Error> {
         let (order, nanos_per_tick) = match magic {
             [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, 1_000),
             [0x4d, 0x3c, 0xb2, 0xa1] => (Order::Little, 1),
@@ -42,36 +42,46 @@ impl Header {
         Ok(Some(Self { order, nanos_per_tick, link }))
     }
 
+    /// The record at the start of `bytes`, when it lies there as a whole and is not too long.
     #[inline]
-    pub(super) fn next_record<R: Read>(&mut self, input: &mut Input<R>) -> Result<Option<Record>, Error> {
-        let bytes = input.fill(RECORD_HEADER_LEN)?;
-        let Some(header) = chunk::<RECORD_HEADER_LEN>(bytes, 0) else {
-            return if bytes.is_empty() { Ok(None) } else { Err(truncated(input)) };
-        };
-        let [s0, s1, s2, s3, t0, t1, t2, t3, c0, c1, c2, c3, o0, o1, o2, o3] = *header;
+    pub(super) fn record(&self, bytes: &[u8]) -> Option<Record> {
+        let [s0, s1, s2, s3, t0, t1, t2, t3, c0, c1, c2, c3, o0, o1, o2, o3] = *chunk(bytes, 0)?;
         let captured_len = self.order.u32([c0, c1, c2, c3]) as usize;
-        if captured_len > MAX_FRAME_LEN {
-            let reason = "captured length is above 64 MiB";
-            return Err(Error::BadCapture { what: "record", offset: input.offset(), reason });
-        }
         let len = RECORD_HEADER_LEN + captured_len;
-        if bytes.len() < len && input.fill(len)?.len() < len {
-            return Err(truncated(input));
+        if captured_len > MAX_FRAME_LEN || len > bytes.len() {
+            return None;
         }
         let seconds = i64::from(self.order.u32([s0, s1, s2, s3]));
         let ticks = i64::from(self.order.u32([t0, t1, t2, t3]));
-        Ok(Some(Record {
+        Some(Record {
             at: Timestamp::from_nanos(seconds * 1_000_000_000 + ticks * self.nanos_per_tick),
             link: self.link,
             original_len: self.order.u32([o0, o1, o2, o3]),
             header_len: RECORD_HEADER_LEN,
             captured_len,
             len,
-        }))
+        })
+    }
+
+    /// The next record, put together where it lies across the end of the input's buffer.
+    pub(super) fn next_record<R: BufRead>(&self, input: &mut Input<R>) -> Result<Option<Record>, Error> {
+        let bytes = input.fill(RECORD_HEADER_LEN)?;
+        let Some(captured_len) = chunk::<4>(bytes, 8) else {
+            return if bytes.is_empty() { Ok(None) } else { Err(truncated(input)) };
+        };
+        let captured_len = self.order.u32(*captured_len) as usize;
+        if captured_len > MAX_FRAME_LEN {
+            let reason = "captured length is above 64 MiB";
+            return Err(Error::BadCapture { what: "record", offset: input.offset(), reason });
+        }
+        match self.record(input.fill(RECORD_HEADER_LEN + captured_len)?) {
+            Some(record) => Ok(Some(record)),
+            None => Err(truncated(input)),
+        }
     }
 }
 
 #[cold]
-fn truncated<R: Read>(input: &Input<R>) -> Error {
+fn truncated<R: BufRead>(input: &Input<R>) -> Error {
     Error::TruncatedCapture { what: "record", offset: input.offset(), end: input.end_offset() }
 }

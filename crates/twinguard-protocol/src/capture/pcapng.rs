@@ -2,7 +2,7 @@
 //!
 //! Source: draft-ietf-opsawg-pcapng, §3.1 (blocks), §3.5 (options), §4 (block types).
 
-use std::io::Read;
+use std::io::BufRead;
 
 use twinguard_types::Timestamp;
 
@@ -85,7 +85,7 @@ impl Resolution {
 
 impl Section {
     #[inline]
-    pub(super) fn next_record<R: Read>(&mut self, input: &mut Input<R>) -> Result<Option<Record>, Error> {
+    pub(super) fn next_record<R: BufRead>(&mut self, input: &mut Input<R>) -> Result<Option<Record>, Error> {
         loop {
             let bytes = input.fill(BLOCK_OVERHEAD)?;
             let Some(&[t0, t1, t2, t3, l0, l1, l2, l3, m0, m1, m2, m3]) = chunk::<BLOCK_OVERHEAD>(bytes, 0)
@@ -229,12 +229,12 @@ impl Section {
 }
 
 #[cold]
-fn truncated<R: Read>(input: &Input<R>) -> Error {
+fn truncated<R: BufRead>(input: &Input<R>) -> Error {
     Error::TruncatedCapture { what: "block", offset: input.offset(), end: input.end_offset() }
 }
 
 #[cold]
-fn bad<R: Read>(input: &Input<R>, reason: &'static str) -> Error {
+fn bad<R: BufRead>(input: &Input<R>, reason: &'static str) -> Error {
     Error::BadCapture { what: "block", offset: input.offset(), reason }
 }
 

@@ -305,3 +305,40 @@ impl Channels {
 pub(crate) fn transpose(samples: &[Vec<f64>], gap: usize, floor: f64) -> Vec<Tail> {
     samples.iter().map(|samples| Tail::fit(samples, gap, floor)).collect()
 }
+
+macro_rules! details {
+    ($($tag:literal $name:ident { $($field:ident),* },)*) => {
+        impl crate::Archive for Detail {
+            fn save(&self, writer: &mut Writer) {
+                match self {
+                    Self::None => 0u8.save(writer),
+                    $(Self::$name { $($field),* } => {
+                        ($tag as u8).save(writer);
+                        $($field.save(writer);)*
+                    })*
+                }
+            }
+            fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
+                Ok(match u8::load(reader)? {
+                    0 => Self::None,
+                    $($tag => Self::$name { $($field: crate::Archive::load(reader)?),* },)*
+                    _ => return Err(reader.refuse("an unknown detail")),
+                })
+            }
+        }
+    };
+}
+
+details! {
+    1 Level { signal, seen, expected },
+    2 Frozen { signal, samples },
+    3 Repeat { lag_s, rows, signals },
+    4 Noise { signal, factor, share },
+    5 Unsent { writes, signal, value, from },
+    6 NewWriter { signal, from },
+    7 NewCommand { signal, value },
+    8 NewFunction { client, function },
+    9 Vendor { signal, offset, off, of, frozen },
+    10 Traffic { client, server, seen_s, normal_s, latency },
+    11 Count { count, from },
+}

@@ -3,10 +3,12 @@
 
 mod align;
 pub mod archive;
+mod bank;
 mod detector;
 pub mod detectors;
 mod error;
 mod history;
+mod judge;
 mod linalg;
 pub mod registry;
 mod special;
@@ -22,8 +24,10 @@ mod testing;
 
 pub use align::Aligner;
 pub use archive::{Archive, Reader, Writer};
+pub use bank::{Asked, Bank, BankEntry, Calibration};
 pub use detector::{Context, Coverage, Detail, Detector, Fitted, Observation};
 pub use error::Error;
 pub use history::{History, Recording};
+pub use judge::{Judge, JudgeConfig, techniques};
 pub use special::{chi_squared_surprise, poisson_interval};
 pub use tail::{Rare, Tail};

@@ -4,7 +4,7 @@
 //! generalised Pareto law (Pickands 1975; Coles, *An Introduction to Statistical Modeling of Extreme Values*, ch. 4).
 //! Its shape is estimated by L-moments (Hosking, Wallis, Technometrics 29, 1987), shrunk towards 0 and never taken
 //! below it: a light tail is treated as exponential, which errs on the quiet side. With n excursions the predictive law of
-//! an exponential excess is Pareto with shape 1/n, so 1/n is added: few samples cannot support a small p.
+//! an exponential excess is Pareto with shape 1/n, so 1/n (at most ½) is added: few samples cannot support a small p.
 
 use crate::archived;
 
@@ -148,7 +148,7 @@ fn excursions(samples: &[f64], level: f64, gap: usize) -> Vec<f64> {
 fn pareto(peaks: &[f64], floor: f64) -> (f64, f64) {
     let n = peaks.len();
     if n == 0 {
-        return (floor.max(1e-12), 1.0);
+        return (floor.max(1e-12), 0.5);
     }
     let count = n as f64;
     let mean = peaks.iter().sum::<f64>() / count;
@@ -160,7 +160,7 @@ fn pareto(peaks: &[f64], floor: f64) -> (f64, f64) {
             shape = ((2.0 - mean / l2) * count / (count + 100.0)).clamp(0.0, 0.5);
         }
     }
-    ((mean * (1.0 - shape)).max(floor).max(1e-12), shape + 1.0 / count)
+    ((mean * (1.0 - shape)).max(floor).max(1e-12), shape + (1.0 / count).min(0.5))
 }
 
 /// How often something that should not happen happens: events per day with a prior that says "never, until seen".
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(Tail::fit(&[1.0; 10], 1, 1.0).surprise(1e9), 0.0);
         let flat = Tail::fit(&[0.0; 1000], 1, 1.0);
         assert_eq!(flat.surprise(0.0), 0.0);
-        assert!(flat.surprise(10.0) < 5.0);
+        assert!(flat.surprise(10.0) < 6.0);
         assert_eq!(flat.surprise(f64::NAN), 0.0);
     }
 

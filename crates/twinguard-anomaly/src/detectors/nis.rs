@@ -40,7 +40,7 @@ impl Detector for Nis {
         let blank = Attribution { signal: SignalId(0), share: 0.0 };
         let mut state =
             State { id: context.id, whitener: None, tail: Tail::default(), shares: vec![blank; 8] };
-        if let Some(whitener) = Whitener::fit(history) {
+        if let Some(mut whitener) = Whitener::fit(history) {
             let mut runner = whitener.clone();
             let mut samples = Vec::new();
             for residual in history.residuals() {
@@ -51,7 +51,8 @@ impl Detector for Nis {
                 }
             }
             let skip = samples.len() / 50;
-            state.tail = Tail::fit(&samples[skip..], 30, 0.1);
+            state.tail = Tail::fit(&samples[skip..], 300, 0.1);
+            whitener.follow(&runner);
             state.whitener = Some(whitener);
         }
         Ok(Box::new(state))
@@ -129,10 +130,10 @@ mod tests {
 
     #[test]
     fn a_biased_sensor_is_surprising_and_noise_is_not() {
-        let mut fitted = testing::fit(&super::Nis, Plant::new(1).run(6_000));
+        let mut fitted = testing::fit(&super::Nis, Plant::new(1).run(12_000));
         let mut plant = Plant::new(2);
         assert!(testing::loudest(&mut *fitted, &mut plant, 2_000) < 6.5);
-        plant.bias[1] = 2.0;
+        plant.bias[0] = 2.0;
         assert!(testing::loudest(&mut *fitted, &mut plant, 20) > 7.0);
     }
 
@@ -141,7 +142,7 @@ mod tests {
         let mut fitted = testing::fit(&super::Nis, Plant::new(1).run(0));
         let mut plant = Plant::new(2);
         assert!(testing::loudest(&mut *fitted, &mut plant, 2_000) < 6.0);
-        plant.bias[1] = 5.0;
+        plant.bias[0] = 5.0;
         assert!(testing::loudest(&mut *fitted, &mut plant, 20) > 9.0);
     }
 }

@@ -92,7 +92,7 @@ impl Detector for Rate {
         for (signal, at, value) in history.events().filter_map(|event| field(&event)) {
             let Some(channel) = runner.get_mut(signal.index()) else { continue };
             if let Some((change, ratio, _)) = channel.step(at, value) {
-                samples[signal.index()].push(change);
+                samples[signal.index()].push(change * change);
                 broken[signal.index()] |= ratio > 1.0;
             }
         }
@@ -128,7 +128,7 @@ impl Fitted for State {
         let score = if ratio > 1.0 {
             self.channels.fixed(at, Symptom::Rate, place, IMPOSSIBLE)
         } else {
-            self.channels.single(at, Symptom::Rate, place, change)
+            self.channels.single(at, Symptom::Rate, place, change * change)
         };
         let detail = Detail::Level { signal, seen: value, expected: before };
         Some(Observation { score, detail, onset: None })

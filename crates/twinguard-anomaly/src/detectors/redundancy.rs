@@ -96,13 +96,7 @@ impl Errors {
         let z = (error / self.sigma[target]).clamp(-6.0, 6.0) - self.drift[target];
         self.drift[target] = (self.drift[target] + z.clamp(-1.0, 1.0) / DRIFT).clamp(-1.0, 1.0);
         self.mean[target] += WEIGHT * (z - self.mean[target]);
-        self.size[target] = self.mean[target].abs();
-    }
-
-    fn reset(&mut self) {
-        for list in [&mut self.drift, &mut self.mean, &mut self.size] {
-            list.iter_mut().for_each(|value| *value = 0.0);
-        }
+        self.size[target] = self.mean[target] * self.mean[target];
     }
 }
 
@@ -255,7 +249,7 @@ impl Detector for Redundancy {
                 }
             }
         }
-        let skip = count / 50;
+        let skip = count / 15;
         let mut samples = vec![Vec::new(); m];
         for target in 0..m {
             let sigma = clipped_moments(&errors[target]).1;
@@ -270,10 +264,13 @@ impl Detector for Redundancy {
                 }
             }
         }
-        state.errors.reset();
-        state.scaler.reset();
+        // the slow means stay where the history left them, the fast ones start anew
+        for list in [&mut state.errors.mean, &mut state.errors.size] {
+            list.iter_mut().for_each(|value| *value = 0.0);
+        }
+        (state.scaler.valid, state.scaler.ready) = (false, false);
         let signals: Vec<SignalId> = state.scaler.places.iter().map(|place| layout[*place]).collect();
-        state.channels = Channels::new(context, signals, transpose(&samples, 60, 0.05));
+        state.channels = Channels::new(context, signals, transpose(&samples, 300, 0.01));
         state.present = vec![true; m];
         Ok(Box::new(state))
     }
@@ -314,10 +311,10 @@ mod tests {
 
     #[test]
     fn a_lying_sensor_contradicts_the_others() {
-        let mut fitted = testing::fit(&super::Redundancy, Plant::new(1).run(8_000));
+        let mut fitted = testing::fit(&super::Redundancy, Plant::new(1).run(12_000));
         let mut plant = Plant::new(2);
         assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
-        plant.bias[1] = 4.0;
+        plant.bias[0] = 4.0;
         assert!(testing::loudest(&mut *fitted, &mut plant, 60) > 7.0);
     }
 }

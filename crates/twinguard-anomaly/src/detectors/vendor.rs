@@ -119,12 +119,12 @@ impl Detector for Vendor {
                 let samples: Vec<f64> = differences[place]
                     .iter()
                     .map(|difference| {
-                        let z = ((difference - mean) / pair.scale).clamp(-20.0, 20.0);
+                        let z = ((difference - mean) / pair.scale).clamp(-1e4, 1e4);
                         moving += WEIGHT * (z - moving);
-                        moving.abs()
+                        moving * moving
                     })
                     .collect();
-                tail = Tail::fit(&samples, 60, 0.1);
+                tail = Tail::fit(&samples, 300, 0.01);
                 pair.stillness = Tail::fit(&still[place], 1, 1.0);
                 compared += 1;
             }
@@ -150,9 +150,9 @@ impl Fitted for State {
         if pair.scale <= 0.0 {
             return None;
         }
-        let z = ((difference - pair.offset) / pair.scale).clamp(-20.0, 20.0);
+        let z = ((difference - pair.offset) / pair.scale).clamp(-1e4, 1e4);
         pair.mean += WEIGHT * (z - pair.mean);
-        let size = pair.mean.abs();
+        let size = pair.mean * pair.mean;
         let stillness = pair.stillness.surprise(pair.stillness()) - self.price;
         let level = self.channels.tails[place].surprise(size) - self.price;
         pair.off = level.max(stillness) > 5.0;
@@ -186,7 +186,7 @@ mod tests {
             } else {
                 plant.display_offset = 3.0;
             }
-            assert!(testing::loudest(&mut *fitted, &mut plant, 40) > 7.0, "frozen {frozen}");
+            assert!(testing::loudest(&mut *fitted, &mut plant, 60) > 7.0, "frozen {frozen}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A small cooled plant for tests: seeded, linear, with everything that can be done to it.
-#![allow(clippy::needless_range_loop, dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::needless_range_loop, clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -90,6 +90,9 @@ impl Plant {
             plant.physics();
         }
         plant.estimate = plant.oil;
+        for _ in 0..600 {
+            plant.step(|_| {});
+        }
         plant
     }
 

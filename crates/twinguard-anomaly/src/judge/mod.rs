@@ -1,0 +1,809 @@
+//! The judge: folds scores into incidents, and says who it was, how sure, why, and what to check next.
+
+mod causes;
+mod weigh;
+mod words;
+
+use twinguard_types::{
+    Attribution, Catalogue, Cause, Confidence, DetectorId, Digest, Duration, Event, Evidence, Explanation,
+    Finding, FindingId, FindingKind, FindingState, Reason, Score, Severity, SignalId, Source, Suspect,
+    Symptom, Timestamp, View,
+};
+
+pub use causes::techniques;
+use causes::{C, CAUSES, E, EVIDENCE, FACTS, Seen};
+use weigh::{Case, Decision, Term};
+
+use crate::{Archive, Bank, BankEntry, Coverage, Detail, Error, Observation, Reader, Writer, archived};
+
+/// How the judge folds scores into incidents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct JudgeConfig {
+    /// Time between two samples: the clock of "wait before naming".
+    pub sample: Duration,
+    /// An incident closes after this long without a score above its threshold.
+    pub quiet: Duration,
+    /// Time to a limit within which a person could still act; what reaches a limit sooner is critical.
+    pub horizon: Duration,
+}
+
+impl Default for JudgeConfig {
+    fn default() -> Self {
+        Self {
+            sample: Duration::from_secs(1),
+            quiet: Duration::from_secs(300),
+            horizon: Duration::from_secs(1800),
+        }
+    }
+}
+
+/// A named party needs this probability …
+const NAMED: f64 = 0.8;
+/// … for this many samples.
+const HELD: f64 = 10.0;
+/// Symptoms this long before an incident belong to it.
+const BEFORE: Duration = Duration::from_secs(120);
+const EXPLANATIONS: usize = 64;
+
+/// What one detector contributed lately.
+#[derive(Clone, Debug, Default)]
+struct Activity {
+    /// Last three decisions, newest in bit 0.
+    recent: u8,
+    confirmed: Option<Timestamp>,
+    last: Option<Timestamp>,
+    peak: f64,
+    onset: Option<Timestamp>,
+    detail: Detail,
+    /// Novelty of more than one kind is kept apart.
+    writer: Option<Detail>,
+    shares: Vec<Attribution>,
+    named: usize,
+}
+
+archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named });
+
+impl Activity {
+    fn new() -> Self {
+        Self { shares: vec![Attribution { signal: SignalId(0), share: 0.0 }; 4], ..Self::default() }
+    }
+
+    fn reset(&mut self) {
+        (self.recent, self.confirmed, self.last, self.peak) = (0, None, None, 0.0);
+        (self.onset, self.detail, self.writer, self.named) = (None, Detail::None, None, 0);
+    }
+}
+
+/// Weighs scores, raises and names incidents.
+///
+/// Feed it every event ([`Judge::note`]) and every observation of the bank ([`Judge::weigh`]), then take findings with
+/// [`Judge::poll`]. A finding is raised at once (revision 0) and revised as it becomes clearer; one incident is one id.
+pub struct Judge {
+    config: JudgeConfig,
+    catalogue: Catalogue,
+    table: Vec<BankEntry>,
+    has_history: bool,
+    activity: Vec<Activity>,
+    views: [bool; 6],
+    explanations: Vec<Explanation>,
+    open: Option<Incident>,
+    next_id: u64,
+    inputs: Digest,
+    inputs_count: u64,
+    margin: Option<Duration>,
+    check: Option<bool>,
+    due: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+struct Incident {
+    id: FindingId,
+    revision: u32,
+    raised_at: Timestamp,
+    top: Option<(u64, Timestamp)>,
+    /// What the last revision said, to tell news from repetition.
+    said: u64,
+    last_revision: Timestamp,
+    closing: bool,
+}
+
+archived!(Incident { id, revision, raised_at, top, said, last_revision, closing });
+
+impl Judge {
+    /// A judge for this bank's detectors.
+    #[must_use]
+    pub fn new(config: JudgeConfig, bank: &Bank, catalogue: &Catalogue) -> Self {
+        Self::with_table(config, bank.table(), bank.has_history(), catalogue)
+    }
+
+    /// A judge for detectors that are run by somebody else.
+    #[must_use]
+    pub fn with_table(
+        config: JudgeConfig,
+        table: &[BankEntry],
+        has_history: bool,
+        catalogue: &Catalogue,
+    ) -> Self {
+        Self {
+            config,
+            catalogue: catalogue.clone(),
+            activity: vec![Activity::new(); table.len()],
+            table: table.to_vec(),
+            has_history,
+            views: [false; 6],
+            explanations: Vec::with_capacity(EXPLANATIONS),
+            open: None,
+            next_id: 0,
+            inputs: Digest::default(),
+            inputs_count: 0,
+            margin: None,
+            check: None,
+            due: Timestamp::MIN,
+        }
+    }
+
+    /// Takes a fact that needs no score: which views exist, what physics explains.
+    pub fn note(&mut self, event: &Event<'_>) {
+        let mut see = |view: View| self.views[view as usize] = true;
+        match event {
+            Event::Exchange(_) => see(View::Wire),
+            Event::Command(command) if command.from.is_some() => see(View::Wire),
+            Event::Intent(_) => see(View::ControllerJournal),
+            Event::Point(point) if point.source == Source::Vendor => see(View::VendorTwin),
+            Event::Residual(_) => see(View::Model),
+            Event::Access(_) => see(View::Access),
+            Event::Explanation(explanation) if explanation.log_likelihood_ratio.is_finite() => {
+                self.explain(*explanation);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes an observation of the bank. No allocation.
+    pub fn weigh(&mut self, seen: &Observation<'_>) {
+        let score = &seen.score;
+        let Some(entry) = self.table.get(score.detector.index()) else { return };
+        let (threshold, fact) = (entry.threshold, entry.fact);
+        let above = score.surprise >= threshold;
+        let activity = &mut self.activity[score.detector.index()];
+        activity.recent = (activity.recent << 1 | u8::from(above)) & 0b111;
+        if !above {
+            return;
+        }
+        activity.last = Some(score.at);
+        let confirmed = fact || activity.recent.count_ones() >= 2;
+        if confirmed && activity.confirmed.is_none() {
+            activity.confirmed = Some(score.at);
+            activity.peak = 0.0;
+            activity.writer = None;
+        }
+        activity.onset = match (activity.onset, seen.onset) {
+            (Some(before), Some(now)) => Some(before.min(now)),
+            (before, now) => before.or(now),
+        };
+        if matches!(seen.detail, Detail::NewWriter { .. }) {
+            activity.writer = Some(seen.detail);
+        }
+        if score.surprise >= activity.peak
+            || matches!(seen.detail, Detail::Unsent { .. } | Detail::Repeat { .. })
+        {
+            activity.peak = activity.peak.max(score.surprise);
+            activity.detail = seen.detail;
+            activity.named = score.attribution.len().min(activity.shares.len());
+            activity.shares[..activity.named].copy_from_slice(&score.attribution[..activity.named]);
+        }
+        self.digest(score);
+    }
+
+    /// How soon the plant, left alone, reaches a limit; `None` when it does not within what was looked at.
+    pub fn set_margin(&mut self, time_to_limit: Option<Duration>) {
+        self.margin = time_to_limit;
+    }
+
+    /// The result of a spot check over an independent path: whether the sensor itself agrees with the wire.
+    pub fn check(&mut self, agrees: bool) {
+        self.check = Some(agrees);
+        self.due = Timestamp::MIN;
+    }
+
+    /// The next finding or revision, if there is one at this time.
+    pub fn poll(&mut self, now: Timestamp) -> Option<Finding> {
+        if now < self.due {
+            return None;
+        }
+        self.due = now + self.config.sample;
+        let last = self
+            .activity
+            .iter()
+            .filter(|activity| activity.confirmed.is_some())
+            .filter_map(|activity| activity.last)
+            .max();
+        let Some(incident) = &self.open else {
+            last.filter(|last| now - *last <= BEFORE)?;
+            self.open = Some(Incident {
+                id: FindingId(self.next_id),
+                revision: 0,
+                raised_at: now,
+                top: None,
+                said: 0,
+                last_revision: now,
+                closing: false,
+            });
+            self.next_id += 1;
+            return self.revise(now, true);
+        };
+        let raised_at = incident.raised_at;
+        if last.is_none_or(|last| now - last > self.config.quiet && now - raised_at > self.config.quiet) {
+            if let Some(incident) = &mut self.open {
+                incident.closing = true;
+            }
+            let finding = self.revise(now, true);
+            self.close();
+            return finding;
+        }
+        self.revise(now, false)
+    }
+
+    /// Whether an incident is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    fn close(&mut self) {
+        self.open = None;
+        self.activity.iter_mut().for_each(Activity::reset);
+        self.explanations.clear();
+        self.check = None;
+        (self.inputs, self.inputs_count) = (Digest::default(), 0);
+    }
+
+    fn explain(&mut self, explanation: Explanation) {
+        let place = self.explanations.iter().position(|held| held.cause == explanation.cause);
+        match place {
+            Some(place) => self.explanations[place] = explanation,
+            None if self.explanations.len() < EXPLANATIONS => self.explanations.push(explanation),
+            None => {}
+        }
+    }
+
+    /// Chains the score into the digest of the inputs.
+    fn digest(&mut self, score: &Score<'_>) {
+        let mut bytes = [0u8; 54];
+        bytes[..32].copy_from_slice(&self.inputs.0);
+        bytes[32..40].copy_from_slice(&score.at.as_nanos().to_le_bytes());
+        bytes[40..42].copy_from_slice(&score.detector.0.to_le_bytes());
+        bytes[42..50].copy_from_slice(&score.surprise.to_bits().to_le_bytes());
+        let first = score.attribution.first().map_or(u32::MAX, |share| share.signal.0);
+        bytes[50..54].copy_from_slice(&first.to_le_bytes());
+        self.inputs = Digest(*blake3::hash(&bytes).as_bytes());
+        self.inputs_count += 1;
+    }
+
+    /// The confirmed activities of one symptom.
+    fn of(&self, symptom: Symptom) -> impl Iterator<Item = &Activity> {
+        let entries = self.table.iter().zip(&self.activity);
+        entries
+            .filter(move |(entry, activity)| entry.symptom == symptom && activity.confirmed.is_some())
+            .map(|(_, activity)| activity)
+    }
+
+    fn speaks(&self, symptom: Symptom) -> bool {
+        self.table
+            .iter()
+            .any(|entry| entry.symptom == symptom && !matches!(entry.coverage, Coverage::Silent(_)))
+    }
+
+    fn view(&self, view: View) -> bool {
+        if view == View::History { self.has_history } else { self.views[view as usize] }
+    }
+
+    fn case(&self, now: Timestamp, raised_at: Timestamp) -> Case {
+        let mut seen = [Seen::No; EVIDENCE];
+        let mut set = |evidence: E, view: Option<View>, symptom: Symptom, present: bool| {
+            let blind = view.is_some_and(|view| !self.view(view)) || !self.speaks(symptom);
+            seen[evidence as usize] = match (present, blind) {
+                (true, _) => Seen::Yes,
+                (false, true) => Seen::Blind,
+                (false, false) => Seen::No,
+            };
+        };
+        let any = |symptom| self.of(symptom).next().is_some();
+        set(E::Unsent, Some(View::ControllerJournal), Symptom::Provenance, any(Symptom::Provenance));
+        let writer = self.of(Symptom::Novelty).any(|activity| activity.writer.is_some());
+        set(E::NewWriter, Some(View::Wire), Symptom::Novelty, writer);
+        set(E::NewCommand, Some(View::Wire), Symptom::Novelty, any(Symptom::Novelty) && !writer);
+        set(E::Seal, None, Symptom::Seal, any(Symptom::Seal));
+        set(E::Journal, None, Symptom::Journal, any(Symptom::Journal));
+        set(E::Repeat, None, Symptom::Repeat, any(Symptom::Repeat));
+        set(E::Freeze, None, Symptom::Freeze, any(Symptom::Freeze));
+        set(E::Noise, None, Symptom::Noise, any(Symptom::Noise));
+        let vendor = self.of(Symptom::VendorOffset).find_map(|activity| match activity.detail {
+            Detail::Vendor { off, of, frozen, .. } => Some(frozen || off * 2 > of),
+            _ => None,
+        });
+        let view = Some(View::VendorTwin);
+        set(E::VendorOff, view, Symptom::VendorOffset, vendor.is_some());
+        set(E::VendorFrozenOrMost, view, Symptom::VendorOffset, vendor == Some(true));
+        set(E::VendorFew, view, Symptom::VendorOffset, vendor == Some(false));
+        let (timing, malformed) = (any(Symptom::Timing), any(Symptom::Malformed));
+        set(E::Network, Some(View::Wire), Symptom::Timing, timing || malformed);
+        set(E::Timing, Some(View::Wire), Symptom::Timing, timing);
+        set(E::Identity, Some(View::Access), Symptom::Identity, any(Symptom::Identity));
+        set(E::Level, None, Symptom::Range, any(Symptom::Range));
+        set(E::Jump, None, Symptom::Rate, any(Symptom::Rate));
+        let residual = any(Symptom::Residual) || any(Symptom::Redundancy);
+        let explained = self.explained();
+        // without a bank of explanations the spread over the signals is all there is
+        if residual && explained.iter().all(Option::is_none) {
+            let share = self
+                .of(Symptom::Redundancy)
+                .chain(self.of(Symptom::Residual))
+                .filter(|activity| activity.named > 0)
+                .map(|activity| activity.shares[0].share)
+                .fold(0.0, f64::max);
+            seen[E::OneSensor as usize] = if share >= 0.7 { Seen::Yes } else { Seen::No };
+            seen[E::ManySignals as usize] = if share > 0.0 && share < 0.7 { Seen::Yes } else { Seen::No };
+        }
+        if let Some(agrees) = self.check {
+            seen[if agrees { E::CheckAgrees } else { E::CheckDiffers } as usize] = Seen::Yes;
+        }
+        let watched = (self.views[View::Model as usize] && self.speaks(Symptom::Residual))
+            || self.speaks(Symptom::Redundancy);
+        let residual = match (residual, watched) {
+            (true, _) => Seen::Yes,
+            (false, true) => Seen::No,
+            (false, false) => Seen::Blind,
+        };
+        let step = self.config.sample.as_secs_f64().max(1e-9);
+        Case { seen, residual, explained, samples: now.since(raised_at).as_secs_f64() / step }
+    }
+
+    /// Best log-likelihood ratio per class: sensor, actuator, load, fault.
+    fn explained(&self) -> [Option<f64>; 4] {
+        let mut best = [None; 4];
+        for held in &self.explanations {
+            let class = match held.cause {
+                Cause::SensorBias(_) => 0,
+                Cause::ActuatorOffset(_) => 1,
+                Cause::Disturbance(_) => 2,
+                Cause::FaultMode(_) => 3,
+                _ => continue,
+            };
+            let ratio = held.log_likelihood_ratio;
+            if best[class].is_none_or(|held| ratio > held) {
+                best[class] = Some(ratio);
+            }
+        }
+        best
+    }
+
+    fn revise(&mut self, now: Timestamp, must: bool) -> Option<Finding> {
+        let incident = self.open.clone()?;
+        let case = self.case(now, incident.raised_at);
+        let decision = case.decide();
+        let top = decision.parties.first().copied()?;
+        let sure = top.probability >= NAMED;
+        let since = match incident.top {
+            Some((held, since)) if held == top.suspect as u64 && sure => since,
+            _ => now,
+        };
+        let step = self.config.sample.as_secs_f64().max(1e-9);
+        let named = sure && now.since(since).as_secs_f64() / step >= HELD;
+        let set = self.accused(&case, &decision, named);
+        let kind = decision
+            .kinds
+            .iter()
+            .find(|(_, probability)| *probability >= NAMED)
+            .map_or(FindingKind::Undetermined, |(kind, _)| *kind);
+        let severity = self.severity(kind);
+        // what would make a reader look again
+        let detectors = self.activity.iter().enumerate().filter(|(_, activity)| activity.confirmed.is_some());
+        let mut news = 0xcbf2_9ce4_8422_2325_u64;
+        let mut mix = |part: u64| news = (news ^ part).wrapping_mul(0x0100_0000_01b3);
+        detectors.for_each(|(place, _)| mix(place as u64 + 1));
+        set.iter().for_each(|suspect| mix(100 + *suspect as u64));
+        [decision.winner as u64, kind as u64, severity as u64, u64::from(named)]
+            .into_iter()
+            .for_each(&mut mix);
+        let age = now.since(incident.raised_at).as_secs_f64() / step;
+        let before = incident.last_revision.since(incident.raised_at).as_secs_f64() / step;
+        let milestone = [10.0, 30.0, 100.0].into_iter().any(|mark| before < mark && age >= mark);
+        let told = must || news != incident.said || milestone;
+        if let Some(open) = &mut self.open {
+            open.top = Some((top.suspect as u64, since));
+            if told {
+                open.revision = if must && !open.closing { 0 } else { open.revision + 1 };
+                open.said = news;
+                open.last_revision = now;
+            }
+        }
+        told.then(|| self.finding(now, &case, &decision, (set, kind, severity)))?
+    }
+
+    /// Everybody whom a fact accuses, and, while nobody is named, the two most probable.
+    fn accused(&self, case: &Case, decision: &Decision, named: bool) -> Vec<Suspect> {
+        let mut set: Vec<Suspect> = FACTS
+            .iter()
+            .filter(|(evidence, _)| case.seen[*evidence as usize] == Seen::Yes)
+            .map(|(_, cause)| CAUSES[*cause as usize].suspect)
+            .collect();
+        let facts = !set.is_empty();
+        set.extend(decision.parties.first().map(|party| party.suspect));
+        if !named && !facts {
+            set.extend(decision.parties.get(1).map(|party| party.suspect));
+        }
+        set.sort_unstable();
+        set.dedup();
+        set
+    }
+
+    fn severity(&self, kind: FindingKind) -> Severity {
+        let horizon = self.config.horizon;
+        match self.margin {
+            Some(time) if time <= horizon => Severity::Critical,
+            Some(time) if time.as_nanos() / 4 <= horizon.as_nanos() => Severity::High,
+            _ if kind == FindingKind::Benign => Severity::Low,
+            _ => Severity::Medium,
+        }
+    }
+
+    fn finding(
+        &self,
+        now: Timestamp,
+        case: &Case,
+        decision: &Decision,
+        (suspect_set, kind, severity): (Vec<Suspect>, FindingKind, Severity),
+    ) -> Option<Finding> {
+        let incident = self.open.as_ref()?;
+        let mut active: Vec<(&BankEntry, &Activity)> = self
+            .table
+            .iter()
+            .zip(&self.activity)
+            .filter(|(_, activity)| activity.confirmed.is_some())
+            .collect();
+        active.sort_by(|a, b| b.1.peak.total_cmp(&a.1.peak).then(a.0.id.cmp(&b.0.id)));
+        let evidence = active
+            .iter()
+            .map(|(entry, activity)| Evidence {
+                detector: entry.name.clone(),
+                symptom: entry.symptom,
+                surprise: activity.peak,
+                threshold: entry.threshold,
+                since: activity.confirmed.unwrap_or(now),
+            })
+            .collect();
+        let loudest =
+            active.iter().max_by(|a, b| (a.1.peak - a.0.threshold).total_cmp(&(b.1.peak - b.0.threshold)));
+        let (surprise, threshold) =
+            loudest.map_or((0.0, 0.0), |(entry, activity)| (activity.peak, entry.threshold));
+        let onset = active
+            .iter()
+            .filter_map(|(_, activity)| activity.onset.or(activity.confirmed))
+            .min()
+            .unwrap_or(incident.raised_at)
+            .min(incident.raised_at);
+        let row = &CAUSES[decision.winner];
+        let mut causes: Vec<usize> = vec![decision.winner];
+        for (evidence, cause) in FACTS {
+            if case.seen[*evidence as usize] == Seen::Yes && !causes.contains(&(*cause as usize)) {
+                causes.push(*cause as usize);
+            }
+        }
+        let mut techniques: Vec<_> = causes
+            .iter()
+            .flat_map(|cause| CAUSES[*cause].techniques)
+            .map(|it| causes::technique(*it))
+            .collect();
+        if kind == FindingKind::Fault || kind == FindingKind::Benign {
+            techniques.clear();
+        }
+        techniques.sort_by_key(|technique| technique.id);
+        techniques.dedup_by_key(|technique| technique.id);
+        let next_step = match (kind, self.check) {
+            (FindingKind::Undetermined, None) if matches!(row.suspect, Suspect::Sensor | Suspect::Fault) => {
+                "Read the value again over an independent or signed path: a difference means attack, none means fault."
+                    .to_owned()
+            }
+            _ => row.check.to_owned(),
+        };
+        Some(Finding {
+            id: incident.id,
+            revision: incident.revision,
+            at: now,
+            raised_at: incident.raised_at,
+            onset,
+            severity,
+            title: self.title(&causes),
+            summary: self.summary(&active, now),
+            suspect: row.suspect,
+            suspect_element: self.element(decision.winner, &active),
+            suspect_set,
+            kind,
+            confidence: decision
+                .parties
+                .iter()
+                .map(|party| Confidence { suspect: party.suspect, probability: party.probability })
+                .collect(),
+            surprise,
+            threshold,
+            attribution: self.attribution(&active),
+            evidence,
+            reasons: self.reasons(case, decision),
+            techniques,
+            next_step,
+            missing: self.missing(),
+            inputs: self.inputs,
+            inputs_count: self.inputs_count,
+            state: if incident.closing { FindingState::Closed } else { FindingState::Open },
+        })
+    }
+
+    fn title(&self, causes: &[usize]) -> String {
+        let both = causes.iter().any(|cause| weigh::is(*cause, C::Replay))
+            && causes.iter().any(|cause| weigh::is(*cause, C::Injection));
+        if both {
+            return "Commands nobody sent → hidden by replayed sensor values".to_owned();
+        }
+        let row = &CAUSES[causes.first().copied().unwrap_or(0)];
+        words::cut(&format!("{} → {}", row.cause, row.effect), 60)
+    }
+
+    fn summary(&self, active: &[(&BankEntry, &Activity)], now: Timestamp) -> String {
+        let mut sentences: Vec<String> = Vec::new();
+        // facts speak before statistics
+        let order = [
+            Symptom::Provenance,
+            Symptom::Repeat,
+            Symptom::Seal,
+            Symptom::Journal,
+            Symptom::Novelty,
+            Symptom::VendorOffset,
+            Symptom::Freeze,
+            Symptom::Range,
+            Symptom::Redundancy,
+            Symptom::Rate,
+            Symptom::Noise,
+            Symptom::Timing,
+            Symptom::Malformed,
+            Symptom::Identity,
+        ];
+        for symptom in order {
+            for (_, activity) in active.iter().filter(|(entry, _)| entry.symptom == symptom) {
+                let detail = activity.writer.as_ref().unwrap_or(&activity.detail);
+                let since = activity.onset.or(activity.confirmed).map(|since| (since, now));
+                let mut text = words::detail(detail, &self.catalogue, since);
+                if symptom == Symptom::Seal {
+                    text = "the model's digest differed from its seal".to_owned();
+                }
+                if !text.is_empty() && sentences.len() < 2 {
+                    sentences.push(capital(&text));
+                }
+            }
+        }
+        if sentences.is_empty() {
+            let signals: Vec<String> = self
+                .attribution(active)
+                .iter()
+                .take(2)
+                .map(|share| words::clean(self.catalogue.path(share.signal)))
+                .collect();
+            let who = if signals.is_empty() { "The readings".to_owned() } else { signals.join(" and ") };
+            sentences.push(format!("{who} left what the model expects"));
+        }
+        sentences.iter().map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Which one: a signal's path or an address.
+    fn element(&self, winner: usize, active: &[(&BankEntry, &Activity)]) -> Option<String> {
+        let detail = |symptom: Symptom| {
+            let found = active.iter().find(|(entry, _)| entry.symptom == symptom);
+            found.map(|(_, activity)| activity.writer.unwrap_or(activity.detail))
+        };
+        let path = |signal: SignalId| Some(words::clean(self.catalogue.path(signal)));
+        let explained = |wanted: fn(&Cause) -> Option<SignalId>| {
+            self.explanations
+                .iter()
+                .filter_map(|held| wanted(&held.cause).map(|signal| (signal, held.log_likelihood_ratio)))
+                .max_by(|a, b| a.1.total_cmp(&b.1))
+                .map(|(signal, _)| signal)
+        };
+        match CAUSES[winner].suspect {
+            Suspect::CommandPath | Suspect::Identity => {
+                let writer = [Symptom::Provenance, Symptom::Novelty].into_iter().find_map(|symptom| {
+                    match detail(symptom)? {
+                        Detail::Unsent { signal, from, .. } | Detail::NewWriter { signal, from } => {
+                            from.map(|from| from.to_string()).or_else(|| path(signal))
+                        }
+                        Detail::NewCommand { signal, .. } => path(signal),
+                        Detail::NewFunction { client, .. } => Some(client.to_string()),
+                        _ => None,
+                    }
+                });
+                writer.or_else(|| match detail(Symptom::Identity)? {
+                    Detail::Count { from, .. } => from.map(|from| from.to_string()),
+                    _ => None,
+                })
+            }
+            Suspect::Sensor => {
+                let sensor = |cause: &Cause| match cause {
+                    Cause::SensorBias(signal) => Some(*signal),
+                    _ => None,
+                };
+                let frozen = match detail(Symptom::Freeze) {
+                    Some(Detail::Frozen { signal, .. }) => Some(signal),
+                    _ => None,
+                };
+                let signal = frozen.or_else(|| explained(sensor));
+                signal.or_else(|| Some(self.attribution(active).first()?.signal)).and_then(path)
+            }
+            Suspect::Actuator => explained(|cause| match cause {
+                Cause::ActuatorOffset(signal) => Some(*signal),
+                _ => None,
+            })
+            .and_then(path),
+            Suspect::Twin | Suspect::Feed => match detail(Symptom::VendorOffset)? {
+                Detail::Vendor { signal, .. } => path(signal),
+                _ => None,
+            },
+            Suspect::Network => match detail(Symptom::Timing)? {
+                Detail::Traffic { server, .. } => Some(server.to_string()),
+                _ => None,
+            },
+            Suspect::Model | Suspect::Fault | Suspect::None => None,
+        }
+    }
+
+    /// Shares of the signals over all active detectors, each weighed by its surprise.
+    fn attribution(&self, active: &[(&BankEntry, &Activity)]) -> Vec<Attribution> {
+        let mut shares: Vec<Attribution> = Vec::new();
+        let mut total = 0.0;
+        for (_, activity) in active {
+            for share in &activity.shares[..activity.named] {
+                let weight = share.share * activity.peak;
+                total += weight;
+                match shares.iter_mut().find(|held| held.signal == share.signal) {
+                    Some(held) => held.share += weight,
+                    None => shares.push(Attribution { signal: share.signal, share: weight }),
+                }
+            }
+        }
+        shares.iter_mut().for_each(|share| share.share /= f64::max(total, 1e-300));
+        shares.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.signal.cmp(&b.signal)));
+        shares
+    }
+
+    fn reasons(&self, case: &Case, decision: &Decision) -> Vec<Reason> {
+        let against = CAUSES[decision.runner_up].cause;
+        decision
+            .terms
+            .iter()
+            .map(|(term, nats)| {
+                let text = match term {
+                    Term::Prior => "such causes are more or less common beforehand".to_owned(),
+                    Term::Physics => match case.residual {
+                        Seen::Yes => "field and model disagreed, as this cause would have it".to_owned(),
+                        _ => "field and model agreed".to_owned(),
+                    },
+                    Term::Evidence(evidence) => {
+                        words::evidence(*evidence, case.seen[*evidence as usize] == Seen::Yes).to_owned()
+                    }
+                };
+                Reason {
+                    text: format!("{} (against: {})", capital(&text), against.to_lowercase()),
+                    nats: *nats,
+                }
+            })
+            .collect()
+    }
+
+    fn missing(&self) -> Vec<View> {
+        [View::Wire, View::ControllerJournal, View::VendorTwin, View::Model, View::Access, View::History]
+            .into_iter()
+            .filter(|view| !self.view(*view))
+            .collect()
+    }
+
+    /// All state, as bytes.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        VERSION.save(&mut writer);
+        self.activity.save(&mut writer);
+        self.views.save(&mut writer);
+        self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
+        self.open.save(&mut writer);
+        (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
+        (self.margin, self.check, self.due).save(&mut writer);
+        writer.finish()
+    }
+
+    /// Reads back what [`Judge::snapshot`] wrote, into a judge that was made like the one that wrote it.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotVersion`], [`Error::Snapshot`].
+    pub fn restore(mut self, bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let found = u32::load(&mut reader)?;
+        if found != VERSION {
+            return Err(Error::SnapshotVersion { found, known: VERSION });
+        }
+        self.activity = Archive::load(&mut reader)?;
+        let fits = |it: &Activity| it.shares.len() == 4 && it.named <= 4;
+        if self.activity.len() != self.table.len() || !self.activity.iter().all(fits) {
+            return Err(reader.refuse("another number of detectors"));
+        }
+        self.views = Archive::load(&mut reader)?;
+        let held = Vec::<Held>::load(&mut reader)?;
+        self.explanations.clear();
+        for held in held.into_iter().take(EXPLANATIONS) {
+            self.explanations.push(held.explanation(&reader)?);
+        }
+        self.open = Archive::load(&mut reader)?;
+        (self.next_id, self.inputs, self.inputs_count) = Archive::load(&mut reader)?;
+        (self.margin, self.check, self.due) = Archive::load(&mut reader)?;
+        reader.end()?;
+        Ok(self)
+    }
+
+    /// The detectors whose scores it takes.
+    #[must_use]
+    pub fn detector(&self, id: DetectorId) -> Option<&BankEntry> {
+        self.table.get(id.index())
+    }
+}
+
+const VERSION: u32 = 1;
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return String::new() };
+    // an address or a path keeps its case
+    let word: &str = text.split(' ').next().unwrap_or_default();
+    if word.chars().all(|c| c.is_ascii_lowercase()) && !word.contains(['.', '/', '_']) {
+        return first.to_uppercase().chain(chars).collect();
+    }
+    text.to_owned()
+}
+
+struct Held {
+    kind: (u8, u32),
+    times: (Timestamp, Timestamp),
+    numbers: (f64, f64),
+}
+
+archived!(Held { kind, times, numbers });
+
+impl From<&Explanation> for Held {
+    fn from(it: &Explanation) -> Self {
+        let kind = match it.cause {
+            Cause::SensorBias(signal) => (0, signal.0),
+            Cause::ActuatorOffset(signal) => (1, signal.0),
+            Cause::Disturbance(signal) => (2, signal.0),
+            Cause::FaultMode(mode) => (3, mode),
+            _ => (u8::MAX, 0),
+        };
+        Self { kind, times: (it.at, it.since), numbers: (it.log_likelihood_ratio, it.magnitude) }
+    }
+}
+
+impl Held {
+    fn explanation(&self, reader: &Reader<'_>) -> Result<Explanation, Error> {
+        let cause = match self.kind {
+            (0, signal) => Cause::SensorBias(SignalId(signal)),
+            (1, signal) => Cause::ActuatorOffset(SignalId(signal)),
+            (2, signal) => Cause::Disturbance(SignalId(signal)),
+            (3, mode) => Cause::FaultMode(mode),
+            _ => return Err(reader.refuse("an unknown cause")),
+        };
+        let ((at, since), (log_likelihood_ratio, magnitude)) = (self.times, self.numbers);
+        Ok(Explanation { at, cause, log_likelihood_ratio, magnitude, since })
+    }
+}
+
+impl core::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Judge").field("open", &self.open).field("inputs_count", &self.inputs_count).finish()
+    }
+}

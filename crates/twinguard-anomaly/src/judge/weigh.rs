@@ -1,0 +1,262 @@
+//! The decision: additive evidence in nats, physics by tempered gaps, one softmax.
+//!
+//! Score of a cause: S = prior + physics + Σ w, over the evidence; p = softmax(S / T); a party's probability is the sum over its causes.
+//! The tempered gap d = (max L − L) / (1 + 0.02·max L), at most 25, keeps a model that is off by a few per cent from
+//! supporting thousands of nats; T falls with the number of samples since the alarm: raise at once, name later.
+
+use twinguard_types::{Confidence, FindingKind, Suspect};
+
+use super::causes::{ALL, C, CAUSES, E, EVIDENCE, Physics, Seen, WEIGHTS};
+
+/// What is known when a decision is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    /// Per piece of evidence.
+    pub(crate) seen: [Seen; EVIDENCE],
+    /// Whether field and model, or signals among each other, disagree; `Blind` without either view.
+    pub(crate) residual: Seen,
+    /// Best log-likelihood ratio of each class of explanations (sensor, actuator, load, fault), where a bank gave some.
+    pub(crate) explained: [Option<f64>; 4],
+    /// Samples since the alarm.
+    pub(crate) samples: f64,
+}
+
+/// One term of a cause's score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Term {
+    Prior,
+    Physics,
+    Evidence(E),
+}
+
+/// The decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    pub(crate) winner: usize,
+    pub(crate) runner_up: usize,
+    /// Nats for the winner against the runner-up, heaviest first.
+    pub(crate) terms: Vec<(Term, f64)>,
+    pub(crate) parties: Vec<Confidence>,
+    pub(crate) kinds: [(FindingKind, f64); 3],
+}
+
+const SUSPECTS: [Suspect; 10] = [
+    Suspect::Sensor,
+    Suspect::Actuator,
+    Suspect::CommandPath,
+    Suspect::Network,
+    Suspect::Feed,
+    Suspect::Twin,
+    Suspect::Model,
+    Suspect::Identity,
+    Suspect::Fault,
+    Suspect::None,
+];
+
+impl Case {
+    /// Temperature by samples since the alarm: 4, 3, 2, 1.5 at 0, 10, 30, 100, straight lines between.
+    fn temperature(&self) -> f64 {
+        let knots = [(0.0, 4.0), (10.0, 3.0), (30.0, 2.0), (100.0, 1.5)];
+        for pair in knots.windows(2) {
+            let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+            if self.samples < x1 {
+                return y0 + (y1 - y0) * (self.samples.max(x0) - x0) / (x1 - x0);
+            }
+        }
+        1.5
+    }
+
+    fn physics(&self, physics: Physics) -> f64 {
+        let class = match physics {
+            Physics::Any => return 0.0,
+            Physics::Quiet => return if self.residual == Seen::Yes { -8.0 } else { 0.0 },
+            Physics::Sensor => 0,
+            Physics::Actuator => 1,
+            Physics::Load => 2,
+            Physics::Fault => 3,
+        };
+        match self.residual {
+            Seen::No => -8.0,
+            // nobody could see it: the cause is hardly helped nor cleared
+            Seen::Blind => -1.0,
+            Seen::Yes => {
+                let best = self.explained.iter().flatten().copied().fold(0.0, f64::max);
+                if best <= 0.0 {
+                    // an alarm, but no bank of explanations: shape alone decides
+                    return 0.0;
+                }
+                let own = self.explained[class].unwrap_or(0.0).max(0.0);
+                -((best - own) / (1.0 + 0.02 * best)).min(25.0)
+            }
+        }
+    }
+
+    fn weight(&self, evidence: E, cause: usize) -> f64 {
+        let line = WEIGHTS.iter().find(|line| line.0 == evidence && line.1 as usize == cause);
+        line.map_or(0.0, |(_, _, yes, no, blind)| match self.seen[evidence as usize] {
+            Seen::Yes => *yes,
+            Seen::No => *no,
+            Seen::Blind => *blind,
+        })
+    }
+
+    fn score(&self, cause: usize) -> f64 {
+        let row = &CAUSES[cause];
+        row.prior
+            + self.physics(row.physics)
+            + ALL.iter().map(|evidence| self.weight(*evidence, cause)).sum::<f64>()
+    }
+
+    pub(crate) fn decide(&self) -> Decision {
+        let scores: Vec<f64> = (0..CAUSES.len()).map(|cause| self.score(cause)).collect();
+        let best_of = |wanted: &dyn Fn(usize) -> bool| {
+            (0..CAUSES.len())
+                .filter(|cause| wanted(*cause))
+                .max_by(|a, b| scores[*a].total_cmp(&scores[*b]).then(b.cmp(a)))
+                .unwrap_or(0)
+        };
+        let temperature = self.temperature();
+        let top = scores.iter().copied().fold(f64::MIN, f64::max);
+        let powers: Vec<f64> = scores.iter().map(|score| libm::exp((score - top) / temperature)).collect();
+        let sum: f64 = powers.iter().sum();
+        let share = |wanted: &dyn Fn(usize) -> bool| {
+            (0..CAUSES.len()).filter(|cause| wanted(*cause)).map(|cause| powers[cause]).sum::<f64>() / sum
+        };
+        let mut parties: Vec<Confidence> = SUSPECTS
+            .iter()
+            .map(|suspect| Confidence {
+                suspect: *suspect,
+                probability: share(&|cause| CAUSES[cause].suspect == *suspect),
+            })
+            .collect();
+        parties.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.suspect.cmp(&b.suspect)));
+        // the party is named by its sum, the cause within it by its score
+        let party = parties.first().map_or(Suspect::None, |party| party.suspect);
+        let winner = best_of(&|cause| CAUSES[cause].suspect == party);
+        let runner_up = best_of(&|cause| CAUSES[cause].suspect != party);
+        let mut terms = vec![
+            (Term::Prior, CAUSES[winner].prior - CAUSES[runner_up].prior),
+            (Term::Physics, self.physics(CAUSES[winner].physics) - self.physics(CAUSES[runner_up].physics)),
+        ];
+        for evidence in ALL {
+            let gap = self.weight(evidence, winner) - self.weight(evidence, runner_up);
+            terms.push((Term::Evidence(evidence), gap));
+        }
+        terms.retain(|(_, nats)| *nats != 0.0);
+        terms.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        let kinds = [FindingKind::Attack, FindingKind::Fault, FindingKind::Benign]
+            .map(|kind| (kind, share(&|cause| CAUSES[cause].kind == kind)));
+        Decision { winner, runner_up, terms, parties, kinds }
+    }
+}
+
+impl Decision {
+    /// The winner's lead over the runner-up, nats.
+    #[cfg(test)]
+    pub(crate) fn gap(&self, case: &Case) -> f64 {
+        case.score(self.winner) - case.score(self.runner_up)
+    }
+}
+
+/// Whether a cause is that of a list.
+pub(crate) fn is(cause: usize, one: C) -> bool {
+    cause == one as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn case() -> Case {
+        Case { seen: [Seen::No; EVIDENCE], residual: Seen::No, explained: [None; 4], samples: 100.0 }
+    }
+
+    fn party(case: &Case) -> (Suspect, f64) {
+        let parties = case.decide().parties;
+        (parties[0].suspect, parties[0].probability)
+    }
+
+    #[test]
+    fn each_fact_alone_names_its_party() {
+        let check = |evidence: &[E], suspect: Suspect| {
+            let mut case = case();
+            case.samples = 10.0;
+            evidence.iter().for_each(|it| case.seen[*it as usize] = Seen::Yes);
+            let (named, p) = party(&case);
+            assert!(named == suspect && p >= 0.9, "{evidence:?}: {named:?} {p}");
+        };
+        check(&[E::Unsent], Suspect::CommandPath);
+        check(&[E::Seal], Suspect::Model);
+        check(&[E::Journal], Suspect::Identity);
+        check(&[E::Repeat], Suspect::Network);
+        check(&[E::VendorOff, E::VendorFrozenOrMost], Suspect::Twin);
+    }
+
+    #[test]
+    fn scaling_what_physics_says_keeps_the_winner_and_never_makes_it_sure() {
+        for scale in [1.0, 10.0, 100.0, 1e4] {
+            let mut case = case();
+            case.residual = Seen::Yes;
+            case.explained = [Some(60.0 * scale), Some(20.0 * scale), Some(5.0 * scale), None];
+            let (named, p) = party(&case);
+            assert_eq!(named, Suspect::Sensor);
+            assert!(p < 1.0);
+        }
+    }
+
+    #[test]
+    fn a_missing_view_never_helps_its_accusation() {
+        for (evidence, suspect) in
+            [(E::Seal, Suspect::Model), (E::Journal, Suspect::Identity), (E::VendorOff, Suspect::Twin)]
+        {
+            let belief = |seen| {
+                let mut case = case();
+                case.seen[evidence as usize] = seen;
+                let parties = case.decide().parties;
+                parties.iter().find(|party| party.suspect == suspect).unwrap().probability
+            };
+            assert!(belief(Seen::Blind) <= belief(Seen::No) && belief(Seen::No) <= belief(Seen::Yes));
+        }
+    }
+
+    #[test]
+    fn a_spot_check_moves_the_kind_the_right_way() {
+        let kind = |evidence: Option<E>| {
+            let mut case = case();
+            case.residual = Seen::Yes;
+            case.explained = [Some(60.0), Some(10.0), Some(5.0), Some(12.0)];
+            if let Some(evidence) = evidence {
+                case.seen[evidence as usize] = Seen::Yes;
+            }
+            case.decide().kinds[0].1
+        };
+        assert!(kind(Some(E::CheckDiffers)) > 0.9);
+        assert!(kind(Some(E::CheckAgrees)) < kind(None));
+    }
+
+    proptest! {
+        #[test]
+        fn reasons_add_up_and_beliefs_sum_to_one(
+            bits: [bool; EVIDENCE],
+            residual: bool,
+            explained in proptest::collection::vec(0.0_f64..1e4, 4),
+            samples in 0.0_f64..1e4,
+        ) {
+            let mut case = case();
+            for (seen, bit) in case.seen.iter_mut().zip(bits) {
+                *seen = if bit { Seen::Yes } else { Seen::No };
+            }
+            case.residual = if residual { Seen::Yes } else { Seen::No };
+            case.explained = core::array::from_fn(|class| Some(explained[class]));
+            case.samples = samples;
+            let decision = case.decide();
+            let sum: f64 = decision.terms.iter().map(|term| term.1).sum();
+            prop_assert!((sum - decision.gap(&case)).abs() < 1e-9);
+            let parties: f64 = decision.parties.iter().map(|party| party.probability).sum();
+            let kinds: f64 = decision.kinds.iter().map(|kind| kind.1).sum();
+            prop_assert!((parties - 1.0).abs() < 1e-9 && (kinds - 1.0).abs() < 1e-9);
+        }
+    }
+}

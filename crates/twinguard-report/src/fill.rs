@@ -396,6 +396,20 @@ impl CommandRow {
 }
 
 impl ActionRow {
+    /// All actions of a run; one that was released ends where its release begins.
+    #[must_use]
+    pub fn rows(actions: &[Action], time: &TimeAxis, catalogue: &Catalogue) -> Vec<Self> {
+        let mut rows: Vec<Self> = actions.iter().map(|action| Self::new(action, time, catalogue)).collect();
+        for release in actions {
+            let ActionKind::Release { action } = release.kind else { continue };
+            let at = time.seconds(release.at);
+            for row in rows.iter_mut().filter(|row| row.id == action.0) {
+                row.until_s = Some(row.until_s.map_or(at, |until| until.min(at)));
+            }
+        }
+        rows
+    }
+
     /// An action, with names for its ids.
     #[must_use]
     pub fn new(action: &Action, time: &TimeAxis, catalogue: &Catalogue) -> Self {
@@ -425,7 +439,13 @@ impl ActionRow {
         Self {
             id: action.id.0,
             t_s: time.seconds(action.at),
-            until_s: action.expires.map(|expires| time.seconds(expires)),
+            until_s: match action.kind {
+                ActionKind::Command(_)
+                | ActionKind::Notify { .. }
+                | ActionKind::Verify { .. }
+                | ActionKind::Release { .. } => None,
+                _ => action.expires.map(|expires| time.seconds(expires)),
+            },
             what,
             why: action.reason.clone(),
             undo: action.undo.clone(),
@@ -472,7 +492,7 @@ impl RunReport {
             let after = (2.0 * (contained - onset)).max(before);
             let window = Focus {
                 title: format!("F-{} from its onset", finding.id),
-                lead: format!("Seconds from the estimated onset, {} into the run.", number::duration(onset)),
+                lead: format!("Time from the estimated onset, {} into the run.", number::duration(onset)),
                 from_s: (onset - before).max(0.0),
                 to_s: (onset + after).min(self.time.span_s),
                 zero_s: onset,

@@ -119,7 +119,7 @@ fn findings(report: &RunReport, view: &View<'_>, shown: &BTreeSet<u64>) -> Marku
                     @let named = left_side || next - x > 3.5 + 0.85 * words.chars().count() as f64;
                     a.mk.lb.(class).rev[left_side] href=(if shown.contains(&id) { format!("#f{id}") } else { "#findings".into() }) title=(words) style=(left(view, one.t)) {
                         (icon::severity(severity))
-                        @if named { span { (words) } } @else if count > 1 { i { "×" (count) } }
+                        @if named { span { (words) } } @else if count > 1 { i { "×" (count) } } @else if next - x > 7.0 { span { "F-" (id) } }
                     }
                 }
             }
@@ -214,7 +214,7 @@ pub(crate) fn days(report: &RunReport) -> Markup {
             *count += 1;
         }
     }
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let most = counts.iter().copied().max().unwrap_or(0).max(4);
     let width = 10_000.0 / days;
     let mut path = String::new();
     for (day, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -225,11 +225,12 @@ pub(crate) fn days(report: &RunReport) -> Markup {
             width * 0.8
         ));
     }
+    let busiest = counts.iter().copied().max().unwrap_or(0);
     let quiet = counts.iter().filter(|count| **count == 0).count();
     html! {
-        div.days role="img" aria-label=(format!("{quiet} of {days} days without a finding, at most {most} on one day")) {
-            span.small.dim { "Findings per day: " (quiet) " of " (days) " days without one" @if !report.findings.is_empty() { ", at most " (most) " on one day" } "." }
-            svg viewBox="0 0 10000 10000" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} }
+        div.days role="img" aria-label=(format!("{quiet} of {days} days without a finding, at most {busiest} on one day")) {
+            span.small.dim { "Findings per day: " (quiet) " of " (days) " days without one" @if !report.findings.is_empty() { ", at most " (busiest) " on one day" } "." }
+            @if !path.is_empty() { svg viewBox="0 0 10000 10000" preserveAspectRatio="none" aria-hidden="true" { path d=(path) {} } }
         }
     }
 }

@@ -387,7 +387,7 @@ fn focus_pair(report: &RunReport, focus: &Focus, findings: &[(f64, u64)], budget
         section.card {
             h3 { (text::visible(&focus.title, 80)) }
             @if !focus.lead.is_empty() { p.small.dim.below { (text::prose(&focus.lead)) } }
-            div.tl.duo tabindex="0" role="group" data-zero=(view.zero) data-events=(events(report))
+            div.tl.duo[plots.len() > 1] tabindex="0" role="group" data-zero=(view.zero) data-events=(events(report))
                 aria-label={ (text::visible(&focus.title, 80)) ". Left and right arrows move the cursor; n and p jump to events; Escape clears it." } {
                 @for plot in &plots {
                     @let prepared = plot::prepare(plot, &view);

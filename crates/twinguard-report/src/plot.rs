@@ -270,8 +270,12 @@ fn limit(limit: &Limit, plot: &Plot, axis: &ValueAxis, decimals: usize, close: b
     };
     match limit.side {
         Side::Level => html! { div.level style={ "top:" (place) } {} },
-        Side::Above => html! { div.forbid style={ "height:" (place) } { span { (words) } } },
-        Side::Below => html! { div.forbid.low style={ "top:" (place) } { span { (words) } } },
+        Side::Above => {
+            html! { div.forbid.tight[axis.place(limit.value) < 0.12] style={ "height:" (place) } { span { (words) } } }
+        }
+        Side::Below => {
+            html! { div.forbid.low.tight[axis.place(limit.value) > 0.88] style={ "top:" (place) } { span { (words) } } }
+        }
     }
 }
 
@@ -381,15 +385,21 @@ fn lines(plot: &Plot, view: &View<'_>) -> Markup {
     }
 }
 
-fn gaps(drawn: &[Drawn], view: &View<'_>) -> Markup {
-    let mut gaps: Vec<(f64, f64)> = drawn.iter().flat_map(|drawn| drawn.gaps.iter().copied()).collect();
+/// Spans without data, the longest twelve; whose, when there are several traces.
+fn gaps(prepared: &Prepared<'_>, view: &View<'_>) -> Markup {
+    let alone = prepared.drawn.len() == 1;
+    let mut gaps: Vec<(f64, f64, String)> = (prepared.plot.traces.iter().zip(&prepared.drawn))
+        .flat_map(|(trace, drawn)| {
+            let whose = if alone { String::new() } else { format!("{}: ", trace_name(trace)) };
+            drawn.gaps.iter().map(move |(from, to)| (*from, *to, whose.clone()))
+        })
+        .collect();
     gaps.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)).then(a.0.total_cmp(&b.0)));
-    gaps.dedup();
     gaps.truncate(12);
     html! {
-        @for (from, to) in gaps {
+        @for (from, to, whose) in gaps {
             @let (left, right) = (view.percent(from), view.percent(to));
-            @let words = format!("no data {}", number::duration(to.min(view.to) - from.max(view.from)));
+            @let words = format!("{whose}no data {}", number::duration(to.min(view.to) - from.max(view.from)));
             div.gap title=(words) style=(format!("left:{left:.2}%;width:{:.2}%", right - left)) {
                 @if right - left > 10.0 { span.opt { (words) } }
             }
@@ -416,12 +426,12 @@ pub(crate) fn figure(
                 @for tick in &axis.ticks {
                     div.gy style={ "top:" (top(axis, *tick)) } { span { (axis.label(*tick)) } }
                 }
+                (gaps(prepared, view))
                 @for one in &plot.limits { (limit(one, plot, axis, decimals, view.close)) }
                 @for attack in view.attacks.iter().filter(|attack| attack.to_s >= view.from && attack.from_s <= view.to) {
                     @let (left, right) = (view.percent(attack.from_s), view.percent(attack.to_s));
                     div.win.soft[attack.to_s > view.to] style=(format!("left:{left:.2}%;right:{:.2}%", 100.0 - right)) {}
                 }
-                (gaps(&prepared.drawn, view))
                 svg viewBox="0 0 10000 10000" preserveAspectRatio="none" aria-hidden="true" {
                     @for (trace, drawn) in prepared.order() {
                         @if !drawn.band.is_empty() {
@@ -480,7 +490,7 @@ mod tests {
             let text = figure(&prepared, &VIEW, &axis, 100, true).into_string().replace(number::NNBSP, " ");
             assert!(text.contains(expect), "{text}");
         };
-        check(&near, "class=\"forbid\"");
+        check(&near, "class=\"forbid tight\"");
         check(&far, "↑ limit 140.00 °C, off scale");
     }
 }

@@ -489,8 +489,8 @@ pub(crate) fn evidence(report: &RunReport) -> Markup {
                 p.alarm { "This report does not match its journal. Do not rely on it." }
                 p { (text::prose(&text::stopped(reason))) }
             }
-            div.fgrid {
-                div {
+            div.fgrid[evidence.checkpoint.is_some() || !evidence.commands.is_empty()] {
+                @if evidence.checkpoint.is_some() || !evidence.commands.is_empty() { div {
                     @if let Some(checkpoint) = &evidence.checkpoint {
                         div.eyebrow { "Checkpoint at the end of this run" }
                         pre { (text::lines(checkpoint, 200)) }
@@ -499,7 +499,7 @@ pub(crate) fn evidence(report: &RunReport) -> Markup {
                         div.eyebrow { "Check it yourself, offline" }
                         pre { (text::lines(&evidence.commands.join("\n"), 300)) }
                     }
-                }
+                } }
                 dl.dl.narrow {
                     (listed("Verified", html! {
                         @match &evidence.verification {

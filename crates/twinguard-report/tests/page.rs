@@ -1,13 +1,18 @@
 //! What every page must hold to, whatever it is given.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod demo;
 
 use scraper::{Html, Selector};
 use twinguard_report::{
-    CommandRow, Evidence, Headline, KeyFigure, Limit, Plot, Quantity, RunReport, Sample, SourceRow, Speaker,
-    TimeAxis, Trace, Verification, Window, render,
+    ActionRow, CommandRow, Evidence, Headline, KeyFigure, Limit, Plot, Quantity, RunReport, Sample,
+    SourceRow, Speaker, TimeAxis, Trace, Verification, Window, render,
 };
-use twinguard_types::{Decision, Severity, Timestamp};
+use twinguard_types::{
+    Action, ActionId, ActionKind, Catalogue, Command, CommandId, CommandOrigin, Decision, FindingId,
+    Principal, Principals, Role, Severity, Signal, Stage, Timestamp, Value, Verdict, VerdictReason,
+};
 
 /// Parses, refers to nothing outside, is small, and is the same twice. Gives the page.
 fn check(name: &str, report: &RunReport, limit: usize) -> String {
@@ -280,6 +285,64 @@ fn traces_stay_small() {
     let cost = render(&report).len() - empty;
     println!("a noisy trace of 100 000 samples costs {cost} bytes");
     assert!(cost <= 18 * 1024, "{cost}");
+}
+
+#[test]
+fn rows_take_their_words_from_the_nouns() {
+    let mut catalogue = Catalogue::new();
+    let pump = catalogue.intern(Signal::new("pump.speed", Role::Actuator).unit("%")).unwrap();
+    let heat = Signal::new("asset.temperature", Role::Measurement).unit("degC").sigma(0.3).unwrap();
+    let heat = catalogue.intern(heat).unwrap();
+    let mut principals = Principals::new();
+    let who = principals.intern(Principal::new("plc-1")).unwrap();
+    let time = TimeAxis::dated(Timestamp::from_secs(100), 60.0);
+    let command = Command {
+        id: CommandId(1),
+        principal: who,
+        signal: pump,
+        value: Value::real(20.0).unwrap(),
+        at: Timestamp::from_secs(109),
+        origin: CommandOrigin::Wire,
+        from: Some("10.20.0.66:502".parse().unwrap()),
+    };
+    let verdict = Verdict {
+        command: command.id,
+        at: Timestamp::from_secs(110),
+        decision: Decision::Clamp(Value::real(40.0).unwrap()),
+        reasons: vec![VerdictReason { stage: Stage::WhatIf, text: "too hot in 3 min".into() }],
+        margin: Some((heat, -2.34)),
+    };
+    let row = CommandRow::new(&command, &verdict, &time, &catalogue, &principals);
+    assert_eq!((row.t_s, &*row.who, &*row.signal), (10.0, "plc-1", "pump.speed"));
+    assert_eq!((&*row.value, row.clamped_to.as_deref()), ("20.0\u{202f}%", Some("40.0\u{202f}%")));
+    assert_eq!(row.margin.clone().unwrap().text(), "−2.3\u{202f}K");
+
+    let action = |id: u64, at: i64, kind: ActionKind| Action {
+        id: ActionId(id),
+        finding: FindingId(1),
+        at: Timestamp::from_secs(at),
+        deadline: Timestamp::from_secs(at + 1),
+        expires: Some(Timestamp::from_secs(400)),
+        kind,
+        reason: "why".into(),
+        undo: "how".into(),
+        recommended_only: false,
+    };
+    let actions = [
+        action(
+            1,
+            112,
+            ActionKind::Substitute { signal: heat, value: Value::real(71.62).unwrap(), sigma: 0.2 },
+        ),
+        action(2, 113, ActionKind::Command(command)),
+        action(3, 140, ActionKind::Release { action: ActionId(1) }),
+    ];
+    let rows = ActionRow::rows(&actions, &time, &catalogue);
+    assert_eq!(rows[0].what, "Virtual sensor in place of `asset.temperature`, 71.6\u{202f}°C ± 0.2 (1 σ)");
+    assert_eq!(rows.iter().map(|row| row.until_s).collect::<Vec<_>>(), [Some(40.0), None, None]);
+    let mut report = RunReport::new("p", time);
+    (report.commands, report.actions) = (vec![row.clone()], rows);
+    check("rows", &report, 100 * 1024);
 }
 
 #[cfg(feature = "serde")]

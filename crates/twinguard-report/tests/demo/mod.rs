@@ -1,4 +1,4 @@
-//! Five invented runs of an invented cooling loop, one per state of the page. Sums and products only, so that the
+//! Invented runs of invented plants, one per state of the page. Sums and products only, so that the
 //! golden files are the same on every machine.
 #![allow(dead_code, reason = "each test uses some of the runs")]
 
@@ -34,7 +34,7 @@ fn swing(t: f64, period: f64) -> f64 {
 
 /// First-order lag towards a target.
 fn lag(state: &mut f64, target: f64, dt: f64, tau: f64) -> f64 {
-    *state += (target - *state) * (dt / tau);
+    *state += (target - *state) * (dt / tau).min(1.0);
     *state
 }
 
@@ -617,7 +617,18 @@ pub(crate) fn real() -> RunReport {
     report
 }
 
-/// All five, by name.
+/// A run with a hole in its data and a journal that was tampered with.
+pub(crate) fn untrusted() -> RunReport {
+    let mut report = learning();
+    report.headline = Headline::Gaps { missing_s: 1230.0 };
+    report.evidence = evidence();
+    report.evidence.verification =
+        Verification::Failed { reason: "leaf 1 203 does not hash to what the signed root says".into() };
+    report.evidence.gaps = vec![(17, "the disk was full for 4 s".into())];
+    report
+}
+
+/// All of them, by name.
 pub(crate) fn all() -> Vec<(&'static str, RunReport)> {
     vec![
         ("attack", attack()),
@@ -625,5 +636,6 @@ pub(crate) fn all() -> Vec<(&'static str, RunReport)> {
         ("nothing", nothing()),
         ("learning", learning()),
         ("real", real()),
+        ("untrusted", untrusted()),
     ]
 }

@@ -2,7 +2,8 @@
 //!
 //! Source: forward-mode differentiation over the graph (Griewank, Walther, *Evaluating Derivatives*, 2nd ed., ch. 3),
 //! done once, on symbols: the derivative is again a graph, so that a Jacobian is an ordinary program.
-//! Derivatives at a kink (`abs`, `min`, `max`, `sign`, `if`) are those of the branch that the value takes.
+//! Derivatives at a kink (`abs`, `min`, `max`, `sign`, `if`) are those of the branch that the value takes; where both
+//! branches of `min` or `max` are equal and one is constant, zero.
 
 use std::collections::BTreeMap;
 
@@ -360,12 +361,15 @@ impl Graph {
                 let exponent = self.chain(factor, dy);
                 self.binary(Binary::Add, base, exponent)
             }
-            Binary::Min => {
-                let first = self.binary(Binary::LessEqual, x, y);
-                self.select(first, dx, dy)
-            }
-            Binary::Max => {
-                let first = self.binary(Binary::LessEqual, y, x);
+            // At a tie the derivative that is zero counts: √max(h, 0) at 0 has slope 0, not ∞.
+            Binary::Min | Binary::Max => {
+                let (low, high) = if operator == Binary::Min { (x, y) } else { (y, x) };
+                if self.is(dx, 0.0) {
+                    let second = self.binary(Binary::Less, high, low);
+                    return self.select(second, dy, dx);
+                }
+                let operator = if self.is(dy, 0.0) { Binary::Less } else { Binary::LessEqual };
+                let first = self.binary(operator, low, high);
                 self.select(first, dx, dy)
             }
             Binary::Less | Binary::LessEqual | Binary::Equal => self.number(0.0),

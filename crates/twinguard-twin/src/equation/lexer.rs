@@ -13,7 +13,8 @@ pub(super) enum Token<'a> {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const SIGNS: [&str; 16] = ["<=", ">=", "==", "!=", "<", ">", "=", "+", "-", "*", "/", "^", "(", ")", ",", "'"];
+const SIGNS: [&str; 16] =
+    ["<=", ">=", "==", "!=", "<", ">", "=", "+", "-", "*", "/", "^", "(", ")", ",", "'"];
 
 /// All tokens with their byte offsets.
 pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, Flaw> {
@@ -35,15 +36,18 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, Flaw> {
                 let length = number(rest);
                 let digits = rest.get(..length).unwrap_or_default();
                 let value = digits.parse::<f64>().ok().filter(|value| value.is_finite());
-                tokens.push((at, Token::Number(value.ok_or_else(|| {
-                    Flaw::syntax(at, format!("`{digits}` is not a finite number"))
-                })?)));
+                tokens.push((
+                    at,
+                    Token::Number(
+                        value
+                            .ok_or_else(|| Flaw::syntax(at, format!("`{digits}` is not a finite number")))?,
+                    ),
+                ));
                 length
             }
             _ if first.is_alphabetic() || first == '_' => {
-                let length = rest
-                    .find(|next: char| !(next.is_alphanumeric() || next == '_'))
-                    .unwrap_or(rest.len());
+                let length =
+                    rest.find(|next: char| !(next.is_alphanumeric() || next == '_')).unwrap_or(rest.len());
                 tokens.push((at, Token::Name(rest.get(..length).unwrap_or_default())));
                 length
             }

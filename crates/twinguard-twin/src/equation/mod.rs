@@ -111,7 +111,8 @@ impl Source {
                 Problem::TooMuch { what: "bytes of equations", count: self.text.len(), limit: TEXT_LIMIT };
             return Err(problem.into());
         }
-        for (what, names) in [("states", &self.states), ("inputs", &self.inputs), ("outputs", &self.outputs)] {
+        for (what, names) in [("states", &self.states), ("inputs", &self.inputs), ("outputs", &self.outputs)]
+        {
             if names.len() > NAME_LIMIT {
                 return Err(Problem::TooMuch { what, count: names.len(), limit: NAME_LIMIT }.into());
             }
@@ -351,7 +352,8 @@ impl<'a> Lowering<'a> {
             self.graph.check().map_err(at)?;
             if let (Target::Plain, Some(value)) = (statement.target, self.overrides.get(statement.name)) {
                 if self.graph.constant(root).is_none() {
-                    let reason = "is not constant: only parameters and constant intermediates can be replaced";
+                    let reason =
+                        "is not constant: only parameters and constant intermediates can be replaced";
                     let key = statement.name.to_owned();
                     return Err(at(Problem::Value { key, reason: reason.to_owned() }));
                 }
@@ -482,8 +484,6 @@ impl<'a> Lowering<'a> {
         Program::build(&self.graph, states, inputs, &stores)
     }
 }
-
-
 
 /// Numbers 0..n such that each comes after those it needs; or a circle.
 fn order(needs: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {

@@ -73,10 +73,7 @@ const FUNCTIONS: [(&str, Call); 15] = [
     ("atan", Call::Unary(Unary::Atan)),
 ];
 
-pub(super) fn statements<'a>(
-    tokens: &[(usize, Token<'a>)],
-    end: usize,
-) -> Result<Vec<Statement<'a>>, Flaw> {
+pub(super) fn statements<'a>(tokens: &[(usize, Token<'a>)], end: usize) -> Result<Vec<Statement<'a>>, Flaw> {
     let mut parser = Parser { tokens, next: 0, end, items: Vec::new() };
     let mut statements = Vec::new();
     loop {
@@ -143,7 +140,8 @@ impl<'a> Parser<'a, '_> {
                 "d" => Target::Derivative,
                 "next" => Target::Next,
                 _ => {
-                    let reason = format!("`{first}(…)` cannot stand left of `=`; `d(x)/dt` and `next(x)` can");
+                    let reason =
+                        format!("`{first}(…)` cannot stand left of `=`; `d(x)/dt` and `next(x)` can");
                     return Err(Flaw::syntax(offset, reason));
                 }
             };

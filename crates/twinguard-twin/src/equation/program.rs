@@ -53,7 +53,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub(super) fn build(graph: &Graph, states: usize, inputs: usize, stores: &[Store]) -> Result<Self, Problem> {
+    pub(super) fn build(
+        graph: &Graph,
+        states: usize,
+        inputs: usize,
+        stores: &[Store],
+    ) -> Result<Self, Problem> {
         let mut program = Self { states, inputs, ..Self::default() };
         let (constant, moving): (Vec<Store>, Vec<Store>) =
             stores.iter().partition(|store| graph.constant(store.node).is_some());

@@ -8,16 +8,8 @@
 //!
 //! Stiffness: time constants from 5 s (pump) to 1.8 h (oil).
 
-use super::{BuiltIn, Parameter, State};
+use super::{BuiltIn, parameter, state};
 use crate::TimeBase;
-
-const fn parameter(name: &'static str, value: f64, about: &'static str) -> Parameter {
-    Parameter { name, value, about }
-}
-
-const fn state(name: &'static str, initial: f64, sigma: f64, process_sigma: f64) -> State {
-    State { name, initial, sigma, process_sigma }
-}
 
 /// The model; starts at its equilibrium for pump and valve 0.9, load 0.8, air 20 °C, water 18 °C.
 pub static MODEL: BuiltIn = BuiltIn {

@@ -6,8 +6,14 @@ use crate::{
     problem::{Located, Place},
 };
 
+pub mod battery;
+pub mod boiler;
 pub mod cooling_loop;
+pub mod dc_motor;
+pub mod hvac_zone;
 pub mod linear;
+pub mod quadruple_tank;
+pub mod robot_arm_2;
 
 /// A state of a built-in model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +37,14 @@ pub struct Parameter {
     pub value: f64,
     /// What it is.
     pub about: &'static str,
+}
+
+const fn parameter(name: &'static str, value: f64, about: &'static str) -> Parameter {
+    Parameter { name, value, about }
+}
+
+const fn state(name: &'static str, initial: f64, sigma: f64, process_sigma: f64) -> State {
+    State { name, initial, sigma, process_sigma }
 }
 
 /// A model that is shipped by name.
@@ -88,4 +102,18 @@ impl BuiltIn {
             Located { place, problem: flaw.problem }.into()
         })
     }
+}
+
+/// f and h at the state and the inputs that the model starts with.
+#[cfg(test)]
+fn start(model: &BuiltIn) -> (Vec<f64>, Vec<f64>) {
+    use crate::Model;
+
+    let compiled = model.model(&[]).unwrap();
+    let state: Vec<f64> = model.states.iter().map(|state| state.initial).collect();
+    let input: Vec<f64> = model.inputs.iter().map(|(_, default)| *default).collect();
+    let (mut rate, mut output) = (vec![0.0; state.len()], vec![0.0; model.outputs.len()]);
+    compiled.dynamics(0.0, &state, &input, &mut rate);
+    compiled.output(0.0, &state, &input, &mut output);
+    (rate, output)
 }

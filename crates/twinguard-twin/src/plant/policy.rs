@@ -27,6 +27,12 @@ pub struct Network {
 pub struct BadNetwork(pub String);
 
 impl Network {
+    /// Number of leading bits that its addresses share; the larger, the narrower.
+    #[must_use]
+    pub const fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether the address lies in it. IPv4 addresses mapped into IPv6 count as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

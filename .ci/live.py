@@ -8,6 +8,7 @@ Every value expected is what the client asked for or was handed by pymodbus, nev
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import sys
@@ -97,6 +98,7 @@ def serve(port, ready):
 
 
 def record(folder):
+    logging.getLogger("pymodbus").setLevel(logging.ERROR)  # it announces its next version
     from pymodbus.client import ModbusTcpClient
 
     with socket.socket() as probe:

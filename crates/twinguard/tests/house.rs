@@ -233,13 +233,16 @@ fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
-/// All files below a folder (none when it does not exist), in order, without build outputs.
+/// All files below a folder (none when it does not exist), in order, without build outputs and links.
 fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let Ok(entries) = fs::read_dir(folder) else { return files };
     let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
+        if path.is_symlink() {
+            continue;
+        }
         if path.is_dir() {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if !["target", "corpus", "artifacts", "book", ".git"].contains(&name.as_str()) {
@@ -543,7 +546,8 @@ fn front_doors_open_with_a_sentence_and_an_example() {
         if !source.starts_with("//! ") {
             complaints.push(format!("{} does not open with a sentence", shown(&path)));
         }
-        if !header(&source).contains("```") {
+        let readme = source.contains("include_str!(\"../README.md\")");
+        if !readme && !header(&source).contains("```") {
             complaints.push(format!("{} shows no example in its header", shown(&path)));
         }
     }

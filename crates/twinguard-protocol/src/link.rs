@@ -38,7 +38,6 @@ pub struct Vlan {
 
 /// What a link carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Network<'a> {
     /// IPv4 or IPv6.
     Ip(IpPacket<'a>),
@@ -55,7 +54,7 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 /// IEEE 802.1Q, 802.1ad, and the number used before 802.1ad.
 const VLAN_TAGS: [u16; 3] = [0x8100, 0x88a8, 0x9100];
-/// HSR tag (IEC 62439-3 §5.7), the size of a VLAN tag.
+/// HSR tag (IEC 62439-3 §5.7): path and size, sequence number, the next EtherType.
 const HSR: u16 = 0x892f;
 
 /// Decodes a frame down to its transport.
@@ -157,16 +156,19 @@ fn network(
         let network = match ether_type {
             IPV4 => Network::Ip(ip::decode_v4(payload, offset)?),
             IPV6 => Network::Ip(ip::decode_v6(payload, offset)?),
-            _ if VLAN_TAGS.contains(&ether_type) || ether_type == HSR => {
-                let (Some([t0, t1, e0, e1]), Some(rest)) = (chunk::<4>(payload, 0), payload.get(4..)) else {
-                    return Err(DecodeError::truncated(Layer::Ethernet, offset));
-                };
-                if ether_type != HSR {
-                    let id = Some(u16::from_be_bytes([*t0, *t1]) & 0x0fff);
-                    *(if vlan.outer.is_none() { &mut vlan.outer } else { &mut vlan.inner }) = id;
-                }
-                ether_type = u16::from_be_bytes([*e0, *e1]);
-                payload = rest;
+            HSR => {
+                let cut = DecodeError::truncated(Layer::Ethernet, offset);
+                ether_type = be16(payload, 4).ok_or(cut)?;
+                payload = payload.get(6..).ok_or(cut)?;
+                offset += 6;
+                continue;
+            }
+            _ if VLAN_TAGS.contains(&ether_type) => {
+                let cut = DecodeError::truncated(Layer::Ethernet, offset);
+                let id = Some(be16(payload, 0).ok_or(cut)? & 0x0fff);
+                *(if vlan.outer.is_none() { &mut vlan.outer } else { &mut vlan.inner }) = id;
+                ether_type = be16(payload, 2).ok_or(cut)?;
+                payload = payload.get(4..).ok_or(cut)?;
                 offset += 4;
                 continue;
             }

@@ -380,7 +380,7 @@ fn focus_pair(report: &RunReport, focus: &Focus, findings: &[(f64, u64)], budget
             Plot { tags: Vec::new(), description: String::new(), traces, ..plot.clone() }
         })
         .collect();
-    if plots.is_empty() || view.to <= view.from {
+    if plots.is_empty() || !(view.to > view.from && view.to - view.from < f64::INFINITY) {
         return html! {};
     }
     html! {

@@ -31,11 +31,8 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     /// Per cent from the left.
     pub(crate) fn percent(&self, t: f64) -> f64 {
-        if self.to > self.from {
-            ((t - self.from) / (self.to - self.from) * 100.0).clamp(0.0, 100.0)
-        } else {
-            0.0
-        }
+        let share = (t - self.from) / (self.to - self.from) * 100.0;
+        if share.is_nan() { 0.0 } else { share.clamp(0.0, 100.0) }
     }
 
     fn inside(&self, t: f64) -> bool {
@@ -451,7 +448,7 @@ pub(crate) fn figure(
             @if ticks {
                 div.xax {
                     @for (index, t) in axis::time_ticks(view.from, view.to, view.zero).iter().enumerate() {
-                        span.odd[index % 2 == 1] style=(format!("left:{:.2}%", view.percent(*t))) {
+                        span.odd[index % 2 == 1].edge[view.percent(*t) > 95.0] style=(format!("left:{:.2}%", view.percent(*t))) {
                             (axis::time_label(t - view.zero, view.zero != 0.0))
                         }
                     }

@@ -477,14 +477,14 @@ pub(crate) fn evidence(report: &RunReport) -> Markup {
     };
     let listed = |label: &str, content: Markup| html! { dt { (label) } dd { (content) } };
     html! {
-        h2 #evidence { "Evidence" }
         @if failed.is_none() {
+            h2 #evidence { "Evidence" }
             p.lead {
                 @if evidence.checkpoint.is_some() { "Each finding, verdict and action is a leaf of one append-only tree. Change one and the root changes." }
                 @else { "This run kept no journal, so nothing on this page can be proved later." }
             }
         }
-        section.card.fail[failed.is_some()] {
+        section.card.fail[failed.is_some()] id=[failed.map(|_| "evidence")] aria-label="Evidence" {
             @if let Some(reason) = failed {
                 p.alarm { "This report does not match its journal. Do not rely on it." }
                 p { (text::prose(&text::stopped(reason))) }
@@ -522,11 +522,11 @@ pub(crate) fn evidence(report: &RunReport) -> Markup {
                             }
                         }))
                     }
-                    @if let Some((leaf, hashes)) = evidence.proof {
+                    @if let Some((leaf, hashes)) = evidence.proof.filter(|_| failed.is_none()) {
                         (listed("Proof", html! { "leaf " (number::count(leaf)) ", " (hashes) @if hashes == 1 { " hash" } @else { " hashes" } (icon::staircase(hashes)) }))
                     }
                     (listed("Model", html! {
-                        @if !evidence.model.is_empty() { (text::prose(&evidence.model)) " " }
+                        @if !evidence.model.is_empty() { (text::prose(&text::stopped(&evidence.model))) " " }
                         @match &report.meta.seal {
                             Some((seal, version)) => { @if evidence.model.is_empty() { "sealed, version " (version) " " } (digest(seal)) },
                             None => { @if evidence.model.is_empty() { "not sealed: nobody vouches for it" } }

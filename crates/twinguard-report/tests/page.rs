@@ -19,7 +19,9 @@ fn check(name: &str, report: &RunReport, limit: usize) -> String {
     let page = render(report);
     assert!(page.len() <= limit, "{name}: {} bytes", page.len());
     assert!(!page.contains("http:") && !page.contains("https:"), "{name} holds an address");
-    assert!(!page.contains("NaN") && !page.contains("inf%"), "{name} draws what is not a number");
+    for odd in ["NaN", "inf%", "inf\"", "infp", "inf "] {
+        assert!(!page.contains(odd), "{name} draws what is not a number: {odd}");
+    }
     let html = Html::parse_document(&page);
     assert!(html.errors.is_empty(), "{name}: {:?}", html.errors);
     let count = |what: &str| html.select(&Selector::parse(what).unwrap()).count();
@@ -194,6 +196,20 @@ fn nothing_is_too_odd_to_draw() {
     let mut band = reported(vec![]);
     band.traces = vec![Trace::new(Speaker::Estimate, (0..60).map(|t| (f64::from(t), 1.0, 1e9)))];
     draw("wide band", band);
+    let mut report = demo::attack();
+    for t in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300] {
+        report.attacks.push(Window::new(t, t, "odd"));
+        report.commands[0].t_s = t;
+        (report.actions[0].t_s, report.actions[1].until_s) = (t, Some(t));
+        (report.focus[0].from_s, report.normal_again_s) = (t, Some(t));
+        report.plots[0].tags[0].value = t;
+        report.plots[0].marks[0].0 = t;
+        (report.sources[0].model, report.sources[0].sigma) = (Some(t), Some(t));
+        report.findings[0].finding.surprise = t;
+        report.findings[0].finding.confidence[0].probability = t;
+        report.detection.loudest = Some(t);
+        check("odd numbers", &report, 300 * 1024);
+    }
     for span in [0.0, -5.0, f64::NAN, f64::INFINITY, 1e-6, 1e12] {
         let mut report = demo::attack();
         report.time.span_s = span;

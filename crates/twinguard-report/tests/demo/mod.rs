@@ -182,7 +182,7 @@ fn evidence() -> Evidence {
         witnesses: Some((2, 2)),
         gaps: vec![],
         proof: Some((1203, 11)),
-        model: "Seal verified at load and 120 times since;".into(),
+        model: "Seal verified at load and 120 times since.".into(),
         commands: vec![
             "seal log verify journal/ --public-key guard.pub".into(),
             "seal prove journal/ --leaf 1203".into(),

@@ -1,6 +1,6 @@
 //! Replays the fuzz corpus through the same functions that the fuzzer calls.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -211,6 +211,36 @@ class Check:
                 good = min(column) - slack <= numbers[0] and numbers[-1] <= max(column) + slack
                 self.expect(good, f"group {group}: says {numbers}, draws {min(column)} to {max(column)} ({trace['k']})")
 
+    def table(self):
+        """The pointer's readout at each tick against the table, which is written from the data and not from the paths."""
+        browser = self.browser
+        rows = browser.js("""[...document.querySelectorAll('table.values tbody tr')].map(r => [...r.cells].slice(1).map(c => c.textContent))""")
+        heads = browser.js("""[...document.querySelectorAll('table.values thead th')].slice(1).map(h => h.innerText || h.textContent)""")
+        ticks = browser.js("""[...document.querySelectorAll('.tl')[0]?.querySelectorAll('.xax span') ?? []].map(s => parseFloat(s.style.left))""")
+        plots = browser.js("""[...document.querySelectorAll('.tl')[0]?.querySelectorAll('.plot') ?? []].map(p => ({
+            title: p.querySelector('b').textContent, span: p.dataset.y1 - p.dataset.y0,
+            names: [...p.querySelectorAll('path[data-k]')].map(e => e.dataset.k)}))""")
+        if not rows:
+            return
+        right = compared = 0
+        for tick, row in zip(ticks, rows):
+            x, y = browser.js(f"""(() => {{const a = document.querySelector('.tl .area'); a.scrollIntoView();
+                const r = a.getBoundingClientRect(); return [r.left + Math.min(r.width - .5, r.width * {tick} / 100), r.top + 20]}})()""")
+            browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+            said = browser.js("[...document.querySelectorAll('.tl')[0].querySelectorAll('output')].map(o => o.textContent)")
+            for head, cell in zip(heads, row):
+                for plot, text in zip(plots, said):
+                    name = next((n for n in plot["names"] if head.startswith(plot["title"]) and f"{n} " in head[len(plot["title"]):] + " "), None)
+                    found = name and re.search(re.escape(name) + r" (−?[\d.]+)(?: to (−?[\d.]+))?", text.replace("\u202f", ""))
+                    if not found or cell == "–":
+                        continue
+                    wanted = float(cell.replace("−", "-").replace("\u202f", ""))
+                    numbers = [float(n.replace("−", "-")) for n in found.groups() if n]
+                    slack = 0.06 * plot["span"]
+                    compared += 1
+                    right += numbers[0] - slack <= wanted <= numbers[-1] + slack
+        self.expect(compared and right >= 0.9 * compared, f"table and readout agree in {right} of {compared} cells only")
+
     def theme(self):
         ground = "getComputedStyle(document.body).backgroundColor"
         before = self.browser.js(ground)
@@ -235,6 +265,7 @@ class Check:
         browser.open(self.address)
         started = browser.js("performance.timing.domContentLoadedEventEnd - performance.timing.navigationStart")
         self.keys()
+        self.table()
         self.theme()
         self.sideways()
         browser.js("document.activeElement.blur(); delete document.documentElement.dataset.theme")

@@ -58,8 +58,9 @@ impl Unary {
             Self::Tanh => libm::tanh(a),
             Self::Atan => libm::atan(a),
             Self::Abs => a.abs(),
-            Self::Sign if a == 0.0 => 0.0,
-            Self::Sign => 1.0_f64.copysign(a) + (a - a),
+            Self::Sign if a > 0.0 => 1.0,
+            Self::Sign if a < 0.0 => -1.0,
+            Self::Sign => a,
         }
     }
 }
@@ -223,6 +224,10 @@ impl Graph {
                 self.binary(Binary::Div, one, a)
             }
             Some(0.5) => self.unary(Unary::Sqrt, a),
+            Some(-0.5) => {
+                let (one, root) = (self.number(1.0), self.unary(Unary::Sqrt, a));
+                self.binary(Binary::Div, one, root)
+            }
             _ => self.leaf(Node::Binary(Binary::Pow, a, b)),
         }
     }

@@ -68,6 +68,7 @@ fn equation_values_follow_the_rules_of_arithmetic() {
         ("cos(0) + tan(0) + tanh(0) + atan(0)", 1.0),
         ("sqrt(x^2)", 0.7),
         ("v^3", -2.197),
+        ("4^-0.5 + (x * 0 + 4)^-0.5", 1.0),
         ("x^0 + v^0", 2.0),
         ("1 + # one\n", 1.0),
         ("(1 +\n 2)", 3.0),

@@ -1,7 +1,7 @@
 //! A heated zone of a building: four temperatures (sensor, interior, heater, envelope).
 //!
 //! Source: Bacher, Madsen, *Identifying suitable models for the heat dynamics of buildings*, Energy and Buildings 43
-//! (2011) 1511–1522, model TiTeThTs with its estimates. The fitted sensor node holds more heat than the air: it is
+//! (2011) 1511–1522, model `TiTeThTs` with its estimates. The fitted sensor node holds more heat than the air: it is
 //! the air with the surfaces near it, a property of the fit.
 //!
 //! Time constants from 37 s to 19.6 h. Capacities are per hour (kWh/K), hence the 3600.

@@ -136,20 +136,20 @@ impl<'a> Source<'a> {
             let reason = error.message().to_owned();
             self.located(error.span().map_or(0, |span| span.start), Problem::Syntax { reason })
         })?;
-        self.from_table(table.get_ref(), 0, 0)
+        self.table_node(table.get_ref(), 0, 0)
     }
 
-    fn from_table(&self, table: &DeTable<'_>, at: usize, depth: usize) -> Result<Node, Located> {
+    fn table_node(&self, table: &DeTable<'_>, at: usize, depth: usize) -> Result<Node, Located> {
         let mut entries = Vec::with_capacity(table.len());
         for (key, value) in table {
-            let node = self.from_value(value.get_ref(), value.span().start, depth + 1)?;
+            let node = self.value_node(value.get_ref(), value.span().start, depth + 1)?;
             entries.push(Entry { at: key.span().start, key: key.get_ref().to_string(), node });
         }
         entries.sort_by_key(|entry| entry.at);
         Ok(Node { at, value: Value::Table(entries) })
     }
 
-    fn from_value(&self, value: &DeValue<'_>, at: usize, depth: usize) -> Result<Node, Located> {
+    fn value_node(&self, value: &DeValue<'_>, at: usize, depth: usize) -> Result<Node, Located> {
         self.deep(at, depth)?;
         let number = |text: Option<f64>| text.map_or(Value::Other("a number out of range"), Value::Number);
         let value = match value {
@@ -162,11 +162,11 @@ impl<'a> Source<'a> {
             DeValue::Datetime(_) => Value::Other("a date or time"),
             DeValue::Array(array) => {
                 let convert = |value: &toml::Spanned<DeValue<'_>>| {
-                    self.from_value(value.get_ref(), value.span().start, depth + 1)
+                    self.value_node(value.get_ref(), value.span().start, depth + 1)
                 };
                 Value::List(array.iter().map(convert).collect::<Result<_, _>>()?)
             }
-            DeValue::Table(table) => return self.from_table(table, at, depth),
+            DeValue::Table(table) => return self.table_node(table, at, depth),
         };
         Ok(Node { at, value })
     }
@@ -189,7 +189,7 @@ impl<'a> Source<'a> {
             let reason = message.split(" at line ").next().unwrap_or_default().to_owned();
             self.located(skipped + line + error.column().saturating_sub(1), Problem::Syntax { reason })
         })?;
-        self.from_raw(raw, 0)
+        self.raw_node(raw, 0)
     }
 
     /// Byte offset of a piece of the text within it.
@@ -197,7 +197,7 @@ impl<'a> Source<'a> {
         piece.as_ptr().addr().saturating_sub(self.text.as_ptr().addr())
     }
 
-    fn from_raw(&self, raw: &'a RawValue, depth: usize) -> Result<Node, Located> {
+    fn raw_node(&self, raw: &'a RawValue, depth: usize) -> Result<Node, Located> {
         let text = raw.get();
         let at = self.offset(text);
         self.deep(at, depth)?;
@@ -219,14 +219,14 @@ impl<'a> Source<'a> {
                     entries.push(Entry {
                         at,
                         key: name.into_owned(),
-                        node: self.from_raw(value, depth + 1)?,
+                        node: self.raw_node(value, depth + 1)?,
                     });
                 }
                 Value::Table(entries)
             }
             Some(b'[') => {
                 let list: Vec<&'a RawValue> = serde_json::from_str(text).map_err(refuse)?;
-                let nodes = list.into_iter().map(|value| self.from_raw(value, depth + 1));
+                let nodes = list.into_iter().map(|value| self.raw_node(value, depth + 1));
                 Value::List(nodes.collect::<Result<_, _>>()?)
             }
             Some(b'"') => Value::Text(serde_json::from_str(text).map_err(refuse)?),

@@ -100,6 +100,7 @@ fn built_in(reader: &Reader<'_>, node: &Node, model: &Node) -> Result<Form, Erro
 }
 
 fn base(reader: &Reader<'_>, node: &Node, kind: &str) -> Result<TimeBase, Error> {
+    reader.seconds(node, "sampling_s")?;
     match (kind, number(node, "sampling_s")) {
         ("differential", Some(_)) => {
             let at = node.get("sampling_s").unwrap_or(node);
@@ -353,10 +354,6 @@ fn map(
             return Err(reader.refuse(at, "step_s", reason));
         }
         dynamics.step = step;
-    }
-    if !(dynamics.step > Duration::ZERO) {
-        let at = node.get("step_s").or(node.get("sampling_s")).unwrap_or(node);
-        return Err(reader.refuse(at, "step", "must be a nanosecond or more"));
     }
     Ok(())
 }

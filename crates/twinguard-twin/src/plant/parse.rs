@@ -23,6 +23,9 @@ use crate::{
 /// Most signals, points or rules of a plant.
 const COUNT_LIMIT: usize = 100_000;
 
+/// Longest duration in seconds: up to here seconds as `f64` and whole nanoseconds go over into each other unchanged.
+const LONGEST_S: f64 = 9e6;
+
 pub(super) fn plant(text: &str, file: &str) -> Result<Plant, Error> {
     let source = Source { file: file.into(), text };
     let root = source.parse()?;
@@ -112,7 +115,14 @@ impl<'a> Reader<'a> {
     pub(super) fn seconds(&self, node: &Node, key: &str) -> Result<Option<Duration>, Located> {
         let Some(seconds) = number(node, key) else { return Ok(None) };
         let at = Self::point(node, key);
-        Duration::from_secs_f64(seconds).map(Some).map_err(|error| self.refuse(at, key, error.to_string()))
+        let duration = Duration::from_secs_f64(seconds).ok().filter(|_| seconds <= LONGEST_S);
+        let Some(duration) = duration else {
+            return Err(self.refuse(at, key, format!("is longer than {LONGEST_S} s (104 days)")));
+        };
+        if seconds > 0.0 && duration == Duration::ZERO {
+            return Err(self.refuse(at, key, "is shorter than a nanosecond"));
+        }
+        Ok(Some(duration))
     }
 
     fn unique(&self, what: &'static str, key: &'static str, nodes: &[Node]) -> Result<(), Located> {

@@ -170,6 +170,7 @@ fn plant_errors_name_place_and_nearest_word() {
         "model = \"cooling_lop\"",
         "23:1: `equations` means nothing for dynamics of the kind `built-in model`",
     );
+    check("horizon_s = 60", "horizon_s = 1e9", "35:13: `horizon_s` is longer than 9000000 s (104 days)");
     check("area = 2.0", "area = inf", "30:43: `area` is not a finite number");
 }
 
@@ -260,6 +261,9 @@ proptest! {
         let mut text = SAMPLE.as_bytes().to_vec();
         let end = (at + length).min(text.len());
         text.splice(at..end, noise.bytes());
-        let _ = Plant::parse(&String::from_utf8_lossy(&text), "p");
+        if let Ok(plant) = Plant::parse(&String::from_utf8_lossy(&text), "p") {
+            let written = plant.to_toml();
+            prop_assert_eq!(Plant::parse(&written, "q").unwrap().to_toml(), written);
+        }
     }
 }

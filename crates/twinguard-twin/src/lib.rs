@@ -4,7 +4,9 @@
 
 mod error;
 mod model;
+mod setup;
 
+pub mod bank;
 pub mod equation;
 pub mod filters;
 pub mod importers;
@@ -14,7 +16,11 @@ pub mod plant;
 pub mod problem;
 pub mod registry;
 pub mod simulator;
+pub mod twin;
+pub mod whatif;
 
 pub use error::Error;
 pub use model::{Model, TimeBase};
 pub use plant::Plant;
+pub use twin::{Estimate, Twin};
+pub use whatif::{Fork, WhatIf};

@@ -24,6 +24,7 @@ pub struct ExtendedKalman {
     spare: Vec<f64>,
     process: Vec<f64>,
     process_rate: Vec<f64>,
+    input_variance: Vec<f64>,
     predicted: Vec<f64>,
     observation: Vec<f64>,
     output_by_input: Vec<f64>,
@@ -39,7 +40,9 @@ impl ExtendedKalman {
     pub fn new(model: &dyn Model, mean: &[f64], sigma: &[f64], process_sigma: &[f64]) -> Result<Self, Error> {
         let (n, inputs, outputs) =
             (model.state_names().len(), model.input_names().len(), model.output_names().len());
-        for (what, list) in [("states", mean), ("deviations of the start", sigma), ("process deviations", process_sigma)] {
+        for (what, list) in
+            [("states", mean), ("deviations of the start", sigma), ("process deviations", process_sigma)]
+        {
             if list.len() != n {
                 return Err(Error::Dimension { what, expected: n, found: list.len() });
             }
@@ -67,6 +70,7 @@ impl ExtendedKalman {
             spare: vec![0.0; n * n],
             process: vec![0.0; n * n],
             process_rate,
+            input_variance: vec![0.0; inputs],
             predicted: vec![0.0; outputs],
             observation: vec![0.0; outputs * n],
             output_by_input: vec![0.0; outputs * inputs],
@@ -98,6 +102,25 @@ impl ExtendedKalman {
             return Err(Error::NotFinite { what: "process covariance", time_s: 0.0 });
         }
         self.process_rate.copy_from_slice(covariance);
+        Ok(())
+    }
+
+    /// Sets the standard deviation of each input around what is handed to [`predict`](Self::predict), taken as
+    /// independent from step to step: it enters as (h ∂f/∂u) diag(σ²) (h ∂f/∂u)ᵀ.
+    ///
+    /// # Errors
+    /// [`Error::Dimension`], [`Error::NotPositive`] for what is not a number at or above 0.
+    pub fn set_input_sigma(&mut self, sigma: &[f64]) -> Result<(), Error> {
+        if sigma.len() != self.input_variance.len() {
+            let expected = self.input_variance.len();
+            return Err(Error::Dimension { what: "input deviations", expected, found: sigma.len() });
+        }
+        if let Some(index) = sigma.iter().position(|sigma| !(*sigma >= 0.0 && sigma.is_finite())) {
+            return Err(Error::NotPositive { what: "input deviation", index });
+        }
+        for (variance, sigma) in self.input_variance.iter_mut().zip(sigma) {
+            *variance = sigma * sigma;
+        }
         Ok(())
     }
 
@@ -140,7 +163,8 @@ impl ExtendedKalman {
         }
         let scale = match model.time_base() {
             TimeBase::Continuous => {
-                let slope = |time: f64, state: &[f64], out: &mut [f64]| model.dynamics(time, state, input, out);
+                let slope =
+                    |time: f64, state: &[f64], out: &mut [f64]| model.dynamics(time, state, input, out);
                 self.rk4.integrate(slope, time_s, time_s + step_s, largest_step_s, self.kalman.mean_mut())?;
                 transition(n, step_s, &self.by_state, &mut self.transition, &mut self.power, &mut self.spare);
                 step_s
@@ -161,6 +185,18 @@ impl ExtendedKalman {
         }
         for (process, rate) in self.process.iter_mut().zip(&self.process_rate) {
             *process = rate * scale;
+        }
+        for (input, variance) in
+            self.input_variance.iter().enumerate().filter(|(_, variance)| **variance > 0.0)
+        {
+            let weight = variance * scale * scale;
+            let inputs = self.input_variance.len();
+            for i in 0..n {
+                let row = weight * self.by_input[i * inputs + input];
+                for j in 0..n {
+                    self.process[i * n + j] += row * self.by_input[j * inputs + input];
+                }
+            }
         }
         self.kalman.predict(&self.spare, &self.process);
         Ok(())
@@ -184,7 +220,9 @@ impl ExtendedKalman {
         measured: &[Option<f64>],
         variance: &[f64],
     ) -> Result<Innovation<'_>, Error> {
-        self.update_with(model, time_s, input, measured, variance, |measured, predicted, _| measured - predicted)
+        self.update_with(model, time_s, input, measured, variance, |measured, predicted, _| {
+            measured - predicted
+        })
     }
 
     /// [`update`](Self::update) with a difference of the caller's own, for angles: (measured, predicted, channel).
@@ -221,8 +259,18 @@ impl ExtendedKalman {
 /// exp(h A) for a row-major n × n matrix (or, transposed, for a column-major one), by scaling and squaring.
 ///
 /// At most 64 squarings; what overflows gives infinities, which the caller's checks find.
-pub(crate) fn transition(n: usize, step: f64, a: &[f64], out: &mut [f64], power: &mut [f64], spare: &mut [f64]) {
-    let norm = a.chunks_exact(n.max(1)).map(|row| row.iter().map(|entry| entry.abs()).sum::<f64>()).fold(0.0, f64::max);
+pub(crate) fn transition(
+    n: usize,
+    step: f64,
+    a: &[f64],
+    out: &mut [f64],
+    power: &mut [f64],
+    spare: &mut [f64],
+) {
+    let norm = a
+        .chunks_exact(n.max(1))
+        .map(|row| row.iter().map(|entry| entry.abs()).sum::<f64>())
+        .fold(0.0, f64::max);
     let (mut squarings, mut size) = (0, norm * step.abs());
     while size > 0.25 && squarings < 64 {
         size *= 0.5;

@@ -97,7 +97,11 @@ impl Kalman {
     pub fn new(mean: &[f64], covariance: &[f64], channels: usize) -> Result<Self, Error> {
         let order = mean.len();
         if covariance.len() != order * order {
-            return Err(Error::Dimension { what: "covariances", expected: order * order, found: covariance.len() });
+            return Err(Error::Dimension {
+                what: "covariances",
+                expected: order * order,
+                found: covariance.len(),
+            });
         }
         let mut filter = Self {
             order,
@@ -153,7 +157,8 @@ impl Kalman {
     /// [`Error::Dimension`]; [`Error::NotPositive`] when D holds what is not a number at or above 0.
     pub fn set_factors(&mut self, mean: &[f64], u: &[f64], d: &[f64]) -> Result<(), Error> {
         let expected = self.order;
-        for (found, expected) in [(mean.len(), expected), (u.len(), expected * expected), (d.len(), expected)] {
+        for (found, expected) in [(mean.len(), expected), (u.len(), expected * expected), (d.len(), expected)]
+        {
             if found != expected {
                 return Err(Error::Dimension { what: "numbers of a saved filter", expected, found });
             }
@@ -270,7 +275,11 @@ impl Kalman {
             return Err(Error::Dimension { what: "noise variances", expected: m, found: variance.len() });
         }
         if observation.len() != m * n {
-            return Err(Error::Dimension { what: "observation entries", expected: m * n, found: observation.len() });
+            return Err(Error::Dimension {
+                what: "observation entries",
+                expected: m * n,
+                found: observation.len(),
+            });
         }
         let (count, nis) =
             with_constant_order!(self.order, |n| self.update_in_order(n, innovation, observation, variance));
@@ -331,7 +340,16 @@ mod tests {
     use proptest::prelude::*;
 
     /// The textbook form, one matrix product after the other.
-    fn textbook(n: usize, mean: &mut [f64], p: &mut Vec<f64>, f: &[f64], q: &[f64], h: &[f64], r: f64, z: f64) {
+    fn textbook(
+        n: usize,
+        mean: &mut [f64],
+        p: &mut Vec<f64>,
+        f: &[f64],
+        q: &[f64],
+        h: &[f64],
+        r: f64,
+        z: f64,
+    ) {
         let at = |m: &[f64], i: usize, j: usize| m[i * n + j];
         let moved: Vec<f64> = (0..n).map(|i| (0..n).map(|k| at(f, i, k) * mean[k]).sum()).collect();
         let mut next = q.to_vec();

@@ -78,7 +78,13 @@ pub(super) fn predict(
 
 /// P = U D Uᵀ, spoiling P; false when a pivot falls to `floor` times its diagonal entry or below.
 #[inline(always)]
-pub(super) fn factorise(order: usize, covariance: &mut [f64], u: &mut [f64], d: &mut [f64], floor: f64) -> bool {
+pub(super) fn factorise(
+    order: usize,
+    covariance: &mut [f64],
+    u: &mut [f64],
+    d: &mut [f64],
+    floor: f64,
+) -> bool {
     let mut sound = true;
     for j in 0..order {
         // The rows already taken away can only have lessened this entry; remember what it was.
@@ -115,7 +121,12 @@ pub(super) fn factorise(order: usize, covariance: &mut [f64], u: &mut [f64], d: 
 ///
 /// # Errors
 /// The index of the first pivot that is negative, or zero beside entries that are not.
-pub(super) fn semidefinite(order: usize, covariance: &mut [f64], u: &mut [f64], d: &mut [f64]) -> Result<(), usize> {
+pub(super) fn semidefinite(
+    order: usize,
+    covariance: &mut [f64],
+    u: &mut [f64],
+    d: &mut [f64],
+) -> Result<(), usize> {
     u.fill(0.0);
     for j in (0..order).rev() {
         let (before, rest) = covariance.split_at_mut(j * order);
@@ -142,7 +153,14 @@ pub(super) fn semidefinite(order: usize, covariance: &mut [f64], u: &mut [f64], 
 /// Weighted Gram–Schmidt: factors of W diag(w) Wᵀ for W of `width` columns; cannot fail, D ≥ 0.
 ///
 /// `rows` holds W by rows (order × width) and is spoilt.
-pub(super) fn orthogonalise(order: usize, width: usize, rows: &mut [f64], weights: &[f64], u: &mut [f64], d: &mut [f64]) {
+pub(super) fn orthogonalise(
+    order: usize,
+    width: usize,
+    rows: &mut [f64],
+    weights: &[f64],
+    u: &mut [f64],
+    d: &mut [f64],
+) {
     for j in (0..order).rev() {
         let (before, rest) = rows.split_at_mut(j * width);
         let row = &rest[..width];
@@ -153,8 +171,12 @@ pub(super) fn orthogonalise(order: usize, width: usize, rows: &mut [f64], weight
         if norm > 0.0 {
             for i in 0..j {
                 let other = &mut before[i * width..][..width];
-                let mixed: f64 =
-                    row.iter().zip(weights).zip(&*other).map(|((row, weight), other)| row * weight * other).sum();
+                let mixed: f64 = row
+                    .iter()
+                    .zip(weights)
+                    .zip(&*other)
+                    .map(|((row, weight), other)| row * weight * other)
+                    .sum();
                 let factor = mixed / norm;
                 u[j * order + i] = factor;
                 add_scaled(other, -factor, row);

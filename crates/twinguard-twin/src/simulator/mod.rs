@@ -91,7 +91,9 @@ pub trait Simulator {
     fn write(&mut self, register: Register) -> bool;
     /// One register of [`registers`](Self::registers).
     fn read(&self, unit: u8, table: Table, address: u16) -> Option<u16> {
-        let found = |register: &&Register| (register.unit, register.table, register.address) == (unit, table, address);
+        let found = |register: &&Register| {
+            (register.unit, register.table, register.address) == (unit, table, address)
+        };
         self.registers().iter().find(found).map(|register| register.raw)
     }
 }

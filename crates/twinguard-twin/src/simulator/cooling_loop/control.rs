@@ -6,7 +6,10 @@
 use twinguard_types::Timestamp;
 
 use super::super::{Noise, Register, Table};
-use super::{COMMAND_SCALE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND, from_raw, holding, to_raw};
+use super::{
+    COMMAND_SCALE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND, from_raw, holding,
+    to_raw,
+};
 
 /// Seconds between two decisions.
 const PERIOD_S: i64 = 10;
@@ -130,7 +133,10 @@ mod tests {
             .filter_map(|second| operator.decide(Timestamp::from_secs(second)))
             .map(|register| register.raw)
             .collect();
-        assert!((2..=5).contains(&moves.len()) && moves[1] == 650 && (630..=670).contains(&moves[0]), "{moves:?}");
+        assert!(
+            (2..=5).contains(&moves.len()) && moves[1] == 650 && (630..=670).contains(&moves[0]),
+            "{moves:?}"
+        );
         assert!(Operator::new(5, false).decide(Timestamp::from_secs(100_000)).is_none());
     }
 }

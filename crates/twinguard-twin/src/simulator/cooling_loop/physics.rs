@@ -290,7 +290,9 @@ mod tests {
         model.output(0.0, &state, &input, &mut seen);
         let typed = State::from_array(&state);
         parameters.slope(&typed, commands, ambient, &mut own);
-        for (left, right) in compiled.iter().zip(own).chain(seen.iter().zip(physics.output(&typed).to_array())) {
+        for (left, right) in
+            compiled.iter().zip(own).chain(seen.iter().zip(physics.output(&typed).to_array()))
+        {
             assert!((left - right).abs() < 1e-12 * right.abs().max(1.0), "{left} {right}");
         }
     }

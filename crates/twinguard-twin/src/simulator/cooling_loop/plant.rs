@@ -106,7 +106,8 @@ impl Plant {
     #[must_use]
     pub fn new(seed: u64, options: &Options) -> Self {
         let mut draws = Noise::new(seed, 10);
-        let parameters = Parameters::default().varied(|| draws.between(-options.deviation, options.deviation));
+        let parameters =
+            Parameters::default().varied(|| draws.between(-options.deviation, options.deviation));
         let mut physics = Physics::new(parameters);
         let ambient = Ambient {
             load_pu: options.load_at(Timestamp::ZERO),
@@ -170,7 +171,8 @@ impl Plant {
     /// What the device tells pump and valve to do, pu.
     #[must_use]
     pub fn commands(&self) -> [f64; 2] {
-        [self.registers[11], self.registers[12]].map(|register| from_raw(register.raw, COMMAND_SCALE).min(1.0))
+        [self.registers[11], self.registers[12]]
+            .map(|register| from_raw(register.raw, COMMAND_SCALE).min(1.0))
     }
 
     fn sense(&mut self) {
@@ -220,7 +222,8 @@ impl Simulator for Plant {
 
     fn write(&mut self, register: Register) -> bool {
         let place = self.registers.iter_mut().find(|held| {
-            held.table == Table::Holding && (held.unit, held.table, held.address) == (register.unit, register.table, register.address)
+            held.table == Table::Holding
+                && (held.unit, held.table, held.address) == (register.unit, register.table, register.address)
         });
         place.map(|held| held.raw = register.raw).is_some()
     }

@@ -34,8 +34,12 @@ impl VendorTwin {
     pub fn observe(&mut self, register: Register) {
         let address = usize::from(register.address);
         match (register.table, register.address) {
-            (Table::Holding, PUMP_COMMAND) => self.commands[0] = from_raw(register.raw, COMMAND_SCALE).min(1.0),
-            (Table::Holding, VALVE_COMMAND) => self.commands[1] = from_raw(register.raw, COMMAND_SCALE).min(1.0),
+            (Table::Holding, PUMP_COMMAND) => {
+                self.commands[0] = from_raw(register.raw, COMMAND_SCALE).min(1.0)
+            }
+            (Table::Holding, VALVE_COMMAND) => {
+                self.commands[1] = from_raw(register.raw, COMMAND_SCALE).min(1.0)
+            }
             (Table::Input, _) => {
                 let Some((scale, _)) = SENSORS.get(address) else { return };
                 let value = from_raw(register.raw, *scale);

@@ -1,0 +1,178 @@
+//! What estimators need of a plant and what does not change while they run; shared by a twin and its forks.
+
+use std::sync::Arc;
+
+use twinguard_types::{Digest, Direction, Duration, Encoding, Role, SignalId};
+
+use crate::filters::ExtendedKalman;
+use crate::plant::{Dynamics, Limit};
+use crate::{Error, Model, Plant, TimeBase};
+
+/// How long a wrong parameter is taken to push the same way, seconds.
+///
+/// A push that stays the same for this long moves the state by as much as white noise of twice its square times this
+/// time does (Gelb, *Applied Optimal Estimation*, 1974, §2.2, shaping of correlated noise).
+pub const PARAMETER_MEMORY_S: f64 = 1800.0;
+
+/// Where a signal stands in the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    None,
+    Output(usize),
+    Input(usize),
+}
+
+/// The shared part.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) dynamics: Dynamics,
+    pub(crate) limits: Vec<Limit>,
+    places: Vec<Place>,
+    ranges: Vec<Option<(f64, f64)>>,
+    /// Which inputs are commands: those whose signal is no measurement.
+    pub(crate) is_command: Vec<bool>,
+    /// Measurement noise of each output, quantisation included.
+    pub(crate) variance: Vec<f64>,
+    /// The grid's step.
+    pub(crate) step: Duration,
+    pub(crate) lateness: Duration,
+    /// For each uncertain parameter the model with it one σ higher.
+    perturbed: Perturbed,
+}
+
+struct Perturbed(Vec<Arc<dyn Model>>);
+
+impl core::fmt::Debug for Perturbed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} models", self.0.len())
+    }
+}
+
+impl Setup {
+    pub(crate) fn new(plant: &Plant) -> Result<Self, Error> {
+        let dynamics =
+            plant.dynamics.clone().ok_or_else(|| Error::NoDynamics { plant: plant.name.clone() })?;
+        let model = dynamics.model.clone();
+        let mut places = vec![Place::None; plant.catalogue.len()];
+        let mut enter = |signal: Option<SignalId>, at: Place| {
+            if let Some(place) = signal.and_then(|signal| places.get_mut(signal.index())) {
+                *place = at;
+            }
+        };
+        dynamics.inputs.iter().enumerate().for_each(|(index, signal)| enter(*signal, Place::Input(index)));
+        dynamics.outputs.iter().enumerate().for_each(|(index, signal)| enter(*signal, Place::Output(index)));
+        let step = match model.time_base() {
+            TimeBase::Continuous => plant.time.sampling,
+            TimeBase::Discrete { step_s } => Duration::from_secs_f64(step_s).unwrap_or(plant.time.sampling),
+        };
+        let perturbed = model.parameters().iter().zip(&dynamics.parameter_sigma);
+        let perturbed = perturbed
+            .filter(|(_, sigma)| **sigma > 0.0)
+            .map(|((name, value), sigma)| {
+                Ok(dynamics.with_parameters(&[(name.as_str(), value + sigma)])?.model)
+            })
+            .collect::<Result<_, Error>>()?;
+        let role =
+            |signal: &Option<SignalId>| signal.and_then(|signal| Some(plant.catalogue.signal(signal)?.role));
+        let range = |signal: &twinguard_types::Signal| signal.range.map(|range| (range.min(), range.max()));
+        Ok(Self {
+            limits: plant.limits.clone(),
+            places,
+            ranges: plant.catalogue.iter().map(|(_, signal)| range(signal)).collect(),
+            is_command: dynamics
+                .inputs
+                .iter()
+                .map(|signal| role(signal).is_some_and(|role| role != Role::Measurement))
+                .collect(),
+            variance: (0..dynamics.outputs.len()).map(|output| variance(plant, &dynamics, output)).collect(),
+            step: step.max(Duration::from_nanos(2)),
+            lateness: plant.time.lateness.max(Duration::ZERO),
+            perturbed: Perturbed(perturbed),
+            dynamics,
+        })
+    }
+
+    pub(crate) fn model(&self) -> &dyn Model {
+        &*self.dynamics.model
+    }
+
+    pub(crate) fn place(&self, signal: SignalId) -> Place {
+        self.places.get(signal.index()).copied().unwrap_or(Place::None)
+    }
+
+    /// Whether the signal can have this value at all.
+    pub(crate) fn in_range(&self, signal: SignalId, value: f64) -> bool {
+        let range = self.ranges.get(signal.index()).copied().flatten();
+        range.is_none_or(|(min, max)| (min..=max).contains(&value))
+    }
+
+    /// A filter at the plant's initial state.
+    pub(crate) fn filter(&self) -> Result<ExtendedKalman, Error> {
+        let Dynamics { initial_state, initial_sigma, process_sigma, input_sigma, .. } = &self.dynamics;
+        let mut filter = ExtendedKalman::new(self.model(), initial_state, initial_sigma, process_sigma)?;
+        filter.set_input_sigma(input_sigma)?;
+        Ok(filter)
+    }
+
+    /// Adds to the process covariance `rate` (n × n) what uncertain parameters push at this state: per second, or per
+    /// step for discrete models. `nominal` and `shifted` are n numbers of room.
+    pub(crate) fn add_push(
+        &self,
+        time_s: f64,
+        state: &[f64],
+        input: &[f64],
+        rate: &mut [f64],
+        nominal: &mut [f64],
+        shifted: &mut [f64],
+    ) {
+        let weight = match self.model().time_base() {
+            TimeBase::Continuous => 2.0 * PARAMETER_MEMORY_S,
+            TimeBase::Discrete { step_s } => 2.0 * PARAMETER_MEMORY_S / step_s,
+        };
+        self.model().dynamics(time_s, state, input, nominal);
+        for model in &self.perturbed.0 {
+            model.dynamics(time_s, state, input, shifted);
+            for (i, row) in rate.chunks_exact_mut(nominal.len().max(1)).enumerate() {
+                for (j, entry) in row.iter_mut().enumerate() {
+                    let push = weight * (shifted[i] - nominal[i]) * (shifted[j] - nominal[j]);
+                    *entry += if push.is_finite() { push } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    /// BLAKE3 over names, time base, form and parameters of the model.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hash = blake3::Hasher::new_derive_key("twinguard 2026 twin parameters v1");
+        let mut text = |text: &str| {
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        let model = self.model();
+        for names in [model.state_names(), model.input_names(), model.output_names()] {
+            text(&names.len().to_string());
+            names.iter().for_each(|name| text(name));
+        }
+        text(&format!("{:?} {:?}", model.time_base(), self.dynamics.form));
+        for (name, value) in model.parameters() {
+            text(name);
+            text(&value.to_bits().to_string());
+        }
+        Digest(*hash.finalize().as_bytes())
+    }
+}
+
+/// σ² of the sensor plus q²/12 of the wire's integer steps; a sensor without either is exact to a millionth of its range.
+fn variance(plant: &Plant, dynamics: &Dynamics, output: usize) -> f64 {
+    let Some(signal) = dynamics.outputs.get(output).copied().flatten() else { return 1.0 };
+    let sigma = dynamics.output_sigma.get(output).copied().unwrap_or(0.0);
+    let reads = plant
+        .bindings
+        .iter()
+        .filter(|binding| binding.signal == signal && binding.direction == Direction::Read);
+    let steps = reads.filter(|binding| !matches!(binding.encoding, Encoding::F32 | Encoding::F64));
+    let quantum = steps.map(|binding| binding.scale.abs()).fold(0.0, f64::max);
+    let range =
+        plant.catalogue.signal(signal).and_then(|signal| signal.range).map_or(1.0, |range| range.span());
+    (sigma * sigma + quantum * quantum / 12.0).max(1e-12 * range * range)
+}

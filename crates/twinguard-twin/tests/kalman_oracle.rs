@@ -14,7 +14,8 @@ use twinguard_twin::{Model, TimeBase};
 
 fn data() -> PathBuf {
     let root = std::env::var_os("TWINGUARD_DATA").map(PathBuf::from);
-    root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data")).join("twin/kalman")
+    root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"))
+        .join("twin/kalman")
 }
 
 fn main() {
@@ -78,7 +79,8 @@ fn close(what: &str, step: usize, found: &[f64], expected: &[f64]) -> Result<(),
 }
 
 fn linear(oracle: &Value) -> Result<(), Failed> {
-    let [f, q, h, p0] = [square(oracle, "F"), square(oracle, "Q"), numbers(&oracle["H"]), square(oracle, "P0")];
+    let [f, q, h, p0] =
+        [square(oracle, "F"), square(oracle, "Q"), numbers(&oracle["H"]), square(oracle, "P0")];
     let noise = diagonal(&square(oracle, "R"));
     let mut filter = LinearKalman::new(&f, &q, &h, &noise, &numbers(&oracle["x0"]), &p0)?;
     let n = filter.kalman().order();

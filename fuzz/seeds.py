@@ -211,6 +211,26 @@ def main():
     udp = struct.pack(">HHHH", 40000, 502, 8 + 12, 0) + adu(1, 1, bytes([3, 0, 0, 0, 2]))
     write("capture", "modbus-udp.pcap", pcap([ethernet(ipv4(udp, A4, B4, protocol=17))]))
 
+    # Frames of every link, each after its link type and length; segments of one connection, each after 7 bytes.
+    links = {"ethernet": (1, plain[4]), "qinq": (1, list(session(over_ipv4([(0x88A8, 5), (0x8100, 7)])))[4])}
+    links |= {"ipv6": (1, list(session(over_ipv6))[4]), "raw-ip": (101, plain[4][14:]), "sll": (113, sll + plain[4][14:])}
+    links |= {"loopback": (0, b"\x02\0\0\0" + plain[4][14:]), "sll2": (276, sll2 + plain[4][14:])}
+    packed = {name: struct.pack(">HB", kind, len(frame)) + frame for name, (kind, frame) in links.items()}
+    packed["fragments"] = b"".join(struct.pack(">HB", 228, len(part)) + part for part in parts)
+    for name, frames in packed.items():
+        write("link", name, frames)
+
+    def segment(server, flags, sequence, acknowledgement, payload=b"", cut=0, time=2):
+        return struct.pack(">BBHHB", server << 7 | cut << 6 | len(payload), flags, sequence, acknowledgement, time) + payload
+
+    opened = segment(0, 2, 29998, 0) + segment(1, 18, 99, 29999) + segment(0, 16, 29999, 100)
+    write("tcp", "in-order", opened + segment(0, 24, 29999, 100, b"ask") + segment(1, 24, 100, 30002, b"answer"))
+    write("tcp", "disorder", opened + segment(0, 24, 30002, 100, b"def") + segment(0, 24, 29999, 100, b"abcX"))
+    write("tcp", "gap", opened + segment(0, 24, 30009, 100, b"xyz") + segment(1, 24, 100, 30012, b"ok", time=255))
+    write("tcp", "cut", opened + segment(0, 24, 29999, 100, b"ab", cut=1) + segment(0, 24, 30065, 100, b"cd"))
+    write("tcp", "reuse", opened + segment(0, 2, 40000, 0) + segment(1, 18, 7, 40001) + segment(0, 24, 40001, 8, b"new"))
+    write("tcp", "strays", opened + b"".join(segment(0, 0x98, 1 + at, 100, b"") + segment(0, 0x98, at, 0, b"s") for at in range(4)))
+
     # Plant files: the shipped ones, and one small file for each form of dynamics.
     plants = os.path.join(HERE, "../../crates/twinguard-twin/plants")
     for name in sorted(os.listdir(plants)):

@@ -3,6 +3,8 @@
 //!
 //! A function may not panic, may not run away in time or memory, and checks what must hold for any input.
 
+pub mod frames;
+
 use twinguard::{
     protocol::{
         Item, Sender,
@@ -20,8 +22,14 @@ use twinguard::{
 pub type Target = fn(&[u8]);
 
 /// All targets by name, in alphabetical order.
-pub const TARGETS: &[(&str, Target)] =
-    &[("capture", capture), ("modbus", modbus), ("plant", plant), ("telemetry", telemetry)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("capture", capture),
+    ("link", frames::link),
+    ("modbus", modbus),
+    ("plant", plant),
+    ("tcp", frames::tcp),
+    ("telemetry", telemetry),
+];
 
 /// A capture file of either format, through links, fragments, TCP, families and pairing.
 pub fn capture(data: &[u8]) {

@@ -54,7 +54,7 @@ pub struct BankEntry {
     /// The surprise at which it alarms.
     pub threshold: f64,
     /// Whether one score is enough.
-    pub fact: bool,
+    pub at_once: bool,
     /// Looks per day in the history.
     pub looks_per_day: f64,
     /// Factor on its surprise, below 1 where history that it had not seen surprised it too much.
@@ -173,7 +173,7 @@ impl Bank {
                 symptom: detector.symptom(),
                 needs: detector.needs(),
                 threshold: threshold(looks_per_day, budget),
-                fact: detector.is_fact(),
+                at_once: detector.at_once(),
                 looks_per_day,
                 scale: scales[place],
                 coverage,
@@ -261,7 +261,7 @@ impl Bank {
                 id: DetectorId(place as u16),
                 symptom: detector.symptom(),
                 needs: detector.needs(),
-                fact: detector.is_fact(),
+                at_once: detector.at_once(),
                 coverage: it.coverage(),
                 name,
                 threshold,

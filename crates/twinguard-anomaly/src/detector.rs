@@ -32,8 +32,10 @@ pub trait Detector: Send + Sync {
         None
     }
 
-    /// Whether one score above the threshold is enough. Statistical detectors wait for a second within three.
-    fn is_fact(&self) -> bool {
+    /// Whether one score above the threshold is enough; otherwise the judge waits for a second within three.
+    ///
+    /// To be true for facts, and for detectors that speak of one signal at a time: their scores interleave.
+    fn at_once(&self) -> bool {
         false
     }
 
@@ -299,6 +301,16 @@ impl Channels {
         self.shares[..count].iter_mut().for_each(|held| held.share /= sum);
         count
     }
+}
+
+/// A number whose square still is one: no physical quantity is larger.
+pub(crate) fn tame(value: f64) -> f64 {
+    if value.is_finite() { value.clamp(-1e100, 1e100) } else { 0.0 }
+}
+
+/// Samples apart that make two excursions of a slow statistic: five minutes at one a second, less for short histories.
+pub(crate) fn gap(samples: usize) -> usize {
+    (samples / 60).clamp(30, 300)
 }
 
 /// One tail per list of samples.

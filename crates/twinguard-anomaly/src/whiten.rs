@@ -78,7 +78,7 @@ impl Whitener {
                 if let (Ok(place), true) = (signals.binary_search(signal), value.is_finite())
                     && let Some(slot) = columns[place].last_mut()
                 {
-                    *slot = *value;
+                    *slot = value.clamp(-1e100, 1e100);
                 }
             }
             if let Some(last_at) = last_at {
@@ -159,7 +159,7 @@ impl Whitener {
             if !value.is_finite() || self.sigma[place] <= 1e-12 {
                 continue;
             }
-            let centred = value - self.offset[place];
+            let centred = value.clamp(-1e100, 1e100) - self.offset[place];
             // the first of a run has no predecessor, hence another law: it only starts the run
             let Some(last) = self.last[place].replace(centred) else { continue };
             let white = centred - self.rho[place] * last;

@@ -1,4 +1,5 @@
 //! Bank and judge together on a simulated plant: who is named, when, and how often for nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 #[path = "plant/mod.rs"]
 mod plant;
@@ -61,7 +62,7 @@ fn the_main_scenario_accuses_replay_and_command_path_and_never_the_plant() {
             assert!(!finding.suspect_set.contains(&Suspect::Fault), "{finding:#?}");
         }
         let by_then = |finding: &&Finding| (finding.at - first.raised_at).as_secs_f64() <= 101.0;
-        let named = guard.findings.iter().filter(by_then).next_back().unwrap();
+        let named = guard.findings.iter().rfind(by_then).unwrap();
         assert_eq!(named.suspect_set, [Suspect::CommandPath, Suspect::Network], "{named:#?}");
         assert_eq!(named.kind, FindingKind::Attack);
         assert!((start - named.onset).as_secs_f64().abs() < 15.0);

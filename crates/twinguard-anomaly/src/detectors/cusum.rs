@@ -9,7 +9,7 @@ use twinguard_types::{Event, Symptom, Timestamp, View};
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
     archived,
-    detector::{Channels, transpose},
+    detector::{Channels, gap, transpose},
     whiten::Whitener,
 };
 
@@ -101,7 +101,11 @@ impl Detector for Cusum {
                 }
             }
             whitener.follow(&runner);
-            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 300, 0.5));
+            let channels = Channels::new(
+                context,
+                whitener.signals.clone(),
+                transpose(&samples, gap(samples.first().map_or(0, Vec::len)), 0.5),
+            );
             let bound = channels.tails.iter().map(|tail| tail.level(LOUDEST)).collect();
             Inner { whitener, channels, sums: Sums::new(bound) }
         });

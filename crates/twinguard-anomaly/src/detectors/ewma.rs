@@ -8,7 +8,7 @@ use twinguard_types::{Event, Symptom, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
-    detector::{Channels, transpose},
+    detector::{Channels, gap, transpose},
     whiten::Whitener,
 };
 
@@ -77,7 +77,11 @@ impl Detector for Ewma {
                 }
             }
             whitener.follow(&runner);
-            let channels = Channels::new(context, whitener.signals.clone(), transpose(&samples, 300, 0.01));
+            let channels = Channels::new(
+                context,
+                whitener.signals.clone(),
+                transpose(&samples, gap(samples.first().map_or(0, Vec::len)), 0.01),
+            );
             (whitener, channels, vec![0.0; n], vec![0.0; n])
         });
         Ok(Box::new(State { inner }))

@@ -54,6 +54,9 @@ impl Detector for Freeze {
     fn symptom(&self) -> Symptom {
         Symptom::Freeze
     }
+    fn at_once(&self) -> bool {
+        true
+    }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         let n = context.catalogue.len();
         let mut runs = vec![Run::default(); n];

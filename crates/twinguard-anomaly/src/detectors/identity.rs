@@ -44,7 +44,7 @@ impl Detector for Identity {
     fn needs(&self) -> Option<View> {
         Some(View::Access)
     }
-    fn is_fact(&self) -> bool {
+    fn at_once(&self) -> bool {
         true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {

@@ -10,7 +10,7 @@ use twinguard_types::{Attribution, DetectorId, Event, Score, SignalId, Symptom, 
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
-    archived, special::chi_squared_surprise, whiten::Whitener,
+    archived, detector::gap, special::chi_squared_surprise, whiten::Whitener,
 };
 
 /// χ² on whitened residuals.
@@ -51,7 +51,7 @@ impl Detector for Nis {
                 }
             }
             let skip = samples.len() / 50;
-            state.tail = Tail::fit(&samples[skip..], 300, 0.1);
+            state.tail = Tail::fit(&samples[skip..], gap(samples.len()), 0.1);
             whitener.follow(&runner);
             state.whitener = Some(whitener);
         }

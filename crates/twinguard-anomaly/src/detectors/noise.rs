@@ -10,7 +10,7 @@ use twinguard_types::{Event, Row, SignalId, Symptom};
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
     archived,
-    detector::{Channels, transpose},
+    detector::{Channels, tame, transpose},
 };
 
 const WEIGHT: f64 = 1.0 / 32.0;
@@ -34,7 +34,7 @@ archived!(State { channels, order, scale, ratio, size, last, present });
 impl State {
     fn step(&mut self, row: &Row<'_>) {
         for place in 0..self.scale.len() {
-            let value = row.qualities[place].is_usable().then(|| row.values[place]);
+            let value = row.qualities[place].is_usable().then(|| tame(row.values[place]));
             let before = core::mem::replace(&mut self.last[place], value);
             self.present[place] = false;
             if let (Some(value), Some(before)) = (value, before)
@@ -66,7 +66,7 @@ impl Detector for Noise {
         for (place, slot) in scale.iter_mut().enumerate() {
             let (mut before, mut squares) = (None, Vec::new());
             for row in rows() {
-                let value = row.qualities[place].is_usable().then(|| row.values[place]);
+                let value = row.qualities[place].is_usable().then(|| tame(row.values[place]));
                 if let (Some(value), Some(before)) = (value, before) {
                     let change: f64 = value - before;
                     squares.push(change * change);

@@ -14,7 +14,7 @@ use twinguard_types::{
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Rare, Reader, Writer,
-    archived, table::Table,
+    archived, detector::tame, table::Table, tail::Burst,
 };
 
 const MOST: usize = 4096;
@@ -76,7 +76,7 @@ impl Known {
     fn command(&mut self, command: &Command, learn: bool) -> Option<Kind> {
         let key = (command.from.map(|from| from.ip()), command.principal, command.signal);
         let known_writer = self.writers.get(&key).is_some();
-        let value = command.value.as_f64();
+        let value = tame(command.value.as_f64());
         let known_value = self.values.get(&command.signal).is_some_and(|span| {
             // half of the learnt span on either side, more when it was written only a few times
             let slack = (0.5 + 20.0 / f64::from(span.writes)) * (span.high - span.low) + 1e-9;
@@ -86,6 +86,9 @@ impl Known {
         let known_order = pair.is_none_or(|pair| self.order.get(&pair).is_some());
         if learn {
             self.writers.entry(key, || ());
+        }
+        // a value or an order is news once: a plant that wandered stays where it is
+        if learn || !known_value || !known_order {
             let blank = || Span { low: value, high: value, writes: 0 };
             if let Some(span) = self.values.entry(command.signal, blank) {
                 *span = Span {
@@ -126,6 +129,7 @@ struct State {
     learnt: usize,
     speaks: (bool, bool),
     since: Option<Timestamp>,
+    values: Burst,
 }
 
 impl Archive for State {
@@ -135,6 +139,7 @@ impl Archive for State {
         self.rates.iter().for_each(|rate| rate.save(writer));
         (self.commands_per_day, self.exchanges_per_day, self.learnt).save(writer);
         (self.speaks, self.since).save(writer);
+        self.values.save(writer);
     }
     fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let (id, known) = (Archive::load(reader)?, Archive::load(reader)?);
@@ -144,7 +149,8 @@ impl Archive for State {
         }
         let (commands_per_day, exchanges_per_day, learnt) = Archive::load(reader)?;
         let (speaks, since) = Archive::load(reader)?;
-        Ok(Self { id, known, rates, commands_per_day, exchanges_per_day, learnt, speaks, since })
+        let values = Archive::load(reader)?;
+        Ok(Self { id, known, rates, commands_per_day, exchanges_per_day, learnt, speaks, since, values })
     }
 }
 
@@ -158,7 +164,7 @@ impl Detector for Novelty {
     fn needs(&self) -> Option<View> {
         Some(View::Wire)
     }
-    fn is_fact(&self) -> bool {
+    fn at_once(&self) -> bool {
         true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
@@ -194,6 +200,11 @@ impl Detector for Novelty {
             speaks: (days > 0.01, exchanges >= 200),
             known,
             since: None,
+            // values and orders have no end: one beyond the learnt is half expected, a series is not
+            values: Burst::new(Rare::new(
+                counts[Kind::Value as usize] + counts[Kind::Order as usize] + 1,
+                days / 2.0,
+            )),
         }))
     }
     fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
@@ -222,7 +233,11 @@ impl Fitted for State {
             _ => return None,
         };
         let at = event.at();
-        let surprise = new.map_or(0.0, |kind| self.rates[kind as usize].surprise(looks));
+        let surprise = match new {
+            Some(Kind::Value | Kind::Order) => self.values.hit(at).0,
+            Some(kind) => self.rates[kind as usize].surprise(looks),
+            None => 0.0,
+        };
         if new.is_some() {
             self.since.get_or_insert(at);
         }

@@ -12,7 +12,7 @@ use twinguard_types::{
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
-    archived, table::Table,
+    archived, detector::tame, table::Table,
 };
 
 /// How long a command waits for its intent, and an intent for its command.
@@ -87,7 +87,7 @@ impl Pairs {
     fn command(&mut self, command: &Command) -> Option<Outcome> {
         let entry = Entry {
             signal: command.signal,
-            value: command.value.as_f64(),
+            value: tame(command.value.as_f64()),
             at: command.at,
             from: command.from.map(|from| from.ip()),
         };
@@ -106,7 +106,8 @@ impl Pairs {
 
     fn intent(&mut self, intent: &Intent) -> Option<Outcome> {
         self.intents_seen += 1;
-        let entry = Entry { signal: intent.signal, value: intent.value.as_f64(), at: intent.at, from: None };
+        let entry =
+            Entry { signal: intent.signal, value: tame(intent.value.as_f64()), at: intent.at, from: None };
         if let Some(place) = self.commands.iter().position(|command| self.fits(command, &entry)) {
             self.commands.remove(place);
             return Some(Outcome::Matched);
@@ -152,7 +153,7 @@ impl Detector for Provenance {
     fn needs(&self) -> Option<View> {
         Some(View::ControllerJournal)
     }
-    fn is_fact(&self) -> bool {
+    fn at_once(&self) -> bool {
         true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
@@ -163,7 +164,7 @@ impl Detector for Provenance {
         for event in history.events() {
             match event {
                 Event::Intent(intent) => {
-                    let now = (intent.at, intent.value.as_f64());
+                    let now = (intent.at, tame(intent.value.as_f64()));
                     if let Some(slot) = last.entry(intent.signal, || now) {
                         *slot = now;
                     }
@@ -173,7 +174,7 @@ impl Detector for Provenance {
                         && command.at - *at <= TOLERANCE
                         && let Some(list) = distances.entry(command.signal, Vec::new)
                     {
-                        list.push((command.value.as_f64() - value).abs());
+                        list.push((tame(command.value.as_f64()) - value).abs());
                     }
                 }
                 _ => {}

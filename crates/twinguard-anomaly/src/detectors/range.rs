@@ -8,7 +8,8 @@ use twinguard_types::{Event, Quality, Role, Source, Symptom};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
-    archived, detector::Channels,
+    archived,
+    detector::{Channels, tame},
 };
 
 /// Surprise of a value that the declared range excludes.
@@ -49,6 +50,9 @@ impl Detector for Range {
     fn symptom(&self) -> Symptom {
         Symptom::Range
     }
+    fn at_once(&self) -> bool {
+        true
+    }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         let n = context.catalogue.len();
         let mut samples = vec![Vec::new(); n];
@@ -58,7 +62,7 @@ impl Detector for Range {
                 && point.quality.is_usable()
                 && let Some(samples) = samples.get_mut(point.signal.index())
             {
-                samples.push(point.value.as_f64());
+                samples.push(tame(point.value.as_f64()));
             }
         }
         let (mut signals, mut tails, mut bounds, mut learnt) = (Vec::new(), Vec::new(), Vec::new(), false);
@@ -108,10 +112,13 @@ impl Fitted for State {
         }
         let place = point.signal.index();
         let bounds = self.bounds.get(place)?;
-        let value = point.value.as_f64();
+        let value = tame(point.value.as_f64());
         let outside = bounds.declared.filter(|(low, high)| value < *low || value > *high);
         let (surprise, expected) = match outside {
-            Some((low, high)) => (Some(IMPOSSIBLE), value.clamp(low, high)),
+            Some((low, high)) => {
+                let slack = 0.02 / 1.04 * (high - low);
+                (Some(IMPOSSIBLE), value.clamp(low + slack, high - slack))
+            }
             None => (None, value.clamp(bounds.low, bounds.high.max(bounds.low))),
         };
         let statistic = bounds.statistic(value);

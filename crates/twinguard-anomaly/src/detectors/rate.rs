@@ -8,7 +8,8 @@ use twinguard_types::{Event, Role, SignalId, Source, Symptom, Timestamp};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
-    archived, detector::Channels,
+    archived,
+    detector::{Channels, tame},
 };
 
 /// Surprise of a change that the declared rate excludes.
@@ -53,7 +54,7 @@ archived!(State { channels, state, learnt });
 fn field(event: &Event<'_>) -> Option<(SignalId, Timestamp, f64)> {
     match event {
         Event::Point(point) if point.source == Source::Field && point.quality.is_usable() => {
-            Some((point.signal, point.arrived_at, point.value.as_f64()))
+            Some((point.signal, point.arrived_at, tame(point.value.as_f64())))
         }
         _ => None,
     }
@@ -65,6 +66,9 @@ impl Detector for Rate {
     }
     fn symptom(&self) -> Symptom {
         Symptom::Rate
+    }
+    fn at_once(&self) -> bool {
+        true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         let n = context.catalogue.len();

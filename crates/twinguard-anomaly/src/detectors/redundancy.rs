@@ -12,7 +12,7 @@ use twinguard_types::{Event, Row, SignalId, Symptom, View};
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
     archived,
-    detector::{Channels, transpose},
+    detector::{Channels, gap, tame, transpose},
     linalg,
     whiten::clipped_moments,
 };
@@ -58,7 +58,7 @@ impl Scaler {
                 self.valid = false;
                 continue;
             }
-            let z = ((row.values[place] - self.mean[channel]) / self.scale[channel]).clamp(-30.0, 30.0);
+            let z = ((tame(row.values[place]) - self.mean[channel]) / self.scale[channel]).clamp(-30.0, 30.0);
             let level = self.level[channel].get_or_insert(z);
             *level += self.pass[channel] * (z - *level);
             self.features[channel] = if self.pass[channel] > 0.0 { z - *level } else { z };
@@ -166,8 +166,10 @@ impl Detector for Redundancy {
         let count = rows().count();
         let mut scaler = Scaler::default();
         for place in 0..layout.len() {
-            let column: Vec<f64> =
-                rows().filter(|row| row.qualities[place].is_usable()).map(|row| row.values[place]).collect();
+            let column: Vec<f64> = rows()
+                .filter(|row| row.qualities[place].is_usable())
+                .map(|row| tame(row.values[place]))
+                .collect();
             let (mean, deviation) = clipped_moments(&column);
             let (low, high) = column
                 .iter()
@@ -254,7 +256,7 @@ impl Detector for Redundancy {
         for target in 0..m {
             let sigma = clipped_moments(&errors[target]).1;
             state.errors.sigma[target] = sigma.max(FLOOR);
-            if sigma > 0.7 {
+            if sigma > 1.5 {
                 continue;
             }
             for (step, error) in errors[target].iter().enumerate() {
@@ -270,7 +272,7 @@ impl Detector for Redundancy {
         }
         (state.scaler.valid, state.scaler.ready) = (false, false);
         let signals: Vec<SignalId> = state.scaler.places.iter().map(|place| layout[*place]).collect();
-        state.channels = Channels::new(context, signals, transpose(&samples, 300, 0.01));
+        state.channels = Channels::new(context, signals, transpose(&samples, gap(count), 0.01));
         state.present = vec![true; m];
         Ok(Box::new(state))
     }

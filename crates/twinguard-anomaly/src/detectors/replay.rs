@@ -257,7 +257,7 @@ impl Detector for Replay {
     fn needs(&self) -> Option<View> {
         Some(View::History)
     }
-    fn is_fact(&self) -> bool {
+    fn at_once(&self) -> bool {
         true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {

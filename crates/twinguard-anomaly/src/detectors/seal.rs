@@ -30,7 +30,7 @@ impl Detector for Seal {
     fn symptom(&self) -> Symptom {
         Symptom::Seal
     }
-    fn is_fact(&self) -> bool {
+    fn at_once(&self) -> bool {
         true
     }
     fn fit(&self, _: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {

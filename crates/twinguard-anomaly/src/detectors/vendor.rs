@@ -8,7 +8,9 @@ use twinguard_types::{Duration, Event, Point, Source, Symptom, Timestamp, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
-    archived, detector::Channels, whiten::clipped_moments,
+    archived,
+    detector::{Channels, gap, tame},
+    whiten::clipped_moments,
 };
 
 const WEIGHT: f64 = 0.1;
@@ -37,7 +39,7 @@ archived!(Pair { field, offset, scale, mean, shown, still, moved, stillness, off
 impl Pair {
     /// Takes a point; the raw difference when it is the vendor's.
     fn step(&mut self, point: &Point) -> Option<f64> {
-        let value = point.value.as_f64();
+        let value = tame(point.value.as_f64());
         if !point.quality.is_usable() {
             return None;
         }
@@ -87,6 +89,9 @@ impl Detector for Vendor {
     fn needs(&self) -> Option<View> {
         Some(View::VendorTwin)
     }
+    fn at_once(&self) -> bool {
+        true
+    }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         let n = context.catalogue.len();
         let mut pairs = vec![Pair::default(); n];
@@ -124,7 +129,7 @@ impl Detector for Vendor {
                         moving * moving
                     })
                     .collect();
-                tail = Tail::fit(&samples, 300, 0.01);
+                tail = Tail::fit(&samples, gap(samples.len()), 0.01);
                 pair.stillness = Tail::fit(&still[place], 1, 1.0);
                 compared += 1;
             }

@@ -164,7 +164,7 @@ impl Judge {
     pub fn weigh(&mut self, seen: &Observation<'_>) {
         let score = &seen.score;
         let Some(entry) = self.table.get(score.detector.index()) else { return };
-        let (threshold, fact) = (entry.threshold, entry.fact);
+        let (threshold, at_once) = (entry.threshold, entry.at_once);
         let above = score.surprise >= threshold;
         let activity = &mut self.activity[score.detector.index()];
         activity.recent = (activity.recent << 1 | u8::from(above)) & 0b111;
@@ -172,7 +172,7 @@ impl Judge {
             return;
         }
         activity.last = Some(score.at);
-        let confirmed = fact || activity.recent.count_ones() >= 2;
+        let confirmed = at_once || activity.recent.count_ones() >= 2;
         if confirmed && activity.confirmed.is_none() {
             activity.confirmed = Some(score.at);
             activity.peak = 0.0;
@@ -251,7 +251,8 @@ impl Judge {
         self.open.is_some()
     }
 
-    fn close(&mut self) {
+    /// Forgets the open incident: an operator has closed it. What goes on raises a new one.
+    pub fn close(&mut self) {
         self.open = None;
         self.activity.iter_mut().for_each(Activity::reset);
         self.explanations.clear();
@@ -578,7 +579,7 @@ impl Judge {
                     text = "the model's digest differed from its seal".to_owned();
                 }
                 if !text.is_empty() && sentences.len() < 2 {
-                    sentences.push(capital(&text));
+                    sentences.push(capital(&text, &self.catalogue));
                 }
             }
         }
@@ -691,7 +692,11 @@ impl Judge {
                     }
                 };
                 Reason {
-                    text: format!("{} (against: {})", capital(&text), against.to_lowercase()),
+                    text: format!(
+                        "{} (against: {})",
+                        capital(&text, &self.catalogue),
+                        against.to_lowercase()
+                    ),
                     nats: *nats,
                 }
             })
@@ -756,12 +761,12 @@ impl Judge {
 
 const VERSION: u32 = 1;
 
-fn capital(text: &str) -> String {
+/// With a capital letter, unless it begins with something that has a spelling of its own: a path, an address.
+fn capital(text: &str, catalogue: &Catalogue) -> String {
     let mut chars = text.chars();
     let Some(first) = chars.next() else { return String::new() };
-    // an address or a path keeps its case
-    let word: &str = text.split(' ').next().unwrap_or_default();
-    if word.chars().all(|c| c.is_ascii_lowercase()) && !word.contains(['.', '/', '_']) {
+    let word = text.split(' ').next().unwrap_or_default();
+    if catalogue.id(word).is_none() && word.chars().all(|c| c.is_ascii_lowercase()) {
         return first.to_uppercase().chain(chars).collect();
     }
     text.to_owned()

@@ -4,6 +4,7 @@
 
 mod bytes;
 pub mod capture;
+pub mod emit;
 mod encoding;
 mod error;
 mod frame;

@@ -13,7 +13,8 @@ use twinguard::{
         stack::{Config, Stack},
     },
     twin::{
-        Plant,
+        Model, Plant, TimeBase,
+        equation::Source,
         importers::{Telemetry, TelemetryOptions},
     },
 };
@@ -24,6 +25,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name, in alphabetical order.
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", capture),
+    ("equation", equation),
     ("link", frames::link),
     ("modbus", modbus),
     ("plant", plant),
@@ -57,6 +59,37 @@ pub fn capture(data: &[u8]) {
     }
     assert!(bytes <= data.len(), "more bytes came out than went in");
     assert!(exchanges <= stack.counters().exchanges, "an exchange came twice");
+}
+
+/// Equations over two states, one input and one parameter. What compiles runs, Jacobians included, twice the same.
+pub fn equation(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let source = Source {
+        text: text.to_owned(),
+        base: TimeBase::Continuous,
+        states: names(&["x", "v"]),
+        inputs: names(&["u"]),
+        outputs: names(&["y"]),
+        parameters: vec![("k".to_owned(), 2.0)],
+    };
+    let model = match source.compile(&[]) {
+        Ok(model) => model,
+        Err(flaw) => {
+            assert!(flaw.offset.is_none_or(|offset| offset <= text.len()), "a flaw lies in the text");
+            return;
+        }
+    };
+    let run = || {
+        let (mut rate, mut y) = ([0.0; 2], [0.0; 1]);
+        let (mut a, mut b, mut c, mut d) = ([0.0; 4], [0.0; 2], [0.0; 2], [0.0; 1]);
+        model.dynamics(1.0, &[0.5, -2.0], &[3.0], &mut rate);
+        model.output(1.0, &[0.5, -2.0], &[3.0], &mut y);
+        model.dynamics_jacobian(1.0, &[0.5, -2.0], &[3.0], &mut a, &mut b);
+        model.output_jacobian(1.0, &[0.5, -2.0], &[3.0], &mut c, &mut d);
+        [&rate[..], &y, &a, &b, &c, &d].concat().into_iter().map(f64::to_bits).collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run(), "the same input gives the same bits");
 }
 
 /// One Modbus message, first a byte that says who speaks. What can be read as legal is written as it came.

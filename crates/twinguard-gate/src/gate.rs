@@ -1,7 +1,8 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use twinguard_twin::{Twin, plant::Plant};
+use twinguard_twin::Twin;
+use twinguard_twin::plant::{LimitKind, Plant};
 use twinguard_types::{
     Command, CommandId, CommandOrigin, Decision, Duration, Principal, PrincipalId, SignalId, Stage, Timestamp, Value, Verdict,
     VerdictReason,
@@ -45,6 +46,8 @@ pub struct Gate {
     policy: Policy,
     config: GateConfig,
     horizon: Duration,
+    /// Per limit of the plant, whether it must never be crossed.
+    binding: Vec<bool>,
     isolated: BTreeMap<IpAddr, Option<Timestamp>>,
     held: BTreeMap<CommandId, Held>,
     /// Per signal, the last value that was let through: a repeated value needs no new simulation.
@@ -74,6 +77,7 @@ impl Gate {
             policy: Policy::from_plant(plant)?,
             config,
             horizon: plant.limits.iter().map(|limit| limit.horizon).max().unwrap_or(Duration::ZERO),
+            binding: plant.limits.iter().map(|limit| limit.kind == LimitKind::NeverExceed).collect(),
             isolated: BTreeMap::new(),
             held: BTreeMap::new(),
             last: BTreeMap::new(),
@@ -225,7 +229,7 @@ impl Gate {
             verdict.reasons = reason("the same value as a minute ago".to_owned());
             return verdict;
         }
-        let foresight = |value| foresee(twin, self.horizon, &[(command.signal, value)], self.config.sigmas);
+        let foresight = |value| foresee(twin, self.horizon, (command.signal, value), self.config.sigmas, &self.binding);
         match foresight(value) {
             Foresight::Unknown(why) => {
                 // Not ours to bar the way to the safe state because the model cannot follow.

@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 use std::collections::VecDeque;
 
-use twinguard_twin::plant::{Effect, Plant, Rule, Verb, Window};
+use twinguard_twin::plant::{Effect, Plant, Rule, Verb};
 use twinguard_types::{Duration, Principal, PrincipalKind, Range, SignalId, Timestamp};
 
 use crate::{Error, Identities};
@@ -143,7 +143,7 @@ fn miss(rule: &Rule, now: Timestamp, request: &Request<'_>) -> Option<String> {
     if !rule.modes.is_empty() && !rule.modes.iter().any(|mode| mode == request.mode) {
         return Some(format!("rule `{}` does not hold in this mode", rule.name));
     }
-    if !rule.windows.is_empty() && !rule.windows.iter().any(|window| in_window(window, now)) {
+    if !rule.windows.is_empty() && !rule.windows.iter().any(|window| window.contains(now)) {
         return Some(format!("rule `{}` does not hold at this hour", rule.name));
     }
     let outside = |range: &Range| !range.contains(request.value);
@@ -152,21 +152,6 @@ fn miss(rule: &Rule, now: Timestamp, request: &Request<'_>) -> Option<String> {
         return Some(format!("{value} is outside {min} to {max}, which rule `{}` allows", rule.name));
     }
     None
-}
-
-/// 1970-01-01 was a Thursday: weekday 3 when Monday is 0.
-fn in_window(window: &Window, now: Timestamp) -> bool {
-    const DAY_MINUTES: i64 = 1_440;
-    let minutes = now.as_nanos().div_euclid(60_000_000_000);
-    let (day, minute) = (minutes.div_euclid(DAY_MINUTES), minutes.rem_euclid(DAY_MINUTES));
-    let weekday = |day: i64| (day + 3).rem_euclid(7);
-    let on = |day: i64| window.days >> weekday(day) & 1 == 1;
-    let (from, to) = (i64::from(window.from), i64::from(window.to));
-    if from < to {
-        on(day) && (from..to).contains(&minute)
-    } else {
-        (on(day) && minute >= from) || (on(day - 1) && minute < to)
-    }
 }
 
 #[cfg(test)]
@@ -254,15 +239,5 @@ mod tests {
         assert!(matches!(own("valve", 1.0), Ruling::Allowed { .. }));
         assert!(matches!(own("valve", 0.9), Ruling::Refused { .. }));
         assert!(matches!(own("pump", 1.0), Ruling::Refused { .. }));
-    }
-
-    #[test]
-    fn windows_know_the_weekday_and_midnight() {
-        let monday_noon = Timestamp::from_secs(4 * 86_400 + 12 * 3_600);
-        let window = Window { days: 1, from: 0, to: 1_440 };
-        assert!(in_window(&window, monday_noon) && !in_window(&window, monday_noon + Duration::from_secs(86_400)));
-        let night = Window { days: 1, from: 1_320, to: 360 };
-        assert!(in_window(&night, monday_noon + Duration::from_secs(15 * 3_600)), "three in the morning of Tuesday");
-        assert!(!in_window(&night, monday_noon - Duration::from_secs(9 * 3_600)), "three in the morning of Monday");
     }
 }

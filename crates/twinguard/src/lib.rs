@@ -1,9 +1,34 @@
-//! Security for digital twins.
+//! Security for digital twins: see the crate's README below, and [`Guard`] for the front door.
+//!
 
+
+mod builder;
+mod config;
+#[cfg(feature = "redteam")]
+mod defender;
+mod error;
+mod evidence;
+mod guard;
+mod input;
+mod output;
 #[cfg(feature = "report")]
-pub use twinguard_report as report;
+mod record;
+mod sense;
+
+pub use builder::{Builder, History, Seal};
+pub use config::Config;
+pub use error::Error;
+pub use evidence::{Evidence, JournalStorage};
+pub use guard::{Counters, Guard};
+pub use input::{Approval, Artefact, Check, Input, Operator, Recalibration};
+pub use output::{Output, Verdicted};
+#[cfg(feature = "report")]
+pub use record::{Recorder, Run};
+pub use sense::DetectionReport;
 #[cfg(feature = "redteam")]
 pub use twinguard_redteam as redteam;
+#[cfg(feature = "report")]
+pub use twinguard_report as report;
 pub use {
     twinguard_anomaly as anomaly, twinguard_gate as gate, twinguard_integrity as integrity,
     twinguard_protocol as protocol, twinguard_response as response, twinguard_twin as twin,

@@ -11,7 +11,8 @@
 //! | anything else | tell a person, name the next check |
 //!
 //! Two independent kinds of evidence are needed before anything that affects the process is done by itself; with
-//! one kind the same action is recommended only.
+//! one kind the same action is recommended only. While the evidence still allows that nothing is wrong at all, nobody
+//! is told to touch the process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,7 +113,8 @@ impl Playbook {
             undo: undo.to_owned(),
             recommended_only: !granted,
         };
-        if granted && taken.is_some() {
+        let affects_process = matches!(taken, Some(Taken::Peer(_) | Taken::Signal(_) | Taken::Actuator(_)));
+        if granted && affects_process {
             self.pending.insert(id, action.clone());
         }
         actions.push(action);
@@ -152,7 +154,9 @@ impl Responder for Playbook {
     }
 
     fn respond(&mut self, now: Timestamp, finding: &Finding, situation: &Situation<'_>, actions: &mut Vec<Action>) {
-        let accused = |suspects: &[Suspect]| finding.suspect_set.iter().any(|suspect| suspects.contains(suspect));
+        // As long as nobody may be to blame, people are told and a second reading is asked for; nothing else.
+        let settled = !finding.suspect_set.contains(&Suspect::None);
+        let accused = |suspects: &[Suspect]| settled && finding.suspect_set.iter().any(|suspect| suspects.contains(suspect));
         let enough = kinds_of_evidence(finding) >= 2;
         let doubt = if enough { "" } else { "; only one kind of evidence, so this is a recommendation" };
 
@@ -204,7 +208,8 @@ impl Responder for Playbook {
             }
         }
 
-        if accused(&[Suspect::CommandPath, Suspect::Actuator, Suspect::Identity]) || finding.severity == Severity::Critical {
+        let harm_is_near = settled && finding.severity == Severity::Critical;
+        if accused(&[Suspect::CommandPath, Suspect::Actuator, Suspect::Identity]) || harm_is_near {
             for (offset, (signal, value)) in self.safe_state.clone().into_iter().enumerate() {
                 let command = Command {
                     id: CommandId(situation.next_command.0 + offset as u64),

@@ -1,0 +1,159 @@
+//! From a verified plant to a running guard.
+
+use std::io::{BufRead, Read};
+
+use twinguard_integrity::Verified;
+use twinguard_integrity::storage::Storage;
+use twinguard_protocol::capture;
+use twinguard_response::Autonomy;
+use twinguard_twin::{Plant, importers::Telemetry};
+use twinguard_types::{Digest, Duration};
+
+use crate::evidence::JournalStorage;
+use crate::{Config, Error, Guard, Input};
+
+/// Normal history, of whatever form: it teaches a guard by telling it what happened.
+///
+/// A closure that feeds the guard is a history too.
+pub trait History {
+    /// Feeds everything to the guard.
+    ///
+    /// # Errors
+    /// Whatever the guard or the source refuses.
+    fn teach(&mut self, guard: &mut Guard) -> Result<(), Error>;
+}
+
+impl<F: FnMut(&mut Guard) -> Result<(), Error>> History for F {
+    fn teach(&mut self, guard: &mut Guard) -> Result<(), Error> {
+        self(guard)
+    }
+}
+
+impl<R: BufRead> History for capture::Reader<R> {
+    fn teach(&mut self, guard: &mut Guard) -> Result<(), Error> {
+        while let Some(frame) = self.next_frame()? {
+            guard.handle(frame.at, Input::Frame(&frame))?;
+            while guard.poll().is_some() {}
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> History for Telemetry<R> {
+    fn teach(&mut self, guard: &mut Guard) -> Result<(), Error> {
+        while let Some(row) = self.next_row()? {
+            guard.handle(row.at, Input::Points(row.points))?;
+            while guard.poll().is_some() {}
+        }
+        Ok(())
+    }
+}
+
+/// What a guard is made of.
+#[derive(Debug)]
+pub struct Builder {
+    pub(crate) plant: Plant,
+    pub(crate) seal: Option<Seal>,
+    pub(crate) config: Config,
+    learnt: Option<Box<Guard>>,
+    journal: Option<JournalStorage>,
+}
+
+/// What the plant's seal said when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Seal {
+    /// Root over all sealed files.
+    pub root: Digest,
+    /// Version in the seal's series.
+    pub version: u64,
+    /// Whether older versions were ruled out.
+    pub rollback_checked: bool,
+}
+
+impl Guard {
+    /// A guard for a plant whose seal was verified.
+    #[must_use]
+    pub fn builder(plant: Verified<Plant>) -> Builder {
+        let seal = Seal { root: plant.root(), version: plant.version(), rollback_checked: plant.rollback_checked() };
+        Builder { plant: plant.into_inner(), seal: Some(seal), config: Config::default(), learnt: None, journal: None }
+    }
+
+    /// A guard for a plant that **no seal covers**: whoever can change the file can change what this guard believes.
+    ///
+    /// For drafts, tag lists and tests. Every finding and the report say that the model was loaded unsealed.
+    #[must_use]
+    pub fn builder_unsealed(plant: Plant) -> Builder {
+        Builder { plant, seal: None, config: Config::default(), learnt: None, journal: None }
+    }
+}
+
+impl Builder {
+    /// Sets the whole configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how many false alarms per day are acceptable, over all detectors together.
+    #[must_use]
+    pub fn false_alarms_per_day(mut self, rate: f64) -> Self {
+        self.config.false_alarms_per_day = Some(rate);
+        self
+    }
+
+    /// Grants acting without asking a person.
+    #[must_use]
+    pub fn autonomy(mut self, autonomy: Autonomy) -> Self {
+        self.config.autonomy = autonomy;
+        self
+    }
+
+    /// Keeps the journal in a storage, for example a [`Directory`](twinguard_integrity::store::Directory); without one it
+    /// is kept in memory, and grows there.
+    #[must_use]
+    pub fn journal(mut self, storage: impl Storage + Send + 'static) -> Self {
+        self.journal = Some(Box::new(storage));
+        self
+    }
+
+    /// Takes in a history of normal operation; [`Builder::build`] fits the detectors to it.
+    ///
+    /// # Errors
+    /// Whatever [`History::teach`] refuses, or the plant file makes impossible.
+    pub fn learn(mut self, mut history: impl History) -> Result<Self, Error> {
+        let mut guard = match self.learnt.take() {
+            Some(guard) => guard,
+            None => Box::new(Guard::assemble(self.plant.clone(), self.seal, self.config.clone(), Some(Duration::MAX))?),
+        };
+        history.teach(&mut guard)?;
+        self.learnt = Some(guard);
+        Ok(self)
+    }
+
+    /// Builds a guard that takes the first `span` of what it is told as normal history.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn learn_first(self, span: Duration) -> Result<Guard, Error> {
+        let mut guard = Guard::assemble(self.plant, self.seal, self.config, Some(span))?;
+        guard.keep_journal(self.journal)?;
+        Ok(guard)
+    }
+
+    /// Builds the guard. Without a history its limits are physical only, and every finding says so.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a configuration out of range, or what the plant file's rules, limits or dynamics make
+    /// impossible.
+    pub fn build(self) -> Result<Guard, Error> {
+        let mut guard = match self.learnt {
+            Some(guard) => *guard,
+            None => Guard::assemble(self.plant, self.seal, self.config.clone(), None)?,
+        };
+        guard.config = self.config;
+        guard.finish_learning()?;
+        guard.keep_journal(self.journal)?;
+        Ok(guard)
+    }
+}

@@ -1,0 +1,57 @@
+//! One configuration for the whole guard.
+
+use twinguard_gate::GateConfig;
+use twinguard_response::Autonomy;
+use twinguard_types::Duration;
+
+/// How a guard is tuned. The defaults are meant to be used.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// False alarms per day that the operator accepts, over all detectors together. `None`: what the plant file says.
+    pub false_alarms_per_day: Option<f64>,
+    /// Names of the detectors to run; empty: what the plant file says, else all.
+    pub detectors: Vec<String>,
+    /// What may be done without asking a person. Nothing by default: actions are recommended.
+    pub autonomy: Autonomy,
+    /// How commands are admitted.
+    pub gate: GateConfig,
+    /// Findings, actions and their revisions that may wait to be polled; then findings coalesce, and what was lost is
+    /// counted and journalled. Verdicts and receipts are never dropped.
+    pub queue: usize,
+    /// Events of normal history that are kept for fitting; later ones are counted and not used.
+    pub history: usize,
+    /// Signals that may be discovered in traffic when the plant file names none.
+    pub discover: usize,
+    /// Seed of everything that needs chance (weights, tie-breaks); the same seed gives the same run.
+    pub seed: u64,
+    /// A field value older than this is stale. `None`: what the plant file says, else ten times the sampling.
+    pub stale: Option<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            false_alarms_per_day: None,
+            detectors: Vec::new(),
+            autonomy: Autonomy::default(),
+            gate: GateConfig::default(),
+            queue: 65_536,
+            history: 20_000_000,
+            discover: 10_000,
+            seed: 0,
+            stale: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_refused_and_absent_ones_have_defaults() {
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
+        assert!(serde_json::from_str::<Config>("{\"quene\": 3}").is_err());
+    }
+}

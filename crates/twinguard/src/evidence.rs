@@ -1,0 +1,138 @@
+//! The journal of a guard: every finding, verdict, action and word of a person is a leaf.
+//!
+//! Source: RFC 9162 §2.1 (Merkle tree), C2SP tlog-tiles and signed-note; the body of a leaf is the record as JSON text,
+//! in the order of its fields, so that an auditor reads it without our code.
+
+use serde::Serialize;
+use twinguard_integrity::storage::{Memory, Storage};
+use twinguard_integrity::{Checkpoint, Journal, LogProof, PublicKey, SigningKey, journal};
+use twinguard_types::{Action, Digest, Finding, Label, Receipt, Timestamp};
+
+use crate::{Config, Error, Seal, Verdicted};
+
+/// What keeps a journal.
+pub type JournalStorage = Box<dyn Storage + Send>;
+
+/// A guard's journal and what proves it.
+#[derive(Debug)]
+pub struct Evidence {
+    journal: Journal<JournalStorage>,
+}
+
+#[derive(Serialize)]
+struct Start<'a> {
+    plant: &'a str,
+    plant_digest: Digest,
+    seal: Option<Seal>,
+    config: &'a Config,
+    format: u32,
+}
+
+/// Version of the records in the leaves.
+const FORMAT: u32 = 1;
+
+impl Evidence {
+    /// Opens a journal in a storage (in memory, where none is given) and enters how the guard starts.
+    pub(crate) fn open(storage: Option<JournalStorage>) -> Result<Self, Error> {
+        let storage = storage.unwrap_or_else(|| Box::new(Memory::default()));
+        let (journal, _) = Journal::open(storage)?;
+        Ok(Self { journal })
+    }
+
+    pub(crate) fn start(
+        &mut self,
+        at: Timestamp,
+        plant: &str,
+        plant_digest: Digest,
+        seal: Option<Seal>,
+        config: &Config,
+    ) -> Result<Receipt, Error> {
+        self.enter("start", at, &Start { plant, plant_digest, seal, config, format: FORMAT })
+    }
+
+    pub(crate) fn finding(&mut self, at: Timestamp, finding: &Finding) -> Result<Receipt, Error> {
+        self.enter("finding", at, finding)
+    }
+
+    pub(crate) fn verdict(&mut self, at: Timestamp, verdict: &Verdicted) -> Result<Receipt, Error> {
+        self.enter("verdict", at, verdict)
+    }
+
+    pub(crate) fn action(&mut self, at: Timestamp, action: &Action) -> Result<Receipt, Error> {
+        self.enter("action", at, action)
+    }
+
+    /// What a person or the platform said.
+    pub(crate) fn word(&mut self, at: Timestamp, kind: &'static str, record: &impl Serialize) -> Result<Receipt, Error> {
+        self.enter(kind, at, record)
+    }
+
+    fn enter(&mut self, kind: &'static str, at: Timestamp, record: &impl Serialize) -> Result<Receipt, Error> {
+        let body = serde_json::to_vec(record)?;
+        Ok(self.journal.append(Label::literal(kind), at, &body)?)
+    }
+
+    /// Number of leaves.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.journal.size()
+    }
+
+    /// Root over all leaves.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.journal.root()
+    }
+
+    /// Signs the journal as it stands; the key's name is the journal's origin. The note is kept in the storage as well.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] from the storage, or for a key whose name cannot be an origin.
+    pub fn checkpoint(&mut self, key: &SigningKey) -> Result<String, Error> {
+        Ok(self.journal.checkpoint(key)?)
+    }
+
+    /// Reads the whole journal again and compares it with its signed checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] that says which leaf was edited, reordered or is missing.
+    pub fn verify(&self, key: &PublicKey) -> Result<Checkpoint, Error> {
+        Ok(journal::verify(self.journal.storage(), key)?.checkpoint)
+    }
+
+    /// Proof that a leaf is under a signed checkpoint, to be checked offline.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] for a leaf beyond the checkpoint or a part of the storage that is gone.
+    pub fn prove(&self, leaf: u64, checkpoint: &str) -> Result<LogProof, Error> {
+        Ok(self.journal.prove(leaf, checkpoint)?)
+    }
+
+    /// Makes everything so far last, as the storage can.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] from the storage.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        Ok(self.journal.sync()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_entered_can_be_proved_and_not_changed() {
+        let mut evidence = Evidence::open(None).unwrap();
+        let config = Config::default();
+        for secs in 0..5 {
+            evidence.start(Timestamp::from_secs(secs), "plant", Digest::default(), None, &config).unwrap();
+        }
+        let key = SigningKey::from_seed("plant.example/journal", &[1; 32]).unwrap();
+        let note = evidence.checkpoint(&key).unwrap();
+        assert_eq!(evidence.verify(key.public()).unwrap().size, 5);
+        evidence.prove(3, &note).unwrap();
+        let other = SigningKey::from_seed("plant.example/journal", &[2; 32]).unwrap();
+        assert!(evidence.verify(other.public()).is_err());
+    }
+}

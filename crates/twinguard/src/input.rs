@@ -1,0 +1,117 @@
+//! What comes in: one enum, every variant with its meaning from the start.
+
+use twinguard_protocol::Frame;
+use twinguard_types::{
+    Access, ActionId, Command, CommandId, Digest, FindingId, Intent, Outcome, Point, PrincipalId, SignalId, Timestamp,
+};
+
+/// Everything that a guard can be told. `now` comes beside it, in [`Guard::handle`](crate::Guard::handle).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// Bytes as a tap saw them.
+    Frame(&'a Frame<'a>),
+    /// A batch of values from any source, each with its event time, arrival time and quality.
+    Points(&'a [Point]),
+    /// A command to vet before it is sent; the answer is an [`Output::Verdict`](crate::Output::Verdict).
+    Command(Command),
+    /// What the controller or operator says it sent.
+    Intent(Intent),
+    /// The result of a spot check over an independent or authenticated path.
+    Check(Check),
+    /// Somebody logged in, connected, was refused.
+    Access(Access),
+    /// A person agrees to a held command.
+    Approval(Approval),
+    /// A model, policy or parameter file was measured while the plant runs.
+    Artefact(Artefact),
+    /// A signed change of parameters.
+    Recalibration(Recalibration<'a>),
+    /// An action of ours was done, failed or was refused.
+    Outcome(Outcome),
+    /// A person deals with findings, or declares what the plant is doing.
+    Operator(Operator<'a>),
+    /// Time passed.
+    Tick,
+}
+
+/// A second reading of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Check {
+    /// The signal.
+    pub signal: SignalId,
+    /// What the independent path said, in the signal's unit.
+    pub value: f64,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+/// A person's word on a held command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Approval {
+    /// The held command.
+    pub command: CommandId,
+    /// Who approves or refuses; never the one who asked, and for two-person rules two different people.
+    pub principal: PrincipalId,
+    /// Approved or refused.
+    pub approved: bool,
+}
+
+/// A measurement of what runs against what was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Artefact {
+    /// The digest found now.
+    pub measured: Digest,
+}
+
+/// A change of model parameters with its seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recalibration<'a> {
+    /// The sealed delta.
+    pub sealed: &'a [u8],
+}
+
+/// What an operator says. Every one is journalled, none trains silently.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator<'a> {
+    /// A finding has been seen.
+    Acknowledge {
+        /// The finding.
+        finding: FindingId,
+    },
+    /// A finding is put aside.
+    Shelve {
+        /// The finding.
+        finding: FindingId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A finding is dealt with: what was taken is given back.
+    Close {
+        /// The finding.
+        finding: FindingId,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Work is being done on the plant: findings until then are recorded as maintenance.
+    Maintenance {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A sensor was replaced: its history no longer speaks for it.
+    SensorReplaced {
+        /// The signal.
+        signal: SignalId,
+    },
+    /// The plant changes its mode of operation.
+    Mode {
+        /// The mode's name, as in the plant file's rules.
+        mode: &'a str,
+    },
+    /// An action of ours is ended by hand; the operator always wins.
+    Override {
+        /// The action.
+        action: ActionId,
+    },
+}

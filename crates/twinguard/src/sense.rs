@@ -1,0 +1,412 @@
+//! From events to findings: twin, rows, detectors, judge; and before that, the recording of what is normal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use twinguard_anomaly::{Aligner, Asked, Bank, Coverage, Judge, JudgeConfig, Recording, registry};
+use twinguard_twin::{Plant, Twin, plant::LimitKind};
+use twinguard_types::{
+    Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Role, Severity, SignalId, Source, Timestamp, View,
+};
+
+use crate::{Check, Config, Error};
+
+/// Signals that are compared with each other in rows; more would cost more than they tell.
+const ROW_SIGNALS: usize = 256;
+/// How often a running incident is looked at by physics: explanations and margins.
+const LOOK: Duration = Duration::from_secs(10);
+/// A signal that has not come for this many sampling periods is stale.
+const STALE_PERIODS: i64 = 10;
+/// An incident is over after this many quiet sampling periods, and not before five minutes.
+const QUIET_PERIODS: i64 = 12;
+const QUIET: Duration = Duration::from_secs(300);
+/// Standard deviations between a spot check and the wire that make them differ.
+const CHECK_SIGMAS: f64 = 5.0;
+
+/// The sensing half of a guard.
+pub(crate) struct Senses {
+    twin: Option<Twin>,
+    aligner: Option<Aligner>,
+    phase: Phase,
+    field: BTreeMap<SignalId, f64>,
+    sigma: BTreeMap<SignalId, f64>,
+    horizon: Duration,
+    /// Per limit of the plant, whether it must never be crossed.
+    binding: Vec<bool>,
+    looked: Option<Timestamp>,
+    loudness: Loudness,
+    report: DetectionReport,
+}
+
+enum Phase {
+    Learning { recording: Recording, first: Option<Timestamp>, span: Option<Duration> },
+    Watching { bank: Bank, judge: Judge },
+}
+
+/// How the detectors of a guard stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct DetectionReport {
+    /// Detectors that have something to go on.
+    pub detectors: u32,
+    /// Least of their highest surprises, −log₁₀ p.
+    pub quietest: Option<f64>,
+    /// Highest surprise, on the scale of the alarm line.
+    pub loudest: Option<f64>,
+    /// The common alarm line: the highest threshold of a detector.
+    pub alarm: f64,
+    /// False alarms per day that were asked for.
+    pub asked_per_day: f64,
+    /// Upper bound that the thresholds allow.
+    pub expected_per_day: f64,
+    /// Days of normal history behind the thresholds.
+    pub history_days: f64,
+}
+
+/// The loudest detector of each second, scaled so that every detector's own threshold falls on one line.
+#[derive(Clone, Debug, Default)]
+struct Loudness {
+    since: Timestamp,
+    current: f64,
+    last: f64,
+    most: Vec<f64>,
+    thresholds: Vec<f64>,
+}
+
+impl core::fmt::Debug for Senses {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Senses").field("learning", &self.is_learning()).field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Senses {
+    /// Learning for a span, or until told; without a span nothing is recorded that will not be fitted at once.
+    pub(crate) fn new(plant: &Plant, config: &Config, span: Option<Duration>) -> Result<Self, Error> {
+        let twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
+        let horizon = plant.limits.iter().map(|limit| limit.horizon).max().unwrap_or(Duration::ZERO);
+        let sigma = plant.catalogue.iter().filter_map(|(id, signal)| signal.sigma.map(|sigma| (id, sigma))).collect();
+        Ok(Self {
+            twin,
+            aligner: None,
+            phase: Phase::Learning { recording: Recording::with_limit(config.history), first: None, span },
+            field: BTreeMap::new(),
+            sigma,
+            horizon,
+            binding: plant.limits.iter().map(|limit| limit.kind == LimitKind::NeverExceed).collect(),
+            looked: None,
+            loudness: Loudness::default(),
+            report: DetectionReport::default(),
+        })
+    }
+
+    pub(crate) fn twin(&self) -> Option<&Twin> {
+        self.twin.as_ref()
+    }
+
+    pub(crate) fn is_learning(&self) -> bool {
+        matches!(self.phase, Phase::Learning { .. })
+    }
+
+    pub(crate) fn has_history(&self) -> bool {
+        match &self.phase {
+            Phase::Learning { .. } => false,
+            Phase::Watching { bank, .. } => bank.has_history(),
+        }
+    }
+
+    pub(crate) fn report(&self) -> DetectionReport {
+        let Phase::Watching { bank, .. } = &self.phase else { return self.report };
+        let speaking = bank.table().iter().zip(&self.loudness.most).filter(|(entry, _)| !matches!(entry.coverage, Coverage::Silent(_)));
+        let most = speaking.map(|(_, most)| *most);
+        DetectionReport {
+            quietest: most.clone().reduce(f64::min),
+            loudest: most.reduce(f64::max),
+            ..self.report
+        }
+    }
+
+    pub(crate) fn surprise(&self) -> (f64, f64) {
+        (self.loudness.last.max(self.loudness.current), self.report.alarm)
+    }
+
+    /// Whether the span that was to be learnt from has passed.
+    pub(crate) fn learnt_enough(&mut self, now: Timestamp) -> bool {
+        let Phase::Learning { first, span: Some(span), .. } = &mut self.phase else { return false };
+        let first = *first.get_or_insert(now);
+        *span < Duration::MAX && now.since(first) >= *span
+    }
+
+    /// Fits the detectors. `fresh`: what follows is another stretch of time, so the twin starts anew.
+    pub(crate) fn finish_learning(
+        &mut self,
+        plant: &Plant,
+        config: &Config,
+        catalogue: &Catalogue,
+        fresh: bool,
+    ) -> Result<(), Error> {
+        let Phase::Learning { recording, .. } = &mut self.phase else { return Ok(()) };
+        let recording = core::mem::take(recording);
+        let period = sampling(plant, &recording);
+        let stale = config.stale.or(plant.time.stale).unwrap_or(Duration::from_nanos(period.as_nanos().saturating_mul(STALE_PERIODS)));
+        let signals = row_signals(catalogue, &recording);
+        let aligner = || Aligner::new(signals.clone(), period, stale);
+        let with_rows = rows_among(&recording, aligner()?, config.history);
+
+        let rate = config.false_alarms_per_day.unwrap_or(plant.detection.false_alarms_per_day);
+        let names = if config.detectors.is_empty() { &plant.detection.detectors } else { &config.detectors };
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let detectors = if names.is_empty() { registry::all() } else { registry::named(&names)? };
+        let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
+        let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
+        let quiet = QUIET.max(Duration::from_nanos(period.as_nanos().saturating_mul(QUIET_PERIODS)));
+        let judge = Judge::new(JudgeConfig { sample: period, quiet, ..JudgeConfig::default() }, &bank, catalogue);
+
+        let speaking = || bank.table().iter().filter(|entry| !matches!(entry.coverage, Coverage::Silent(_)));
+        self.report = DetectionReport {
+            detectors: speaking().count() as u32,
+            quietest: None,
+            loudest: None,
+            alarm: speaking().map(|entry| entry.threshold).fold(0.0, f64::max),
+            asked_per_day: rate,
+            expected_per_day: bank.calibration().expected,
+            history_days: bank.calibration().history_days,
+        };
+        self.loudness = Loudness {
+            most: vec![0.0; bank.table().len()],
+            thresholds: bank.table().iter().map(|entry| entry.threshold.max(1e-9)).collect(),
+            ..Loudness::default()
+        };
+        self.phase = Phase::Watching { bank, judge };
+        self.aligner = Some(aligner()?);
+        if fresh {
+            self.twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
+            self.field.clear();
+        }
+        Ok(())
+    }
+
+    /// What is due before `now`: rows, and steps of the twin.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        if let Some(twin) = &mut self.twin {
+            while let Some(residual) = twin.advance(now) {
+                self.phase.sense(&Event::Residual(residual), &mut self.loudness, self.report.alarm);
+            }
+        }
+        if let Some(aligner) = &mut self.aligner {
+            while let Some(row) = aligner.poll(now) {
+                self.phase.sense(&Event::Row(row), &mut self.loudness, self.report.alarm);
+            }
+        }
+    }
+
+    pub(crate) fn sense(&mut self, event: &Event<'_>) {
+        self.phase.sense(event, &mut self.loudness, self.report.alarm);
+    }
+
+    pub(crate) fn point(&mut self, point: &Point) {
+        if point.source == Source::Field {
+            if let Some(twin) = &mut self.twin {
+                twin.observe(point);
+            }
+            if let Some(aligner) = &mut self.aligner {
+                aligner.push(point);
+            }
+            if point.quality.is_usable() {
+                self.field.insert(point.signal, point.value.as_f64());
+            }
+        }
+        self.sense(&Event::Point(*point));
+    }
+
+    /// A command on the wire; one that `reaches` the plant will be done, so the twin does it.
+    pub(crate) fn command(&mut self, command: &Command, reaches: bool) {
+        if let Some(twin) = self.twin.as_mut().filter(|_| reaches) {
+            twin.command(command);
+        }
+        self.sense(&Event::Command(*command));
+    }
+
+    /// A command of ours, or one that the gate changed: when it shows up on the wire, somebody did say it was sent.
+    pub(crate) fn own_command(&mut self, intent: &Intent) {
+        self.sense(&Event::Intent(*intent));
+    }
+
+    /// A second reading: does the sensor itself say what the wire says?
+    pub(crate) fn check(&mut self, now: Timestamp, check: &Check) {
+        let sigma = self.sigma.get(&check.signal).copied().unwrap_or(0.0);
+        let Some(field) = self.field.get(&check.signal) else { return };
+        let tolerance = (CHECK_SIGMAS * sigma).max(1e-9 * field.abs());
+        let agrees = (field - check.value).abs() <= tolerance;
+        if let Phase::Watching { judge, .. } = &mut self.phase {
+            judge.check(agrees);
+        }
+        self.sense(&Event::Tick(now));
+    }
+
+    /// Believes these signals no longer, from before `onset` on.
+    pub(crate) fn distrust(&mut self, signals: &[SignalId], onset: Timestamp) {
+        if let Some(twin) = &mut self.twin {
+            signals.iter().for_each(|signal| twin.exclude(*signal, true));
+            twin.rollback_to(onset);
+        }
+    }
+
+    pub(crate) fn trust(&mut self, signal: SignalId) {
+        if let Some(twin) = &mut self.twin {
+            twin.exclude(signal, false);
+        }
+    }
+
+    /// The next finding or revision. While an incident runs, physics is asked now and then what would explain it, and how
+    /// soon a limit is reached.
+    pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Finding> {
+        let Phase::Watching { judge, .. } = &mut self.phase else { return None };
+        let due = self.looked.is_none_or(|at| now.since(at) >= LOOK);
+        if judge.is_open()
+            && due
+            && let Some(twin) = &mut self.twin
+        {
+            self.looked = Some(now);
+            for explanation in twin.explain(now) {
+                judge.note(&Event::Explanation(*explanation));
+            }
+            judge.set_margin(time_to_limit(twin, self.horizon, &self.binding));
+        }
+        judge.poll(now)
+    }
+
+    /// An operator has closed a finding: the judge forgets the incident.
+    pub(crate) fn close(&mut self, _finding: FindingId) {
+        if let Phase::Watching { judge, .. } = &mut self.phase {
+            judge.close();
+        }
+    }
+
+    /// Critical when a never-exceed limit can be reached within its horizon.
+    pub(crate) fn severity(&self, _now: Timestamp) -> Option<Severity> {
+        let twin = self.twin.as_ref()?;
+        time_to_limit(twin, self.horizon, &self.binding).map(|_| Severity::Critical)
+    }
+}
+
+impl Phase {
+    fn sense(&mut self, event: &Event<'_>, loudness: &mut Loudness, alarm: f64) {
+        match self {
+            Self::Learning { recording, span, .. } => {
+                if span.is_some() {
+                    recording.push(event);
+                }
+            }
+            Self::Watching { bank, judge } => {
+                judge.note(event);
+                loudness.tick(event.at());
+                bank.observe(event, |seen| {
+                    loudness.hear(seen.score.detector.index(), seen.score.surprise, alarm);
+                    judge.weigh(seen);
+                });
+            }
+        }
+    }
+}
+
+impl Loudness {
+    fn hear(&mut self, detector: usize, surprise: f64, alarm: f64) {
+        let threshold = self.thresholds.get(detector).copied().unwrap_or(alarm);
+        let scaled = surprise * alarm / threshold;
+        self.current = self.current.max(scaled);
+        if let Some(most) = self.most.get_mut(detector) {
+            *most = most.max(scaled);
+        }
+    }
+
+    fn tick(&mut self, at: Timestamp) {
+        if at.since(self.since) >= Duration::from_secs(1) {
+            self.last = self.current;
+            self.current = 0.0;
+            self.since = at;
+        }
+    }
+}
+
+/// How soon a never-exceed limit is reached if everything stays as it is; `None` when it is not within the horizon.
+fn time_to_limit(twin: &Twin, horizon: Duration, binding: &[bool]) -> Option<Duration> {
+    twin.clock().filter(|_| horizon > Duration::ZERO)?;
+    let mut fork = twin.fork();
+    let start = fork.at();
+    let what_if = fork.simulate(horizon, &[]).ok()?;
+    let counts = |limit: usize| binding.get(limit).copied().unwrap_or(false);
+    let crossed = what_if.margins.iter().filter(|margin| counts(margin.limit)).filter_map(|margin| margin.crossed);
+    crossed.min().map(|at| at.since(start))
+}
+
+/// The sampling period: the plant file's, or the median interval of what was seen.
+fn sampling(plant: &Plant, recording: &Recording) -> Duration {
+    let mut last: BTreeMap<SignalId, Timestamp> = BTreeMap::new();
+    let mut intervals: Vec<i64> = Vec::new();
+    for event in recording.history().events() {
+        if let Event::Point(point) = event
+            && point.source == Source::Field
+        {
+            if let Some(before) = last.insert(point.signal, point.arrived_at) {
+                let interval = point.arrived_at.since(before).as_nanos();
+                if interval > 0 {
+                    intervals.push(interval);
+                }
+            }
+            if intervals.len() >= 100_000 {
+                break;
+            }
+        }
+    }
+    if plant.dynamics.is_some() || intervals.is_empty() {
+        return plant.time.sampling.max(Duration::from_millis(1));
+    }
+    let middle = intervals.len() / 2;
+    let (_, median, _) = intervals.select_nth_unstable(middle);
+    Duration::from_nanos((*median).max(1_000_000))
+}
+
+/// The signals that rows are made of: measured ones that came in the history, else those of the catalogue.
+fn row_signals(catalogue: &Catalogue, recording: &Recording) -> Vec<SignalId> {
+    let measured = |signal: SignalId| catalogue.signal(signal).is_some_and(|known| known.role == Role::Measurement);
+    let mut varying: BTreeSet<SignalId> = BTreeSet::new();
+    let mut first: BTreeMap<SignalId, f64> = BTreeMap::new();
+    for event in recording.history().events() {
+        if let Event::Point(point) = event
+            && point.source == Source::Field
+            && measured(point.signal)
+            && point.quality.is_usable()
+        {
+            let value = point.value.as_f64();
+            if *first.entry(point.signal).or_insert(value) != value {
+                varying.insert(point.signal);
+            }
+        }
+    }
+    let mut signals: Vec<SignalId> = if first.is_empty() {
+        catalogue.iter().filter(|(_, known)| known.role == Role::Measurement).map(|(signal, _)| signal).collect()
+    } else {
+        // Signals that never moved come last: a bound leaves them out first.
+        let still = first.keys().filter(|signal| !varying.contains(signal));
+        varying.iter().chain(still).copied().collect()
+    };
+    signals.truncate(ROW_SIGNALS);
+    signals.sort_unstable();
+    signals
+}
+
+/// The recording with the rows that the aligner makes of its points.
+fn rows_among(recording: &Recording, mut aligner: Aligner, limit: usize) -> Recording {
+    let mut full = Recording::with_limit(limit);
+    for event in recording.history().events() {
+        while let Some(row) = aligner.poll(event.at()) {
+            full.push(&Event::Row(row));
+        }
+        if let Event::Point(point) = &event {
+            aligner.push(point);
+        }
+        full.push(&event);
+    }
+    full
+}
+
+/// Views that a guard has, as a hint for what a finding had to do without.
+pub(crate) const OPTIONAL_VIEWS: [View; 4] = [View::Wire, View::ControllerJournal, View::VendorTwin, View::Access];

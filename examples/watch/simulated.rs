@@ -1,0 +1,449 @@
+//! The overheating scenario on a simulated plant.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use twinguard::integrity::{SigningKey, Sealed, Trust};
+use twinguard::redteam::{
+    Defender, Range, RangeOptions, Reaction, Sample, Scenario, Stimulus, Target, Window, address,
+};
+use twinguard::report::Speaker;
+use twinguard::response::Autonomy;
+use twinguard::twin::Plant;
+use twinguard::twin::simulator::cooling_loop::Options;
+use twinguard::types::{Digest, Duration, FindingState, Severity, SignalId, Suspect, Timestamp};
+use twinguard::{Config, Error, Guard, Output, Recorder, Run};
+
+use crate::args::Args;
+use crate::pages;
+use crate::screen::{Screen, clock};
+
+/// 2026-03-14 09:20:00 UTC: a run counts from its own start; the journal wants dates.
+const ORIGIN: Timestamp = Timestamp::from_secs(1_773_480_000);
+const LEARN_S: i64 = 8 * 3_600;
+const NORMAL_S: i64 = 30 * 60;
+const ATTACK_S: i64 = 100 * 60;
+const AFTER_S: i64 = 10 * 60;
+const HOT_SPOT: &str = "transformer.hotspot.temperature";
+
+/// A guard, and beside it what a platform would keep: records, prints.
+struct Platform<'a> {
+    guard: &'a mut Guard,
+    outputs: Vec<Output>,
+    wire: Option<pages::Wire>,
+}
+
+impl Defender for Platform<'_> {
+    type Error = Error;
+
+    fn handle(&mut self, now: Timestamp, stimulus: Stimulus<'_>) -> Result<(), Error> {
+        if let (Stimulus::Frame(frame), Some(wire)) = (&stimulus, &mut self.wire) {
+            wire.record(frame);
+        }
+        Defender::handle(self.guard, now, stimulus)
+    }
+
+    fn poll(&mut self) -> Option<Reaction> {
+        while let Some(output) = Guard::poll(self.guard) {
+            let reaction = match &output {
+                Output::Finding(finding) => Some(Reaction::Finding(finding.clone())),
+                Output::Verdict(verdict) => Some(Reaction::Verdict(verdict.verdict.clone())),
+                Output::Action(action) => Some(Reaction::Action(action.clone())),
+                _ => None,
+            };
+            self.outputs.push(output);
+            if reaction.is_some() {
+                return reaction;
+            }
+        }
+        None
+    }
+
+    fn estimate(&self, signal: SignalId) -> Option<(f64, f64)> {
+        Guard::estimate(self.guard, signal)
+    }
+}
+
+/// Nobody watches.
+struct Nobody;
+
+impl Defender for Nobody {
+    type Error = std::convert::Infallible;
+    fn handle(&mut self, _now: Timestamp, _stimulus: Stimulus<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    fn poll(&mut self) -> Option<Reaction> {
+        None
+    }
+    fn estimate(&self, _signal: SignalId) -> Option<(f64, f64)> {
+        None
+    }
+}
+
+/// Simulates, guards, tells.
+pub fn run(args: &Args) -> Result<Option<Severity>> {
+    if args.plant.is_some() || args.learn.is_some() || args.learn_first.is_some() {
+        return Err(anyhow!("--plant, --learn and --learn-first go with --capture or --telemetry; the simulation brings its own"));
+    }
+    let model = pages::demo_model();
+    let plant = Plant::parse(model.plant_text(), "plant.toml")?;
+    let hot_spot = plant.catalogue.id(HOT_SPOT).with_context(|| format!("the plant has no signal {HOT_SPOT}"))?;
+    let limit = plant.limits.iter().filter(|limit| limit.signal == hot_spot).filter_map(|limit| limit.max).fold(0.0, f64::max);
+    let total_s = NORMAL_S + ATTACK_S + AFTER_S;
+
+    let unguarded = unguarded(args, &plant, total_s, hot_spot)?;
+    let peak_unguarded = unguarded.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+    let mut screen = Screen::new(args.json, args.out.as_deref(), ORIGIN)?;
+    if args.no_guard {
+        return without_guard(args, &unguarded, limit, screen);
+    }
+
+    // The vendor seals the model once; the plant loads it only through the seal.
+    let key = SigningKey::from_seed("twinguard.example/cooling_loop", &[7; 32])?;
+    let bundle = model.bundle()?;
+    let seal = model.seal(&key)?;
+    let verified = Sealed::from_bundle(bundle, &seal, &Trust::new(key.public().clone()))?.load::<Plant>()?;
+
+    let bar = progress(args, (LEARN_S + total_s) as u64);
+    let mut config = Config { autonomy: Autonomy::FULL, seed: args.seed, ..Config::default() };
+    config.false_alarms_per_day = args.false_alarms_per_day;
+    let history = |guard: &mut Guard| learn(args.seed, &plant, guard, &bar);
+    let mut builder = Guard::builder(verified).config(config).learn(history)?;
+    if let Some(dir) = &args.out {
+        builder = builder.journal(pages::journal(dir)?);
+    }
+    let mut guard = builder.build()?;
+    let asked = guard.detection().asked_per_day;
+    screen.line(&format!(
+        "A transformer's cooling loop runs at full load. The guard has learnt {} h of normal running; limit {limit} °C.",
+        LEARN_S / 3_600
+    ))?;
+
+    let scenario = scenario(args)?;
+    let story = scenario.story;
+    let window = scenario.window;
+    let mut recorder = Recorder::new(guard.plant(), ORIGIN);
+    let mut range = Range::new(&plant, &options(args.seed), scenario);
+    let mut platform = Platform { guard: &mut guard, outputs: Vec::new(), wire: args.out.as_ref().map(|_| pages::Wire::new()) };
+    let mut told = Told::new(window);
+    let pace = pace(args, total_s);
+    for second in 0..total_s {
+        if window.is_some_and(|window| window.start == ORIGIN + Duration::from_secs(second)) {
+            screen.line(&format!("{}  -- {story} --", clock(ORIGIN + Duration::from_secs(second), ORIGIN)))?;
+        }
+        let sample = range.step(&mut platform)?;
+        let outputs = core::mem::take(&mut platform.outputs);
+        record(&mut recorder, platform.guard, &sample, &outputs, &unguarded, hot_spot);
+        for output in &outputs {
+            told.take(output);
+            screen.output(output, platform.guard.catalogue())?;
+        }
+        told.peak = told.peak.max(sample.truth.theta_hotspot_c);
+        bar.inc(1);
+        if let Some(pause) = pace {
+            std::thread::sleep(pause);
+        }
+    }
+    bar.finish_and_clear();
+    let frames = range.frames();
+    let wire = platform.wire.take();
+
+    let checkpoint = guard.evidence_mut().checkpoint(&key)?;
+    let root = guard.evidence().root();
+    let summary = told.summary(args, window, peak_unguarded, limit, &screen, root);
+    if args.json {
+        screen.record(&summary)?;
+    } else {
+        tell(&mut screen, &told, window, peak_unguarded, limit)?;
+    }
+    if let Some(dir) = &args.out {
+        let run = Run {
+            source: "simulated".to_owned(),
+            simulated: true,
+            seed: Some(args.seed),
+            inputs: vec![(frames, "Modbus TCP frames".to_owned())],
+            attack: window.map(|window| (window.start, window.end, story.to_owned())),
+            key_figures: told.key_figures(window, peak_unguarded, limit, asked),
+            detection: pages::detection(&guard, Some(told.false_alarms)),
+            evidence: pages::evidence(&guard, &checkpoint, &key)?,
+            seal: guard.seal().map(|seal| (seal.root, seal.version)),
+            utc: false,
+            files: pages::files(true),
+            unknowns: vec![
+                "The true values are known only because this run is a simulation; on a real plant that line is absent.".to_owned(),
+                "“Without guard” is the same plant and seed with the guard off.".to_owned(),
+            ],
+        };
+        pages::write(dir, &recorder.report(&run), &recorder, &summary, &key)?;
+        model.write(&dir.join("model"), &seal, &key)?;
+        if let Some(wire) = wire {
+            wire.write(&dir.join("wire.pcap"))?;
+        }
+        screen.line(&format!("\nThe report, the journal and the bytes are in {}", dir.display()))?;
+    }
+    screen.finish()?;
+    Ok(screen.worst)
+}
+
+fn options(seed: u64) -> RangeOptions {
+    let site = Options { load: vec![(Timestamp::ZERO, 1.0)], set_point_changes: true, ..Options::default() };
+    RangeOptions { seed, origin: ORIGIN, site }
+}
+
+fn scenario(args: &Args) -> Result<Scenario> {
+    let window = Window { start: ORIGIN + Duration::from_secs(NORMAL_S), end: ORIGIN + Duration::from_secs(NORMAL_S + ATTACK_S) };
+    // In raw units of the wire: 8 K on the top oil, 5 % on the water valve.
+    let target = Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))
+}
+
+/// Eight hours of normal running at changing load, another week.
+fn learn(seed: u64, plant: &Plant, guard: &mut Guard, bar: &ProgressBar) -> Result<(), Error> {
+    let seed = seed.wrapping_add(1_000_003);
+    let site = Options { set_point_changes: true, ..Options::default() }.with_load_steps(seed, Duration::from_secs(LEARN_S));
+    let origin = ORIGIN - Duration::from_secs(7 * 86_400);
+    let mut range = Range::new(plant, &RangeOptions { seed, origin, site }, Scenario::none());
+    for _ in 0..LEARN_S {
+        match range.step(guard) {
+            Ok(_) => bar.inc(1),
+            Err(twinguard::redteam::RangeError::Defender(error)) => return Err(error),
+            Err(error) => unreachable_message(&error),
+        }
+    }
+    Ok(())
+}
+
+/// Messages of the range are legal by construction.
+fn unreachable_message(error: &dyn std::fmt::Display) {
+    eprintln!("watch: {error}");
+}
+
+fn unguarded(args: &Args, plant: &Plant, total_s: i64, _hot_spot: SignalId) -> Result<Vec<(Timestamp, f64)>> {
+    let mut range = Range::new(plant, &options(args.seed), scenario(args)?);
+    (0..total_s)
+        .map(|_| {
+            let sample = range.step(&mut Nobody)?;
+            Ok((sample.at, sample.truth.theta_hotspot_c))
+        })
+        .collect()
+}
+
+fn without_guard(args: &Args, unguarded: &[(Timestamp, f64)], limit: f64, mut screen: Screen) -> Result<Option<Severity>> {
+    let peak = unguarded.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+    let crossed = unguarded.iter().find(|(_, value)| *value > limit).map(|(at, _)| *at);
+    if args.json {
+        screen.record(&json!({ "summary": {
+            "attack": args.attack, "attack_start_s": attack_start(args), "detected_s": null, "suspect": null,
+            "suspect_set": [], "kind": null, "peak": peak, "peak_unguarded": peak, "limit": limit,
+            "violated": crossed.is_some(), "false_alarms": 0, "findings": 0, "verdicts": 0, "actions": 0,
+            "journal_root": null, "seed": args.seed,
+        }}))?;
+    } else {
+        screen.line("Nobody guards the plant. Every screen shows normal.")?;
+        match crossed {
+            Some(at) => screen.line(&format!("{}  the hot spot passes {limit} °C", clock(at, ORIGIN)))?,
+            None => screen.line("no limit is broken")?,
+        }
+        screen.line(&format!("Peak {peak:.1} °C, limit {limit} °C."))?;
+    }
+    screen.finish()?;
+    Ok(None)
+}
+
+fn attack_start(args: &Args) -> Option<f64> {
+    (args.attack != "none").then_some(NORMAL_S as f64)
+}
+
+fn record(
+    recorder: &mut Recorder,
+    guard: &Guard,
+    sample: &Sample,
+    outputs: &[Output],
+    unguarded: &[(Timestamp, f64)],
+    hot_spot: SignalId,
+) {
+    for (signal, spoken) in &sample.signals {
+        let mut speak = |speaker, value: Option<f64>| {
+            if value.is_some() || speaker == Speaker::Reported {
+                recorder.sample(speaker, *signal, sample.at, value, None);
+            }
+        };
+        speak(Speaker::True, spoken.truth);
+        if spoken.vendor.is_some() {
+            speak(Speaker::Reported, spoken.field);
+        }
+        speak(Speaker::Vendor, spoken.vendor);
+        if let Some((mean, sigma)) = guard.estimate(*signal).filter(|_| spoken.vendor.is_some()) {
+            recorder.sample(Speaker::Estimate, *signal, sample.at, Some(mean), Some(sigma));
+        }
+    }
+    let index = sample.at.since(ORIGIN).as_secs_f64() as usize;
+    if let Some((_, value)) = unguarded.get(index.saturating_sub(1)) {
+        recorder.sample(Speaker::WithoutGuard, hot_spot, sample.at, Some(*value), None);
+    }
+    recorder.surprise(sample.at, guard.surprise().0);
+    for output in outputs {
+        recorder.output(output);
+    }
+}
+
+/// What came of the run.
+struct Told {
+    window: Option<Window>,
+    detected: Option<Timestamp>,
+    false_alarms: u32,
+    suspect: Option<Suspect>,
+    suspect_set: Vec<Suspect>,
+    kind: Option<&'static str>,
+    title: String,
+    peak: f64,
+}
+
+impl Told {
+    fn new(window: Option<Window>) -> Self {
+        Self {
+            window,
+            detected: None,
+            false_alarms: 0,
+            suspect: None,
+            suspect_set: Vec::new(),
+            kind: None,
+            title: String::new(),
+            peak: f64::NEG_INFINITY,
+        }
+    }
+
+    fn take(&mut self, output: &Output) {
+        let Output::Finding(finding) = output else { return };
+        let in_attack = self.window.is_some_and(|window| finding.raised_at >= window.start);
+        if finding.revision == 0 && !in_attack {
+            self.false_alarms += 1;
+        }
+        if !in_attack {
+            return;
+        }
+        self.detected = self.detected.or(Some(finding.raised_at));
+        // Named by 100 samples after the alarm; later revisions describe the response, not the attack.
+        let young = self.detected.is_some_and(|at| finding.at.since(at) <= Duration::from_secs(100));
+        if young && finding.state != FindingState::Closed {
+            self.suspect = Some(finding.suspect);
+            for suspect in &finding.suspect_set {
+                if finding.revision == 0 || !self.suspect_set.contains(suspect) {
+                    self.suspect_set.push(*suspect);
+                }
+            }
+            self.suspect_set.retain(|suspect| finding.suspect_set.contains(suspect));
+            self.suspect_set.sort_unstable();
+            self.suspect_set.dedup();
+            self.kind = Some(finding.kind.as_str());
+            self.title.clone_from(&finding.title);
+        }
+    }
+
+    fn seconds(at: Timestamp) -> f64 {
+        at.since(ORIGIN).as_secs_f64()
+    }
+
+    fn summary(
+        &self,
+        args: &Args,
+        window: Option<Window>,
+        peak_unguarded: f64,
+        limit: f64,
+        screen: &Screen,
+        root: Digest,
+    ) -> serde_json::Value {
+        let suspects: Vec<&str> = self.suspect_set.iter().map(|suspect| suspect.as_str()).collect();
+        json!({ "summary": {
+            "attack": args.attack,
+            "attack_start_s": window.map(|window| Self::seconds(window.start)),
+            "detected_s": self.detected.map(Self::seconds),
+            "suspect": self.suspect.map(|suspect| suspect.as_str()),
+            "suspect_set": suspects,
+            "kind": self.kind,
+            "peak": self.peak,
+            "peak_unguarded": peak_unguarded,
+            "limit": limit,
+            "violated": self.peak > limit,
+            "false_alarms": self.false_alarms,
+            "findings": screen.counts.findings,
+            "verdicts": screen.counts.verdicts,
+            "actions": screen.counts.actions,
+            "journal_root": root.to_string(),
+            "seed": args.seed,
+        }})
+    }
+
+    fn key_figures(
+        &self,
+        window: Option<Window>,
+        peak_unguarded: f64,
+        limit: f64,
+        asked: f64,
+    ) -> Vec<twinguard::report::KeyFigure> {
+        let figure = |label: &str, value: String, unit: &str, note: String, beyond_limit| twinguard::report::KeyFigure {
+            label: label.to_owned(),
+            value,
+            unit: unit.to_owned(),
+            note,
+            beyond_limit,
+        };
+        let after = match (self.detected, window) {
+            (Some(at), Some(window)) => format!("{:.1}", at.since(window.start).as_secs_f64()),
+            _ => "–".to_owned(),
+        };
+        vec![
+            figure("Seen after", after, "s", String::new(), false),
+            figure("False alarms before", self.false_alarms.to_string(), "", format!("asked for: {asked} a day"), self.false_alarms > 0),
+            figure("Peak with twinguard", format!("{:.1}", self.peak), "°C", format!("limit {limit:.1} °C"), self.peak > limit),
+            figure(
+                "Peak without",
+                format!("{peak_unguarded:.1}"),
+                "°C",
+                if peak_unguarded > limit { format!("{:.1} K over", peak_unguarded - limit) } else { String::new() },
+                peak_unguarded > limit,
+            ),
+        ]
+    }
+}
+
+fn tell(screen: &mut Screen, told: &Told, window: Option<Window>, peak_unguarded: f64, limit: f64) -> Result<()> {
+    screen.line("")?;
+    match (told.detected, window) {
+        (Some(at), Some(window)) => {
+            let after = at.since(window.start).as_secs_f64();
+            let suspects: Vec<&str> = told.suspect_set.iter().map(|suspect| suspect.as_str()).collect();
+            screen.line(&format!("{}: seen {after:.1} s after it began.", told.title))?;
+            screen.line(&format!("Accused: {}.", suspects.join(" and ")))?;
+        }
+        (None, Some(_)) => screen.line("The attack was not seen.")?,
+        _ => screen.line("Nothing was attacked.")?,
+    }
+    screen.line(&format!(
+        "Hot spot: peak {:.1} °C with twinguard, {peak_unguarded:.1} °C without it; limit {limit} °C.",
+        told.peak
+    ))?;
+    screen.line(&format!(
+        "False alarms before the attack: {}. Commands judged: {}, refused: {}. Actions: {}.",
+        told.false_alarms, screen.counts.verdicts, screen.counts.denied, screen.counts.actions
+    ))
+}
+
+fn progress(args: &Args, length: u64) -> ProgressBar {
+    if args.json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  simulated {pos}/{len} s").ok();
+    let bar = ProgressBar::new(length);
+    style.into_iter().for_each(|style| bar.set_style(style));
+    bar
+}
+
+/// On a terminal the run takes about half a minute, so that a person can follow it.
+fn pace(args: &Args, total_s: i64) -> Option<std::time::Duration> {
+    let default = if std::io::stdout().is_terminal() && !args.json { total_s as f64 / 30.0 } else { 0.0 };
+    let pace = args.pace.unwrap_or(default);
+    (pace > 0.0).then(|| std::time::Duration::from_secs_f64(1.0 / pace))
+}

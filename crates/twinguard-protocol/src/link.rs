@@ -79,7 +79,7 @@ const HSR: u16 = 0x892f;
 /// # Errors
 /// [`DecodeError::Truncated`] when a header is cut, [`DecodeError::Malformed`] when one contradicts itself,
 /// [`DecodeError::UnknownLink`] for link types not listed in [`LinkType`].
-#[inline]
+#[inline(always)]
 pub fn decode(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
     if link == LinkType::Ethernet
         && let Some(packet) = common::decode(bytes)

@@ -243,7 +243,7 @@ pub struct Counters {
 ///     flags: TcpFlags::PSH, window: 8192, missing: 0, payload,
 /// };
 /// let mut got = Vec::new();
-/// for (frame, (sequence, payload)) in [(7, &b"Hel"[..]), (12, b"world"), (10, b"lo ")].into_iter().enumerate() {
+/// for (frame, (sequence, payload)) in [(7, &b"Hel"[..]), (13, b"world"), (10, b"lo ")].into_iter().enumerate() {
 ///     let segment = segment(sequence, payload);
 ///     let pushed = assembler.push(Timestamp::ZERO, frame as u64 + 1, client, server, &segment);
 ///     for side in pushed.ready.into_iter().flatten() {
@@ -256,7 +256,7 @@ pub struct Counters {
 ///         }
 ///     }
 /// }
-/// assert_eq!(got, b"Hello ");
+/// assert_eq!(got, b"Hello world");
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 #[derive(Debug)]

@@ -1,0 +1,253 @@
+use crate::manifest::Differences;
+
+/// What this crate refuses, and what keeps it from working.
+///
+/// [`Error::is_refusal`] tells the two apart: a refusal is a judgement on what was read, the others say that nothing
+/// could be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or directory could not be read or written.
+    #[error("cannot {action} `{path}`: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// Another process holds the journal open for writing.
+    #[error("journal `{path}` is in use by another process")]
+    Locked {
+        /// The journal's directory.
+        path: String,
+    },
+    /// A path that means different things on different systems, or leads out of its directory.
+    #[error("path `{path}` is refused: {reason}")]
+    Path {
+        /// The path, shortened to 200 characters.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Two paths that are one path on systems which ignore case, or a file where another path has a directory.
+    #[error("paths `{first}` and `{second}` cannot stand side by side on every system")]
+    Twins {
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Something other than a file or directory.
+    #[error("`{path}` is a {kind}: only regular files and directories can be sealed")]
+    NotRegular {
+        /// Where.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A directory without files: a seal covers files, so nothing would speak for it.
+    #[error("directory `{path}` is empty: a seal covers files only")]
+    EmptyDirectory {
+        /// Where.
+        path: String,
+    },
+    /// More than the caller allows.
+    #[error("more than {limit} {what} at `{place}`")]
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// How many are allowed.
+        limit: u64,
+        /// Where the count went over.
+        place: String,
+    },
+    /// A key that is not in its text form, or was altered.
+    #[error("key is refused: {reason}")]
+    Key {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A series name that cannot be used.
+    #[error("series `{series}` is refused: {reason}")]
+    Series {
+        /// The name, shortened to 200 characters.
+        series: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A seal that is not in its one canonical form.
+    #[error("seal is malformed at byte {offset}: {reason}")]
+    Seal {
+        /// Offset in the envelope, or in the manifest where `reason` says so.
+        offset: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// Signed, but by a key that is not among the trusted ones.
+    #[error("signed by key `{found}`, which is not trusted")]
+    UntrustedKey {
+        /// Id of the key that the signature names.
+        found: String,
+    },
+    /// A signature that does not verify.
+    #[error("signature does not verify with key `{key}`")]
+    Signature {
+        /// Name and id of the key.
+        key: String,
+    },
+    /// Files are not what was sealed.
+    #[error("{0}")]
+    Differs(Differences),
+    /// The seal speaks for another series than the one asked for.
+    #[error("seal is for series `{found}`, not `{expected}`")]
+    OtherSeries {
+        /// The series asked for.
+        expected: String,
+        /// The series of the seal.
+        found: String,
+    },
+    /// An older version than one that was accepted before.
+    #[error(
+        "series `{series}` was rolled back: version {version} is older than {seen}, which was accepted before"
+    )]
+    RolledBack {
+        /// The series.
+        series: String,
+        /// The version offered.
+        version: u64,
+        /// The highest version accepted so far.
+        seen: u64,
+    },
+    /// A version that was accepted before with other content.
+    #[error(
+        "series `{series}` has two contents for version {version}: root {root} was accepted before, this is {found}"
+    )]
+    TwoContents {
+        /// The series.
+        series: String,
+        /// The version.
+        version: u64,
+        /// The root accepted before.
+        root: twinguard_types::Digest,
+        /// The root offered.
+        found: twinguard_types::Digest,
+    },
+    /// High-water state that is not in its text form, or was altered.
+    #[error("high-water state is malformed at line {line}: {reason}")]
+    State {
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// The verified files do not make what was asked for.
+    #[error("the sealed files are authentic but cannot be used: {0}")]
+    Content(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A signed note, checkpoint or proof that is not in its text form.
+    #[error("{what} is malformed at line {line}: {reason}")]
+    Text {
+        /// What was read.
+        what: &'static str,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// A journal entry that is not in its one canonical form, or too long.
+    #[error("journal entry is malformed at byte {offset}: {reason}")]
+    Leaf {
+        /// Offset in the entry.
+        offset: usize,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// A Merkle proof that does not lead to the root.
+    #[error("{what} proof does not lead to the root: {reason}")]
+    Proof {
+        /// Which kind of proof.
+        what: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A part of the journal is not there.
+    #[error("journal lacks `{path}`, needed from leaf {leaf} on")]
+    Missing {
+        /// Which part.
+        path: String,
+        /// First leaf that cannot be shown without it.
+        leaf: u64,
+    },
+    /// A part of the journal is not what its name says, or ends early.
+    #[error("journal part `{path}` is damaged at leaf {leaf}: {reason}")]
+    Damaged {
+        /// Which part.
+        path: String,
+        /// First leaf concerned.
+        leaf: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The journal holds fewer leaves than were signed for.
+    #[error("journal is truncated: {leaves} leaves are left of {signed} that were signed for")]
+    Truncated {
+        /// Leaves that are left.
+        leaves: u64,
+        /// Leaves that a checkpoint or proof vouches for.
+        signed: u64,
+    },
+    /// A leaf was edited.
+    #[error("journal leaf {leaf} was edited")]
+    Edited {
+        /// Which leaf.
+        leaf: u64,
+    },
+    /// A leaf stands in another leaf's place.
+    #[error("journal was reordered: the entry at leaf {leaf} belongs at {belongs}")]
+    Reordered {
+        /// Where it stands.
+        leaf: u64,
+        /// Where it belongs.
+        belongs: u64,
+    },
+    /// Leaves and tiles were both changed; the signed root no longer names one leaf.
+    #[error("journal was rewritten between leaf {first} and leaf {last}")]
+    Rewritten {
+        /// First leaf of the stretch.
+        first: u64,
+        /// Last leaf of the stretch.
+        last: u64,
+    },
+    /// The journal does not continue what was seen before.
+    #[error("journal was forked: its root at size {size} is not the one that was seen before")]
+    Forked {
+        /// The earlier size.
+        size: u64,
+    },
+    /// An index or size beyond the journal.
+    #[error("journal has {size} leaves, {asked} was asked for")]
+    OutOfRange {
+        /// What was asked for.
+        asked: u64,
+        /// How many leaves there are.
+        size: u64,
+    },
+    /// An earlier write failed part-way: open the journal again, which recovers a prefix.
+    #[error("journal is closed to writing after a failed write")]
+    Broken,
+}
+
+impl Error {
+    /// Whether this is a judgement on what was read (altered, unsigned, rolled back, malformed), not a failure to read
+    /// or write at all.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Io { .. } | Self::Locked { .. } | Self::Broken | Self::OutOfRange { .. })
+    }
+
+    /// Text of unknown origin, safe to show: at most 200 characters, control characters escaped.
+    pub(crate) fn shown(text: &str) -> String {
+        text.chars().take(200).flat_map(char::escape_debug).collect()
+    }
+}

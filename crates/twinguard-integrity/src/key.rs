@@ -1,0 +1,275 @@
+//! Ed25519 keys in the text form of signed notes.
+//!
+//! Sources: C2SP signed-note v1.0.0, "Verifier keys" and "Signature types" (type `0x01`, Ed25519); RFC 8032. The private
+//! form `PRIVATE+KEY+<name>+<id>+<base64>` is the one of Go's `golang.org/x/mod/sumdb/note`. Signatures are verified
+//! strictly: no small-order keys, no non-canonical encodings (RFC 8032 §5.1.7, without the cofactor).
+
+use core::fmt;
+use core::str::FromStr;
+
+use data_encoding::{BASE64, HEXLOWER};
+use ed25519_dalek::Signer as _;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+/// Signature type byte of Ed25519.
+const ED25519: u8 = 1;
+const PRIVATE: &str = "PRIVATE+KEY+";
+
+/// A signature, 64 bytes.
+pub(crate) type Signature = [u8; 64];
+
+/// A public key with the name under which it signs, as `<name>+<id>+<base64>`: the "vkey" of signed notes.
+///
+/// The id is a 32-bit checksum over name and key, so a key that was altered on its way is refused.
+///
+/// ```
+/// use twinguard_integrity::PublicKey;
+///
+/// let text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+/// let key: PublicKey = text.parse()?;
+/// assert_eq!(key.name(), "example.com/foo");
+/// assert_eq!(key.to_string(), text);
+/// assert!(text.replace("foo", "fop").parse::<PublicKey>().is_err());
+/// # Ok::<(), twinguard_integrity::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    name: Box<str>,
+    id: [u8; 4],
+    key: ed25519_dalek::VerifyingKey,
+}
+
+impl PublicKey {
+    /// A public key from its 32 bytes (RFC 8032 §5.1.5) and the name it signs under.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a name that is empty, longer than 255 bytes or holds spaces, `+`, quotes, backslashes or control
+    /// characters; for bytes that are no point of the curve, or one of small order.
+    pub fn from_bytes(name: &str, bytes: &[u8; 32]) -> Result<Self, Error> {
+        check_name(name)?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(bytes)
+            .map_err(|_| Error::Key { reason: "its bytes are not a point of the curve" })?;
+        if key.is_weak() {
+            return Err(Error::Key { reason: "it is of small order" });
+        }
+        Ok(Self { name: name.into(), id: key_id(name, bytes), key })
+    }
+
+    /// The name under which the key signs; for a journal also the origin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Four bytes that tell keys apart: a hint and a checksum, no proof.
+    #[must_use]
+    pub fn id(&self) -> [u8; 4] {
+        self.id
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
+    }
+
+    /// The id in hexadecimal digits.
+    pub(crate) fn id_text(&self) -> String {
+        HEXLOWER.encode(&self.id)
+    }
+
+    /// Name and id, for people.
+    pub(crate) fn label(&self) -> String {
+        format!("{}+{}", self.name, self.id_text())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}+{}", self.name, self.id_text(), BASE64.encode(&typed(self.key.as_bytes())))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    /// Reads the text form; one line feed at the end is allowed, nothing else.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (name, id, bytes) = split(text)?;
+        let key = Self::from_bytes(name, &bytes)?;
+        if key.id != id {
+            return Err(Error::Key { reason: "its id does not match: name or key was altered" });
+        }
+        Ok(key)
+    }
+}
+
+/// A private key with the name under which it signs. Its memory is wiped when it is dropped; `Debug` does not show it.
+///
+/// ```
+/// use twinguard_integrity::SigningKey;
+///
+/// let key = SigningKey::from_seed("vendor.example/pump", &[7; 32])?;
+/// let again: SigningKey = key.to_text().parse()?;
+/// assert_eq!(again.public(), key.public());
+/// # Ok::<(), twinguard_integrity::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SigningKey {
+    key: ed25519_dalek::SigningKey,
+    public: PublicKey,
+}
+
+impl SigningKey {
+    /// A private key from 32 secret bytes, which the caller takes from a good source of randomness.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a name as in [`PublicKey::from_bytes`].
+    pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<Self, Error> {
+        let key = ed25519_dalek::SigningKey::from_bytes(seed);
+        let public = PublicKey::from_bytes(name, key.verifying_key().as_bytes())?;
+        Ok(Self { key, public })
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The text form, secret: `PRIVATE+KEY+<name>+<id>+<base64>`.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut seed = Zeroizing::new([0; 33]);
+        *seed = typed(self.key.as_bytes());
+        let encoded = Zeroizing::new(BASE64.encode(&*seed));
+        Zeroizing::new(format!("{PRIVATE}{}+{}+{}", self.public.name, self.public.id_text(), *encoded))
+    }
+
+    /// Signs a message.
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.public.label())
+    }
+}
+
+impl FromStr for SigningKey {
+    type Err = Error;
+
+    /// Reads the text form; one line feed at the end is allowed, nothing else.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let rest = text.strip_prefix(PRIVATE).ok_or(Error::Key { reason: "it is not a private key" })?;
+        let (name, id, seed) = split(rest)?;
+        let seed = Zeroizing::new(seed);
+        let key = Self::from_seed(name, &seed)?;
+        if key.public.id != id {
+            return Err(Error::Key { reason: "its id does not match: name or key was altered" });
+        }
+        Ok(key)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '+' | '"' | '\\');
+    if name.is_empty() || name.len() > 255 || name.chars().any(bad) {
+        let reason =
+            "its name is empty, too long, or holds spaces, `+`, quotes, backslashes or control characters";
+        return Err(Error::Key { reason });
+    }
+    Ok(())
+}
+
+/// `SHA-256(name || 0x0A || type || public key)[..4]`.
+fn key_id(name: &str, bytes: &[u8; 32]) -> [u8; 4] {
+    let hash = Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(bytes).finalize();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+fn typed(bytes: &[u8; 32]) -> [u8; 33] {
+    let mut typed = [ED25519; 33];
+    if let Some(slot) = typed.last_chunk_mut() {
+        *slot = *bytes;
+    }
+    typed
+}
+
+/// `<name>+<id>+<base64>` in its one form: lower-case digits, padded base64 without stray bits.
+fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(Error::Key { reason: "it is not `name+id+key`" });
+    };
+    let id = HEXLOWER.decode(id.as_bytes()).ok().and_then(|id| id.try_into().ok());
+    let id = id.ok_or(Error::Key { reason: "its id is not 8 lower-case hexadecimal digits" })?;
+    let key =
+        Zeroizing::new(BASE64.decode(key.as_bytes()).map_err(|_| Error::Key { reason: "it is not base64" })?);
+    match key.split_first() {
+        Some((&ED25519, key)) => match key.try_into() {
+            Ok(key) => Ok((name, id, key)),
+            Err(_) => Err(Error::Key { reason: "it is not 32 bytes long" }),
+        },
+        _ => Err(Error::Key { reason: "it is not an Ed25519 key (type 1)" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed("vendor.example/pump", &[7; 32]).unwrap()
+    }
+
+    #[test]
+    fn every_single_bit_flip_in_a_key_file_is_refused() {
+        let public = format!("{}\n", key().public());
+        let private = format!("{}\n", *key().to_text());
+        for bit in 0..public.len() * 8 {
+            let mut bytes = public.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let read = String::from_utf8(bytes).ok().and_then(|text| text.parse::<PublicKey>().ok());
+            assert_eq!(read, None, "bit {bit} of the public key");
+        }
+        for bit in 0..private.len() * 8 {
+            let mut bytes = private.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let read = String::from_utf8(bytes).ok().and_then(|text| text.parse::<SigningKey>().ok());
+            assert!(read.is_none(), "bit {bit} of the private key");
+        }
+    }
+
+    #[test]
+    fn weak_keys_and_bad_names_are_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert!(matches!(
+            PublicKey::from_bytes("a", &identity),
+            Err(Error::Key { reason: "it is of small order" })
+        ));
+        for name in ["", "a b", "a+b", "a\u{a0}b", "a\nb", "a\"b", &"x".repeat(256)] {
+            assert!(SigningKey::from_seed(name, &[1; 32]).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_secret() {
+        let secret = key().to_text();
+        let (_, secret) = secret.rsplit_once('+').unwrap();
+        assert!(!format!("{:?}", key()).contains(secret));
+    }
+}

@@ -1,0 +1,406 @@
+//! The Merkle tree of transparency logs: hashes, the growing frontier, proofs and their verification.
+//!
+//! Sources: RFC 6962 §2.1 (hashes, `0x00` before leaves and `0x01` before nodes), RFC 9162 §2.1.3 and §2.1.4 (generation
+//! and verification of inclusion and consistency proofs).
+
+use sha2::{Digest as _, Sha256};
+use twinguard_types::Digest;
+
+use crate::Error;
+
+/// Hash of a leaf: `SHA-256(0x00 || data)`.
+#[must_use]
+pub fn leaf_hash(data: &[u8]) -> Digest {
+    Digest(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
+}
+
+/// Hash of a node: `SHA-256(0x01 || left || right)`.
+#[must_use]
+pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    let mut input = [1; 65];
+    let (_, children) = input.split_at_mut(1);
+    let (l, r) = children.split_at_mut(32);
+    l.copy_from_slice(&left.0);
+    r.copy_from_slice(&right.0);
+    Digest(Sha256::digest(input).into())
+}
+
+/// Root of the tree without leaves: `SHA-256("")`.
+#[must_use]
+pub fn empty_root() -> Digest {
+    Digest(Sha256::digest([]).into())
+}
+
+/// What must be kept of a tree to let it grow: the roots of its complete subtrees, at most one per height.
+///
+/// Adding a leaf costs two hashes on average, the root at most one per height; nothing is allocated.
+///
+/// ```
+/// use twinguard_integrity::merkle::{Frontier, leaf_hash, node_hash};
+///
+/// let (a, b) = (leaf_hash(b"a"), leaf_hash(b"b"));
+/// let mut tree = Frontier::default();
+/// tree.push(a);
+/// tree.push(b);
+/// assert_eq!(tree.root(), node_hash(&a, &b));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Frontier {
+    size: u64,
+    /// Root of the complete subtree of 2^height leaves; stands where `size` has that bit.
+    peaks: [Digest; 64],
+}
+
+impl Default for Frontier {
+    fn default() -> Self {
+        Self { size: 0, peaks: [Digest::default(); 64] }
+    }
+}
+
+impl Frontier {
+    /// Adds a leaf by its hash.
+    pub fn push(&mut self, leaf: Digest) {
+        self.push_subtree(0, leaf);
+    }
+
+    /// Adds a complete subtree of 2^height leaves; the tree's size must be a multiple of that.
+    pub(crate) fn push_subtree(&mut self, height: u32, root: Digest) {
+        let mut hash = root;
+        for (at, peak) in self.peaks.iter_mut().enumerate().skip(height as usize) {
+            if self.size >> at & 1 == 0 {
+                *peak = hash;
+                break;
+            }
+            hash = node_hash(peak, &hash);
+        }
+        self.size = self.size.saturating_add(1u64.checked_shl(height).unwrap_or_default());
+    }
+
+    /// Number of leaves.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Root over all leaves.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        let mut peaks =
+            self.peaks.iter().enumerate().filter(|(at, _)| self.size >> at & 1 == 1).map(|(_, peak)| peak);
+        let Some(lowest) = peaks.next() else { return empty_root() };
+        peaks.fold(*lowest, |right, left| node_hash(left, &right))
+    }
+}
+
+/// Root over some hashes that stand side by side at one height.
+pub(crate) fn root_of(hashes: &[Digest]) -> Digest {
+    let mut frontier = Frontier::default();
+    hashes.iter().for_each(|hash| frontier.push(*hash));
+    frontier.root()
+}
+
+/// Where the nodes of a tree come from, for proofs.
+pub trait Nodes {
+    /// Root of the complete subtree of 2^`height` leaves that begins at leaf `index` × 2^`height`.
+    ///
+    /// # Errors
+    /// Whatever keeps the node from being read.
+    fn node(&self, height: u32, index: u64) -> Result<Digest, Error>;
+
+    /// Root over the first `size` leaves.
+    ///
+    /// # Errors
+    /// As [`Nodes::node`].
+    fn root_at(&self, size: u64) -> Result<Digest, Error> {
+        if size == 0 { Ok(empty_root()) } else { self.range(0, size) }
+    }
+
+    /// Root over the leaves from `start` up to `end`, a subtree as RFC 6962 divides it.
+    ///
+    /// # Errors
+    /// As [`Nodes::node`].
+    fn range(&self, start: u64, end: u64) -> Result<Digest, Error> {
+        // From the right: each bit of the length is one complete subtree.
+        let length = end.saturating_sub(start);
+        let mut root = None;
+        for height in (0..64).filter(|height| length >> height & 1 == 1) {
+            let index = ((start + (length >> height << height)) >> height) - 1;
+            let left = self.node(height, index)?;
+            root = Some(match root {
+                None => left,
+                Some(right) => node_hash(&left, &right),
+            });
+        }
+        Ok(root.unwrap_or_else(empty_root))
+    }
+}
+
+/// Largest power of two below `n`, for `n` ≥ 2.
+fn split(n: u64) -> u64 {
+    1 << (63 - n.saturating_sub(1).max(1).leading_zeros())
+}
+
+/// The audit path of a leaf, from the leaf's sibling up.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for a leaf beyond the tree; as [`Nodes::node`].
+pub fn inclusion_proof(nodes: &(impl Nodes + ?Sized), index: u64, size: u64) -> Result<Vec<Digest>, Error> {
+    if index >= size {
+        return Err(Error::OutOfRange { asked: index, size });
+    }
+    let (mut start, mut end) = (0, size);
+    let mut path = Vec::new();
+    while end - start > 1 {
+        let middle = start + split(end - start);
+        if index < middle {
+            path.push(nodes.range(middle, end)?);
+            end = middle;
+        } else {
+            path.push(nodes.range(start, middle)?);
+            start = middle;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Proof that the tree of `old` leaves is the beginning of the tree of `size` leaves.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for `old` of 0 or beyond `size`; as [`Nodes::node`].
+pub fn consistency_proof(nodes: &(impl Nodes + ?Sized), old: u64, size: u64) -> Result<Vec<Digest>, Error> {
+    if old == 0 || old > size {
+        return Err(Error::OutOfRange { asked: old, size });
+    }
+    let (mut start, mut end) = (0, size);
+    let mut path = Vec::new();
+    while old != end {
+        let middle = start + split(end - start);
+        if old <= middle {
+            path.push(nodes.range(middle, end)?);
+            end = middle;
+        } else {
+            path.push(nodes.range(start, middle)?);
+            start = middle;
+        }
+    }
+    if start != 0 {
+        path.push(nodes.range(start, end)?);
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Checks that a leaf stands at `index` of the tree of `size` leaves with this root (RFC 9162 §2.1.3.2).
+///
+/// # Errors
+/// [`Error::Proof`] when it does not, or the proof has another length than this leaf's path.
+pub fn verify_inclusion(
+    index: u64,
+    size: u64,
+    leaf: &Digest,
+    proof: &[Digest],
+    root: &Digest,
+) -> Result<(), Error> {
+    let fail = |reason| Err(Error::Proof { what: "inclusion", reason });
+    if index >= size {
+        return fail("the leaf is beyond the tree");
+    }
+    let (mut at, mut last, mut hash) = (index, size - 1, *leaf);
+    for sibling in proof {
+        if last == 0 {
+            return fail("it is too long");
+        }
+        if at & 1 == 1 || at == last {
+            hash = node_hash(sibling, &hash);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node_hash(&hash, sibling);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return fail("it is too short");
+    }
+    if hash == *root { Ok(()) } else { fail("another root comes out") }
+}
+
+/// Checks that the tree of `old` leaves is the beginning of the tree of `size` leaves (RFC 9162 §2.1.4.2).
+///
+/// # Errors
+/// [`Error::Proof`] when it is not, for an `old` of 0, and for a proof of another length.
+pub fn verify_consistency(
+    (old, old_root): (u64, &Digest),
+    (size, root): (u64, &Digest),
+    proof: &[Digest],
+) -> Result<(), Error> {
+    let fail = |reason| Err(Error::Proof { what: "consistency", reason });
+    if old == 0 || old > size {
+        return fail("the old size is 0 or beyond the new one");
+    }
+    if old == size {
+        return match (proof, old_root == root) {
+            ([], true) => Ok(()),
+            ([], false) => fail("one size has two roots"),
+            _ => fail("it is too long"),
+        };
+    }
+    // A complete old tree is itself a node of the new one, and not repeated in the proof.
+    let (first, rest) = if old.is_power_of_two() {
+        (old_root, proof)
+    } else {
+        match proof.split_first() {
+            Some(parts) => parts,
+            None => return fail("it is too short"),
+        }
+    };
+    let (mut at, mut last) = (old - 1, size - 1);
+    let complete = at.trailing_ones();
+    at >>= complete;
+    last >>= complete;
+    let (mut old_hash, mut hash) = (*first, *first);
+    for sibling in rest {
+        if last == 0 {
+            return fail("it is too long");
+        }
+        if at & 1 == 1 || at == last {
+            old_hash = node_hash(sibling, &old_hash);
+            hash = node_hash(sibling, &hash);
+            while at & 1 == 0 && at != 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node_hash(&hash, sibling);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    if last != 0 {
+        return fail("it is too short");
+    }
+    match (old_hash == *old_root, hash == *root) {
+        (true, true) => Ok(()),
+        (false, _) => fail("another old root comes out"),
+        (_, false) => fail("another root comes out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition of RFC 6962 §2.1, slow and obvious.
+    fn mth(leaves: &[Digest]) -> Digest {
+        match leaves {
+            [] => empty_root(),
+            [leaf] => *leaf,
+            _ => {
+                let k = (1..).map(|bit| 1usize << bit).find(|k| *k >= leaves.len()).unwrap() / 2;
+                node_hash(&mth(&leaves[..k]), &mth(&leaves[k..]))
+            }
+        }
+    }
+
+    struct Leaves(Vec<Digest>);
+
+    impl Nodes for Leaves {
+        fn node(&self, height: u32, index: u64) -> Result<Digest, Error> {
+            let start = (index << height) as usize;
+            Ok(mth(&self.0[start..start + (1 << height)]))
+        }
+    }
+
+    fn leaves(n: u64) -> Leaves {
+        Leaves((0..n).map(|i| leaf_hash(&i.to_be_bytes())).collect())
+    }
+
+    #[test]
+    fn roots_of_the_reference_tree() {
+        // Inputs and roots of the reference implementation's tests (certificate-transparency, merkletree test data).
+        let inputs: [&[u8]; 8] = [
+            b"",
+            b"\x00",
+            b"\x10",
+            b"\x20\x21",
+            b"\x30\x31",
+            b"\x40\x41\x42\x43",
+            b"\x50\x51\x52\x53\x54\x55\x56\x57",
+            b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+        ];
+        let roots = [
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+            "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+            "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ];
+        let mut tree = Frontier::default();
+        assert_eq!(tree.root().to_string(), roots[0]);
+        for (input, root) in inputs.iter().zip(&roots[1..]) {
+            tree.push(leaf_hash(input));
+            assert_eq!(tree.root().to_string(), *root);
+        }
+    }
+
+    #[test]
+    fn every_proof_of_small_trees_verifies_and_no_other_does() {
+        let all = leaves(33);
+        for size in 1..=33 {
+            let root = all.root_at(size).unwrap();
+            assert_eq!(root, mth(&all.0[..size as usize]));
+            for index in 0..size {
+                let proof = inclusion_proof(&all, index, size).unwrap();
+                let leaf = &all.0[index as usize];
+                verify_inclusion(index, size, leaf, &proof, &root).unwrap();
+                assert!(
+                    verify_inclusion((index + 1) % size, size, leaf, &proof, &root).is_err() || size == 1
+                );
+                for cut in 0..proof.len() {
+                    assert!(verify_inclusion(index, size, leaf, &proof[..cut], &root).is_err());
+                }
+                let longer = [&proof[..], &[root]].concat();
+                assert!(verify_inclusion(index, size, leaf, &longer, &root).is_err());
+            }
+            for old in 1..=size {
+                let old_root = all.root_at(old).unwrap();
+                let proof = consistency_proof(&all, old, size).unwrap();
+                verify_consistency((old, &old_root), (size, &root), &proof).unwrap();
+                for at in 0..proof.len() {
+                    let mut bad = proof.clone();
+                    bad[at].0[7] ^= 1;
+                    assert!(verify_consistency((old, &old_root), (size, &root), &bad).is_err());
+                    assert!(verify_consistency((old, &old_root), (size, &root), &proof[..at]).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_at_the_edge_do_not_overflow() {
+        let root = empty_root();
+        assert!(verify_inclusion(u64::MAX - 1, u64::MAX, &root, &[root; 64], &root).is_err());
+        assert!(verify_consistency((u64::MAX - 1, &root), (u64::MAX, &root), &[root; 64]).is_err());
+        assert!(verify_consistency((u64::MAX, &root), (u64::MAX, &root), &[]).is_ok());
+        assert_eq!((split(2), split(3), split(4), split(5), split(u64::MAX)), (1, 2, 2, 4, 1 << 63));
+    }
+
+    proptest! {
+        #[test]
+        fn frontier_equals_definition(size in 0u64..200) {
+            let all = leaves(size);
+            let mut tree = Frontier::default();
+            all.0.iter().for_each(|leaf| tree.push(*leaf));
+            prop_assert_eq!(tree.root(), mth(&all.0));
+        }
+    }
+}

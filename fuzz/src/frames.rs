@@ -33,8 +33,13 @@ pub fn link(data: &[u8]) {
 /// Memory stays within its bound, and no byte is shown twice.
 pub fn tcp(data: &[u8]) {
     const BOUND: usize = 16_000;
-    let limits =
-        Limits { stream_bytes: 1_000, reorder_bytes: 500, history: 100, total_bytes: BOUND, ..Limits::default() };
+    let limits = Limits {
+        stream_bytes: 1_000,
+        reorder_bytes: 500,
+        history: 100,
+        total_bytes: BOUND,
+        ..Limits::default()
+    };
     let mut assembler = Assembler::new(limits);
     let ends = [SocketAddr::from(([10, 0, 0, 1], 40_000)), SocketAddr::from(([10, 0, 0, 2], 502))];
     let mut at = Timestamp::ZERO;

@@ -4,6 +4,7 @@
 //! A function may not panic, may not run away in time or memory, and checks what must hold for any input.
 
 pub mod frames;
+pub mod integrity;
 
 use twinguard::{
     protocol::{
@@ -26,9 +27,12 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("capture", capture),
     ("equation", equation),
+    ("journal", integrity::journal),
     ("link", frames::link),
     ("modbus", modbus),
     ("plant", plant),
+    ("proof", integrity::proof),
+    ("seal", integrity::seal),
     ("tcp", frames::tcp),
     ("telemetry", telemetry),
 ];

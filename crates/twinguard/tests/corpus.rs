@@ -40,6 +40,24 @@ fn the_corpus_passes_and_so_does_every_beginning_of_it() {
 }
 
 #[test]
+fn our_own_formats_are_written_as_the_corpus_holds_them() {
+    let update = std::env::var_os("UPDATE_CORPUS").is_some();
+    for (target, name, bytes) in targets::integrity::seeds() {
+        let path = fuzz().join("corpus").join(target).join(name);
+        if update {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        let kept = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(
+            kept == bytes,
+            "{}: the format changed; if that is wanted, UPDATE_CORPUS=1 writes it anew",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn every_target_has_its_file_its_binary_and_its_corpus() {
     let listed: BTreeSet<_> = targets::TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert!(targets::TARGETS.is_sorted_by_key(|(name, _)| *name), "TARGETS is not alphabetical");

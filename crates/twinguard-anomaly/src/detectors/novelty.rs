@@ -124,8 +124,7 @@ struct State {
     id: DetectorId,
     known: Known,
     rates: [Rare; 4],
-    commands_per_day: f64,
-    exchanges_per_day: f64,
+    looks_per_day: f64,
     learnt: usize,
     speaks: (bool, bool),
     since: Option<Timestamp>,
@@ -137,7 +136,7 @@ impl Archive for State {
         self.id.save(writer);
         self.known.save(writer);
         self.rates.iter().for_each(|rate| rate.save(writer));
-        (self.commands_per_day, self.exchanges_per_day, self.learnt).save(writer);
+        (self.looks_per_day, self.learnt).save(writer);
         (self.speaks, self.since).save(writer);
         self.values.save(writer);
     }
@@ -147,10 +146,10 @@ impl Archive for State {
         for rate in &mut rates {
             *rate = Archive::load(reader)?;
         }
-        let (commands_per_day, exchanges_per_day, learnt) = Archive::load(reader)?;
+        let (looks_per_day, learnt) = Archive::load(reader)?;
         let (speaks, since) = Archive::load(reader)?;
         let values = Archive::load(reader)?;
-        Ok(Self { id, known, rates, commands_per_day, exchanges_per_day, learnt, speaks, since, values })
+        Ok(Self { id, known, rates, looks_per_day, learnt, speaks, since, values })
     }
 }
 
@@ -193,8 +192,7 @@ impl Detector for Novelty {
         Ok(Box::new(State {
             id: context.id,
             rates: counts.map(|count| Rare::new(count, days / 2.0)),
-            commands_per_day: commands as f64 / days.max(1e-3),
-            exchanges_per_day: exchanges as f64 / days.max(1e-3),
+            looks_per_day: (commands + exchanges) as f64 / days.max(1e-3),
             learnt: commands + exchanges,
             // with hardly any history everything would be new
             speaks: (days > 0.01, exchanges >= 200),
@@ -214,7 +212,7 @@ impl Detector for Novelty {
 
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
-        let (new, detail, looks) = match event {
+        let (new, detail) = match event {
             Event::Command(command) if command.origin == CommandOrigin::Wire && self.speaks.0 => {
                 let new = self.known.command(command, false);
                 let detail = match new {
@@ -223,19 +221,19 @@ impl Fitted for State {
                     }
                     _ => Detail::NewCommand { signal: command.signal, value: command.value.as_f64() },
                 };
-                (new, detail, self.commands_per_day)
+                (new, detail)
             }
             Event::Exchange(exchange) if self.speaks.1 => {
                 let new = self.known.exchange(exchange, false);
                 let (client, function) = (exchange.client.ip(), exchange.function);
-                (new, Detail::NewFunction { client, function }, self.exchanges_per_day)
+                (new, Detail::NewFunction { client, function })
             }
             _ => return None,
         };
         let at = event.at();
         let surprise = match new {
             Some(Kind::Value | Kind::Order) => self.values.hit(at).0,
-            Some(kind) => self.rates[kind as usize].surprise(looks),
+            Some(kind) => self.rates[kind as usize].surprise(self.looks_per_day),
             None => 0.0,
         };
         if new.is_some() {

@@ -1,6 +1,7 @@
 //! The judge: folds scores into incidents, and says who it was, how sure, why, and what to check next.
 
 mod causes;
+mod state;
 mod weigh;
 mod words;
 
@@ -12,9 +13,10 @@ use twinguard_types::{
 
 pub use causes::techniques;
 use causes::{C, CAUSES, E, EVIDENCE, FACTS, Seen};
+use state::{Activity, Held, Incident};
 use weigh::{Case, Decision, Term};
 
-use crate::{Archive, Bank, BankEntry, Coverage, Detail, Error, Observation, Reader, Writer, archived};
+use crate::{Archive, Bank, BankEntry, Coverage, Detail, Error, Observation, Reader, Writer};
 
 /// How the judge folds scores into incidents.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,35 +48,6 @@ const HELD: f64 = 10.0;
 const BEFORE: Duration = Duration::from_secs(120);
 const EXPLANATIONS: usize = 64;
 
-/// What one detector contributed lately.
-#[derive(Clone, Debug, Default)]
-struct Activity {
-    /// Last three decisions, newest in bit 0.
-    recent: u8,
-    confirmed: Option<Timestamp>,
-    last: Option<Timestamp>,
-    peak: f64,
-    onset: Option<Timestamp>,
-    detail: Detail,
-    /// Novelty of more than one kind is kept apart.
-    writer: Option<Detail>,
-    shares: Vec<Attribution>,
-    named: usize,
-}
-
-archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named });
-
-impl Activity {
-    fn new() -> Self {
-        Self { shares: vec![Attribution { signal: SignalId(0), share: 0.0 }; 4], ..Self::default() }
-    }
-
-    fn reset(&mut self) {
-        (self.recent, self.confirmed, self.last, self.peak) = (0, None, None, 0.0);
-        (self.onset, self.detail, self.writer, self.named) = (None, Detail::None, None, 0);
-    }
-}
-
 /// Weighs scores, raises and names incidents.
 ///
 /// Feed it every event ([`Judge::note`]) and every observation of the bank ([`Judge::weigh`]), then take findings with
@@ -95,20 +68,6 @@ pub struct Judge {
     check: Option<bool>,
     due: Timestamp,
 }
-
-#[derive(Clone, Debug)]
-struct Incident {
-    id: FindingId,
-    revision: u32,
-    raised_at: Timestamp,
-    top: Option<(u64, Timestamp)>,
-    /// What the last revision said, to tell news from repetition.
-    said: u64,
-    last_revision: Timestamp,
-    closing: bool,
-}
-
-archived!(Incident { id, revision, raised_at, top, said, last_revision, closing });
 
 impl Judge {
     /// A judge for this bank's detectors.
@@ -770,41 +729,6 @@ fn capital(text: &str, catalogue: &Catalogue) -> String {
         return first.to_uppercase().chain(chars).collect();
     }
     text.to_owned()
-}
-
-struct Held {
-    kind: (u8, u32),
-    times: (Timestamp, Timestamp),
-    numbers: (f64, f64),
-}
-
-archived!(Held { kind, times, numbers });
-
-impl From<&Explanation> for Held {
-    fn from(it: &Explanation) -> Self {
-        let kind = match it.cause {
-            Cause::SensorBias(signal) => (0, signal.0),
-            Cause::ActuatorOffset(signal) => (1, signal.0),
-            Cause::Disturbance(signal) => (2, signal.0),
-            Cause::FaultMode(mode) => (3, mode),
-            _ => (u8::MAX, 0),
-        };
-        Self { kind, times: (it.at, it.since), numbers: (it.log_likelihood_ratio, it.magnitude) }
-    }
-}
-
-impl Held {
-    fn explanation(&self, reader: &Reader<'_>) -> Result<Explanation, Error> {
-        let cause = match self.kind {
-            (0, signal) => Cause::SensorBias(SignalId(signal)),
-            (1, signal) => Cause::ActuatorOffset(SignalId(signal)),
-            (2, signal) => Cause::Disturbance(SignalId(signal)),
-            (3, mode) => Cause::FaultMode(mode),
-            _ => return Err(reader.refuse("an unknown cause")),
-        };
-        let ((at, since), (log_likelihood_ratio, magnitude)) = (self.times, self.numbers);
-        Ok(Explanation { at, cause, log_likelihood_ratio, magnitude, since })
-    }
 }
 
 impl core::fmt::Debug for Judge {

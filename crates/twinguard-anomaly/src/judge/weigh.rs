@@ -69,7 +69,9 @@ impl Case {
     fn physics(&self, physics: Physics) -> f64 {
         let class = match physics {
             Physics::Any => return 0.0,
-            Physics::Quiet => return if self.residual == Seen::Yes { -8.0 } else { 0.0 },
+            Physics::Quiet => {
+                return if self.residual == Seen::Yes && !self.explained_away() { -8.0 } else { 0.0 };
+            }
             Physics::Sensor => 0,
             Physics::Actuator => 1,
             Physics::Load => 2,
@@ -89,6 +91,11 @@ impl Case {
                 -((best - own) / (1.0 + 0.02 * best)).min(25.0)
             }
         }
+    }
+
+    /// Whether something else that was found accounts for readings that leave the model.
+    fn explained_away(&self) -> bool {
+        [E::Repeat, E::Freeze, E::Noise, E::Seal].iter().any(|it| self.seen[*it as usize] == Seen::Yes)
     }
 
     fn weight(&self, evidence: E, cause: usize) -> f64 {

@@ -1,0 +1,85 @@
+//! What the judge remembers between events, and its form in a snapshot.
+
+use twinguard_types::{Attribution, Cause, Explanation, FindingId, SignalId, Timestamp};
+
+use crate::{Detail, Error, Reader, archived};
+
+/// What one detector contributed lately.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Activity {
+    /// Last three decisions, newest in bit 0.
+    pub(super) recent: u8,
+    pub(super) confirmed: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    pub(super) peak: f64,
+    pub(super) onset: Option<Timestamp>,
+    pub(super) detail: Detail,
+    /// Novelty of more than one kind is kept apart.
+    pub(super) writer: Option<Detail>,
+    pub(super) shares: Vec<Attribution>,
+    pub(super) named: usize,
+}
+
+archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named });
+
+impl Activity {
+    pub(super) fn new() -> Self {
+        Self { shares: vec![Attribution { signal: SignalId(0), share: 0.0 }; 4], ..Self::default() }
+    }
+
+    pub(super) fn reset(&mut self) {
+        (self.recent, self.confirmed, self.last, self.peak) = (0, None, None, 0.0);
+        (self.onset, self.detail, self.writer, self.named) = (None, Detail::None, None, 0);
+    }
+}
+
+/// An open incident.
+#[derive(Clone, Debug)]
+pub(super) struct Incident {
+    pub(super) id: FindingId,
+    pub(super) revision: u32,
+    pub(super) raised_at: Timestamp,
+    pub(super) top: Option<(u64, Timestamp)>,
+    /// What the last revision said, to tell news from repetition.
+    pub(super) said: u64,
+    pub(super) last_revision: Timestamp,
+    pub(super) closing: bool,
+}
+
+archived!(Incident { id, revision, raised_at, top, said, last_revision, closing });
+
+/// An explanation as a snapshot holds it.
+pub(super) struct Held {
+    kind: (u8, u32),
+    times: (Timestamp, Timestamp),
+    numbers: (f64, f64),
+}
+
+archived!(Held { kind, times, numbers });
+
+impl From<&Explanation> for Held {
+    fn from(it: &Explanation) -> Self {
+        let kind = match it.cause {
+            Cause::SensorBias(signal) => (0, signal.0),
+            Cause::ActuatorOffset(signal) => (1, signal.0),
+            Cause::Disturbance(signal) => (2, signal.0),
+            Cause::FaultMode(mode) => (3, mode),
+            _ => (u8::MAX, 0),
+        };
+        Self { kind, times: (it.at, it.since), numbers: (it.log_likelihood_ratio, it.magnitude) }
+    }
+}
+
+impl Held {
+    pub(super) fn explanation(&self, reader: &Reader<'_>) -> Result<Explanation, Error> {
+        let cause = match self.kind {
+            (0, signal) => Cause::SensorBias(SignalId(signal)),
+            (1, signal) => Cause::ActuatorOffset(SignalId(signal)),
+            (2, signal) => Cause::Disturbance(SignalId(signal)),
+            (3, mode) => Cause::FaultMode(mode),
+            _ => return Err(reader.refuse("an unknown cause")),
+        };
+        let ((at, since), (log_likelihood_ratio, magnitude)) = (self.times, self.numbers);
+        Ok(Explanation { at, cause, log_likelihood_ratio, magnitude, since })
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! Source: leave-one-out regression (each signal from all the others now and one row ago, ridge 0.01·n; Hoerl, Kennard,
 //! Technometrics 12, 1970), scored by a moving mean (λ = 0.1) of the standardised error less a slow bounded mean. The error's scale is
-//! taken out of fold (five contiguous folds), with a floor of 5 % of the signal's own deviation. Signals that the others do not predict
-//! (error above 0.7 deviations) are left out; slow signals, of which the history holds fewer than twenty independent values, are
+//! taken out of fold (five contiguous folds), with a floor of 5 % of the signal's own deviation. Signals that the others mislead about
+//! (error above 1.5 deviations) are left out; slow signals, of which the history holds fewer than twenty independent values, are
 //! high-passed. It gets better the more sensors are spoofed without knowing the plant, and lies under attacks that respect all learnt relations.
 //! Cost: 2·m² multiplications a row.
 

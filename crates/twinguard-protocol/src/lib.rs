@@ -21,7 +21,7 @@ pub mod udp;
 
 pub use error::{DecodeError, Error, Layer};
 pub use frame::{Frame, LinkType};
-pub use protocol::{Access, Address, Kind, Protocol, Sender, Tag};
 pub use point_map::PointMap;
+pub use protocol::{Access, Address, Kind, Protocol, Sender, Tag};
 pub use registry::{Blocks, Family, Memo, Pdu, Session};
 pub use stack::{Item, Message, Stack};

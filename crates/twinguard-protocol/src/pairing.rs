@@ -25,8 +25,8 @@ pub(crate) struct Request {
 pub(crate) struct Paired {
     /// The request behind a response.
     pub(crate) memo: Option<Memo>,
-    /// The exchange that the message completed.
-    pub(crate) exchange: Option<Exchange>,
+    /// The exchange that the message completed: how long it took, how it ended.
+    pub(crate) ended: Option<(Option<Duration>, ExchangeOutcome)>,
     /// The serial number of a request that now awaits its answer.
     pub(crate) opened: Option<u64>,
     /// A request that had to go because too many are open.
@@ -106,7 +106,7 @@ impl Conversation {
         oddities: &mut Oddities,
     ) -> Paired {
         let Some(key) = header.key else {
-            return Paired { exchange: self.exchange(at, header, None, ExchangeOutcome::OneWay), ..Paired::default() };
+            return Paired { ended: Some((None, ExchangeOutcome::OneWay)), ..Paired::default() };
         };
         match header.kind {
             Kind::Request => {
@@ -177,8 +177,7 @@ impl Conversation {
                 return Paired::default();
             }
             oddities.push(Oddity::UnmatchedResponse, 0);
-            let exchange = self.exchange(at, header, None, ExchangeOutcome::Unsolicited);
-            return Paired { exchange, ..Paired::default() };
+            return Paired { ended: Some((None, ExchangeOutcome::Unsolicited)), ..Paired::default() };
         };
         if fit == Fit::Loose {
             oddities.push(Oddity::ResponseMismatch, 0);
@@ -188,8 +187,11 @@ impl Conversation {
             Kind::Exception => ExchangeOutcome::Exception(pdu.refusal().unwrap_or_default()),
             _ => ExchangeOutcome::Answered,
         };
-        let exchange = self.exchange(at, header, Some(at.since(request.at)), outcome);
-        Paired { memo: Some(request.memo), exchange, ..Paired::default() }
+        Paired {
+            memo: Some(request.memo),
+            ended: Some((Some(at.since(request.at)), outcome)),
+            ..Paired::default()
+        }
     }
 
     /// Marks the request of this number as unanswered; nothing when it was answered meanwhile.
@@ -225,7 +227,7 @@ impl Conversation {
 
     /// Exchanges are told between IP endpoints; families without IP have none.
     #[inline]
-    fn exchange(
+    pub(crate) fn exchange(
         &self,
         at: Timestamp,
         header: &Header,

@@ -1,7 +1,7 @@
 //! Places on the wire to signals, and back.
 
-use std::collections::BTreeMap;
 use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
 
 use twinguard_types::{
     Binding, ByteOrder, Catalogue, Command, CommandId, CommandOrigin, Direction, Encoding, Endpoint, Event,
@@ -9,7 +9,7 @@ use twinguard_types::{
     Value,
 };
 
-use crate::encoding::{self, Number};
+use crate::encoding::{self, Held, Number};
 use crate::error::Error;
 use crate::protocol::{Access, Block, Cell, Change, Data, Raw, Tag, VALUE_MAX, Write};
 use crate::registry::Family;
@@ -43,22 +43,34 @@ const PRINCIPALS_MAX: usize = 1 << 16;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PointMap {
-    /// In order of endpoint, space and address.
+    /// In order of endpoint, family and space.
+    groups: Vec<Group>,
+    /// Group by group, in order of addresses.
     entries: Vec<Entry>,
-    /// Most words of one value.
-    widest: u32,
-    by_signal: BTreeMap<SignalId, u32>,
+    /// Which kinds of endpoints any binding names: socket, host, any.
+    kinds: [bool; 3],
+    /// Group and entry.
+    by_signal: BTreeMap<SignalId, (u32, u32)>,
     principals: Principals,
     by_client: BTreeMap<IpAddr, PrincipalId>,
     next_command: u64,
     discovery: Option<Discovery>,
 }
 
+/// The bindings of one address space of one endpoint.
 #[derive(Clone, Debug)]
-struct Entry {
+struct Group {
     endpoint: Endpoint,
     family: Family,
     space: u64,
+    /// Its first entry, and the one behind its last.
+    range: (u32, u32),
+    /// Most words of one value.
+    widest: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
     address: u32,
     words: u32,
     signal: SignalId,
@@ -68,7 +80,7 @@ struct Entry {
     offset: f64,
     direction: Direction,
     /// The last good value.
-    last: Value,
+    last: Held,
     /// The bytes as last read or written.
     raw: [u8; VALUE_MAX],
     known: bool,
@@ -91,39 +103,57 @@ impl PointMap {
     /// the address space, a number on a single-bit place, a bit above 15, BCD digits other than 4, 8 or 16, a scale
     /// that is 0 or not finite, or an offset that is not finite.
     pub fn new(bindings: &[Binding]) -> Result<Self, Error> {
-        let mut entries = Vec::with_capacity(bindings.len());
+        let mut read = Vec::with_capacity(bindings.len());
         for (index, binding) in bindings.iter().enumerate() {
-            entries.push(Entry::new(binding).map_err(|reason| Error::BadBinding {
+            let (family, space, entry) = Entry::new(binding).map_err(|reason| Error::BadBinding {
                 index,
                 tag: binding.tag.chars().take(120).collect(),
                 reason,
-            })?);
+            })?;
+            read.push(((binding.endpoint, family, space), entry));
         }
-        entries.sort_by_key(Entry::key);
-        let mut by_signal = BTreeMap::new();
-        for (place, entry) in entries.iter().enumerate() {
-            // Of several places of one signal, the one that may be written counts.
-            if entry.direction == Direction::Write || !by_signal.contains_key(&entry.signal) {
-                by_signal.insert(entry.signal, place as u32);
+        read.sort_by_key(|(key, entry)| (*key, entry.address));
+        let mut map = Self::empty();
+        for ((endpoint, family, space), entry) in read {
+            let place = map.entries.len() as u32;
+            match map.groups.last_mut() {
+                Some(group) if (group.endpoint, group.family, group.space) == (endpoint, family, space) => {
+                    group.range.1 = place + 1;
+                    group.widest = group.widest.max(entry.words);
+                }
+                _ => {
+                    let range = (place, place + 1);
+                    map.groups.push(Group { endpoint, family, space, range, widest: entry.words });
+                }
             }
+            let [socket, host, any] = &mut map.kinds;
+            match endpoint {
+                Endpoint::Socket(_) => *socket = true,
+                Endpoint::Host(_) => *host = true,
+                Endpoint::Any => *any = true,
+            }
+            // Of several places of one signal, the one that may be written counts.
+            if entry.direction == Direction::Write || !map.by_signal.contains_key(&entry.signal) {
+                map.by_signal.insert(entry.signal, (map.groups.len() as u32 - 1, place));
+            }
+            map.entries.push(entry);
         }
-        let widest = entries.iter().map(|entry| entry.words).max().unwrap_or(1);
-        Ok(Self { entries, widest, by_signal, ..Self::empty() })
+        Ok(map)
     }
 
     /// A map without bindings: every place seen becomes a signal of its own, named
     /// `modbus/10.0.0.1:502/u1/hr/0`, as an unsigned word or a bit; beyond `most` signals new places are ignored.
     #[must_use]
     pub fn discover(most: usize) -> Self {
-        let discovery =
-            Discovery { catalogue: Catalogue::new(), signals: BTreeMap::new(), most, ignored: 0 };
+        let discovery = Discovery { catalogue: Catalogue::new(), signals: BTreeMap::new(), most, ignored: 0 };
         Self { discovery: Some(discovery), ..Self::empty() }
     }
 
     fn empty() -> Self {
         Self {
+            groups: Vec::new(),
             entries: Vec::new(),
-            widest: 1,
+            kinds: [false; 3],
             by_signal: BTreeMap::new(),
             principals: Principals::new(),
             by_client: BTreeMap::new(),
@@ -179,12 +209,14 @@ impl PointMap {
     /// cannot hold.
     pub fn encode(&self, signal: SignalId, value: Value) -> Result<Write, Error> {
         let refuse = |reason| Error::NotWritable { signal: signal.0, reason };
-        let place = self.by_signal.get(&signal).ok_or_else(|| refuse("it has no binding"))?;
-        let entry = self.entries.get(*place as usize).ok_or_else(|| refuse("it has no binding"))?;
+        let found = self.by_signal.get(&signal).and_then(|(group, entry)| {
+            Some((self.groups.get(*group as usize)?, self.entries.get(*entry as usize)?))
+        });
+        let (group, entry) = found.ok_or_else(|| refuse("it has no binding"))?;
         if entry.direction != Direction::Write {
             return Err(refuse("its binding is for reading"));
         }
-        entry.encode(value).ok_or_else(|| refuse("its encoding cannot hold the value"))
+        entry.encode(group, value).ok_or_else(|| refuse("its encoding cannot hold the value"))
     }
 
     #[inline]
@@ -197,23 +229,30 @@ impl PointMap {
             if block.access == Access::Echo || block.tag.address.is_none() {
                 continue;
             }
-            let at = message.at;
             let writer = match (block.access, message.client().socket()) {
                 (Access::Write, Some(client)) => Some((self.principal(client.ip()), client)),
                 _ => None,
             };
-            let context = Context { at, writer };
+            let context = Context { at: message.at, writer };
             if self.discovery.is_some() {
                 self.found(&context, message.family(), server, &block, out);
-            } else {
-                for endpoint in [Endpoint::Socket(server), Endpoint::Host(server.ip()), Endpoint::Any] {
-                    self.bound(&context, endpoint, message.family(), &block, out);
-                }
+                continue;
+            }
+            let [socket, host, any] = self.kinds;
+            let family = message.family();
+            if socket {
+                self.bound(&context, Endpoint::Socket(server), family, &block, out);
+            }
+            if host {
+                self.bound(&context, Endpoint::Host(server.ip()), family, &block, out);
+            }
+            if any {
+                self.bound(&context, Endpoint::Any, family, &block, out);
             }
         }
     }
 
-    /// Events of the bindings on one endpoint that a block touches.
+    /// Events of the bindings on one endpoint that a block touches: two searches for the block, then entry by entry.
     #[inline]
     fn bound(
         &mut self,
@@ -223,17 +262,28 @@ impl PointMap {
         block: &Block<'_>,
         out: &mut Vec<Event<'static>>,
     ) {
+        let key = (endpoint, family, block.tag.space);
+        let found =
+            self.groups.binary_search_by(|group| (group.endpoint, group.family, group.space).cmp(&key));
+        let Some(group) = found.ok().and_then(|place| self.groups.get(place)) else { return };
+        let (low, high) = group.range;
+        let Some(entries) = self.entries.get_mut(low as usize..high as usize) else { return };
         let Some(start) = block.tag.address else { return };
         let end = start.saturating_add(block.data.len());
-        let key = |address: u32| (endpoint, family, block.tag.space, address);
-        let low = key(start.saturating_sub(self.widest - 1));
-        let first = self.entries.partition_point(|entry| entry.key() < low);
-        let Some(rest) = self.entries.get_mut(first..) else { return };
-        let high = key(end);
-        for entry in rest.iter_mut().take_while(|entry| entry.key() < high) {
-            match context.writer {
-                None => out.extend(entry.read(context.at, start, end, block).map(Event::Point)),
-                Some((principal, client)) => {
+        let least = start.saturating_sub(group.widest - 1);
+        let first = entries.partition_point(|entry| entry.address < least);
+        let touched = entries.get_mut(first..).unwrap_or_default().iter_mut();
+        let touched = touched.take_while(|entry| entry.address < end);
+        match context.writer {
+            None => {
+                for entry in touched {
+                    if let Some(point) = entry.read(context.at, start, block) {
+                        out.push(Event::Point(point));
+                    }
+                }
+            }
+            Some((principal, client)) => {
+                for entry in touched {
                     if let Some(value) = entry.write(start, end, &block.data) {
                         let id = CommandId(self.next_command);
                         self.next_command += 1;
@@ -259,7 +309,8 @@ impl PointMap {
             ..block.tag
         };
         // Neighbouring places lie next to each other in the map: one search for the block, then step by step.
-        let mut known = discovery.signals.range((family, server, block.tag)..(family, server, last)).peekable();
+        let mut known =
+            discovery.signals.range((family, server, block.tag)..(family, server, last)).peekable();
         let mut fresh = Vec::new();
         for point in block.points() {
             let Some(value) = plain(point.raw) else { continue };
@@ -363,7 +414,7 @@ impl Discovery {
 }
 
 impl Entry {
-    fn new(binding: &Binding) -> Result<Self, &'static str> {
+    fn new(binding: &Binding) -> Result<(Family, u64, Self), &'static str> {
         let family: Family =
             binding.family.as_str().parse().map_err(|_| "its protocol is not one of those read here")?;
         let tag = family.parse_tag(&binding.tag).ok_or("its tag is not of the protocol's grammar")?;
@@ -372,7 +423,9 @@ impl Entry {
         match encoding {
             Encoding::Bit(place) if bit && place != 0 => return Err("a single bit has bit 0 alone"),
             Encoding::Bit(place) if place > 15 => return Err("a word has the bits 0 to 15"),
-            Encoding::Bcd(digits) if !matches!(digits, 4 | 8 | 16) => return Err("BCD has 4, 8 or 16 digits"),
+            Encoding::Bcd(digits) if !matches!(digits, 4 | 8 | 16) => {
+                return Err("BCD has 4, 8 or 16 digits");
+            }
             Encoding::Bit(_) => {}
             _ if bit => return Err("a single bit holds no number"),
             _ => {}
@@ -387,19 +440,7 @@ impl Entry {
         if !binding.offset.is_finite() {
             return Err("its offset is not finite");
         }
-        // Before anything was read, 0 of the kind that a good value would have.
-        let zero = if matches!(encoding, Encoding::Bit(_)) { Number::Bit(false) } else { Number::Integer(0) };
-        let zero = match encoding {
-            Encoding::F32 | Encoding::F64 => Value::Real(twinguard_types::Finite::ZERO),
-            _ if binding.scale == 1.0 && binding.offset == 0.0 => {
-                encoding::physical(zero, 1.0, 0.0).unwrap_or(Value::Integer(0))
-            }
-            _ => Value::Real(twinguard_types::Finite::ZERO),
-        };
-        Ok(Self {
-            endpoint: binding.endpoint,
-            family,
-            space: tag.space,
+        let entry = Self {
             address,
             words,
             signal: binding.signal,
@@ -408,15 +449,11 @@ impl Entry {
             scale: binding.scale,
             offset: binding.offset,
             direction: binding.direction,
-            last: zero,
+            last: Held::zero(encoding, binding.scale, binding.offset),
             raw: [0; VALUE_MAX],
             known: false,
-        })
-    }
-
-    #[inline]
-    fn key(&self) -> (Endpoint, Family, u64, u32) {
-        (self.endpoint, self.family, self.space, self.address)
+        };
+        Ok((family, tag.space, entry))
     }
 
     #[inline]
@@ -425,32 +462,35 @@ impl Entry {
     }
 
     /// The point in a block that was read, if the block holds all of it.
-    #[inline]
-    fn read(&mut self, at: Timestamp, start: u32, end: u32, block: &Block<'_>) -> Option<Point> {
+    #[inline(always)]
+    fn read(&mut self, at: Timestamp, start: u32, block: &Block<'_>) -> Option<Point> {
         let skip = self.address.checked_sub(start)? as usize;
-        if self.address + self.words > end {
-            return None;
-        }
         let number = match block.data {
-            Data::Bits { bytes, .. } => {
-                Some(Number::Bit(bytes.get(skip / 8).is_some_and(|byte| byte >> (skip % 8) & 1 == 1)))
-            }
             Data::Words(bytes) => {
-                let len = self.len();
-                let raw = bytes.get(skip * 2..skip * 2 + len)?;
-                self.raw.get_mut(..len)?.copy_from_slice(raw);
+                let rest = bytes.get(skip * 2..)?;
+                let raw = match self.words {
+                    1 => u64::from(u16::from_be_bytes(*rest.first_chunk()?)) << 48,
+                    2 => u64::from(u32::from_be_bytes(*rest.first_chunk()?)) << 32,
+                    _ => u64::from_be_bytes(*rest.first_chunk()?),
+                };
+                self.raw = raw.to_be_bytes();
                 self.known = true;
-                self.number()
+                encoding::decode(encoding::gather(raw, self.words, self.order), self.encoding)
+            }
+            Data::Bits { bytes, count } => {
+                if skip >= usize::from(count) {
+                    return None;
+                }
+                Some(Number::Bit(bytes.get(skip / 8)? >> (skip % 8) & 1 == 1))
             }
             _ => return None,
         };
-        let value = number.and_then(|number| encoding::physical(number, self.scale, self.offset));
-        let good = value.is_some();
+        let value = number.and_then(|number| Held::physical(number, self.scale, self.offset));
         self.last = value.unwrap_or(self.last);
         Some(Point {
             signal: self.signal,
-            value: self.last,
-            quality: if good { block.quality } else { Quality::Bad },
+            value: self.last.value(),
+            quality: if value.is_some() { block.quality } else { Quality::Bad },
             source: Source::Field,
             event_at: block.at.unwrap_or(at),
             arrived_at: at,
@@ -459,6 +499,9 @@ impl Entry {
 
     /// The value that a write gives, where the block touches the place and the rest is known.
     fn write(&mut self, start: u32, end: u32, data: &Data<'_>) -> Option<Value> {
+        if self.address + self.words <= start {
+            return None; // it lies before the block
+        }
         let place = self.address as usize;
         let number = match *data {
             Data::Bits { bytes, .. } => {
@@ -495,7 +538,7 @@ impl Entry {
                 sure.then(|| self.number()).flatten()?
             }
         };
-        encoding::physical(number, self.scale, self.offset)
+        Held::physical(number, self.scale, self.offset).map(Held::value)
     }
 
     /// The bit of this number in a word as it comes on the wire.
@@ -504,16 +547,13 @@ impl Entry {
         if matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba) { mask.swap_bytes() } else { mask }
     }
 
-    #[inline]
     fn number(&self) -> Option<Number> {
-        let mut bytes = self.raw;
-        let bytes = bytes.get_mut(..self.len())?;
-        encoding::reorder(bytes, self.order);
-        encoding::decode(bytes, self.encoding)
+        let raw = u64::from_be_bytes(self.raw);
+        encoding::decode(encoding::gather(raw, self.words, self.order), self.encoding)
     }
 
-    fn encode(&self, value: Value) -> Option<Write> {
-        let tag = Tag { space: self.space, address: Some(self.address) };
+    fn encode(&self, group: &Group, value: Value) -> Option<Write> {
+        let tag = Tag { space: group.space, address: Some(self.address) };
         let raw = (value.as_f64() - self.offset) / self.scale;
         let change = match self.encoding {
             Encoding::Bit(bit) => {
@@ -522,7 +562,7 @@ impl Entry {
                     1.0 => true,
                     _ => return None,
                 };
-                if self.family.cell(&tag).bit {
+                if group.family.cell(&tag).bit {
                     Change::Bit(state)
                 } else {
                     let swapped = matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba);
@@ -545,6 +585,6 @@ impl Entry {
                 Change::Words { bytes, len: self.len() as u8 }
             }
         };
-        Some(Write { family: self.family.label(), endpoint: self.endpoint, tag, change })
+        Some(Write { family: group.family.label(), endpoint: group.endpoint, tag, change })
     }
 }

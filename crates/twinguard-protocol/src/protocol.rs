@@ -129,7 +129,7 @@ impl Oddities {
     pub const NONE: Self = Self { entries: [(Oddity::LengthMismatch, 0); Self::CAPACITY], len: 0 };
 
     /// Adds one, unless four are there.
-    #[inline]
+    #[cold]
     pub fn push(&mut self, oddity: Oddity, offset: usize) {
         if let Some(entry) = self.entries.get_mut(usize::from(self.len)) {
             *entry = (oddity, offset.min(usize::from(u16::MAX)) as u16);
@@ -282,10 +282,7 @@ impl<'a> Block<'a> {
     /// Each place with its raw bytes.
     pub fn points(self) -> impl Iterator<Item = RawPoint<'a>> {
         (0..self.data.len()).map(move |index| RawPoint {
-            tag: Tag {
-                address: self.tag.address.map(|first| first.wrapping_add(index)),
-                ..self.tag
-            },
+            tag: Tag { address: self.tag.address.map(|first| first.wrapping_add(index)), ..self.tag },
             access: self.access,
             raw: Raw::of(self.data, index as usize),
         })

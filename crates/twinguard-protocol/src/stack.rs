@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use twinguard_types::{Duration, Exchange, Label, Malformed, Oddity, Timestamp};
+use twinguard_types::{Duration, Exchange, ExchangeOutcome, Label, Malformed, Oddity, Timestamp};
 
 use crate::error::DecodeError;
 use crate::frame::Frame;
 use crate::ip::{Defragmenter, FragmentLimits, IpPacket, Transport};
 use crate::link::{self, Network};
 use crate::pairing::{Conversation, Role};
-use crate::protocol::{
-    Access, Address, Block, Carrier, Cut, Header, Kind, Oddities, RawPoint, Sender,
-};
+use crate::protocol::{Access, Address, Block, Carrier, Cut, Header, Kind, Oddities, RawPoint, Sender};
 use crate::registry::{Blocks, Family, Memo, Pdu};
 use crate::tcp::{self, Assembler, End, Side};
 
@@ -101,13 +99,21 @@ impl<'a> Message<'a> {
     /// The end that asks.
     #[must_use]
     pub const fn client(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) { self.destination } else { self.source }
+        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
+            self.destination
+        } else {
+            self.source
+        }
     }
 
     /// The end that answers.
     #[must_use]
     pub const fn server(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) { self.source } else { self.destination }
+        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
+            self.source
+        } else {
+            self.destination
+        }
     }
 
     /// Whether it is a response whose request was seen.
@@ -195,8 +201,19 @@ pub struct Stack {
     datagram: Vec<u8>,
     pending_datagram: Option<(u32, usize)>,
     taken: Option<(Side, usize)>,
+    found: Option<Found>,
+    ended: Option<Ended>,
     exchanges: VecDeque<Exchange>,
     malformed: VecDeque<Malformed>,
+}
+
+/// An exchange that the last message completed, told after the message.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    place: Place,
+    header: Header,
+    latency: Option<Duration>,
+    outcome: ExchangeOutcome,
 }
 
 /// What is known of a TCP connection beyond what the assembler knows.
@@ -241,7 +258,10 @@ impl Stack {
     /// A stack that has seen nothing.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let named = config.families.iter().flat_map(|family| family.carriers().iter().map(|carrier| (*carrier, *family)));
+        let named = config
+            .families
+            .iter()
+            .flat_map(|family| family.carriers().iter().map(|carrier| (*carrier, *family)));
         let mut carriers: Vec<_> = config.carriers.iter().copied().chain(named).collect();
         // A stable sort: of two families on one carrier the one named by the caller, or first in the list, wins.
         carriers.sort_by_key(|(carrier, _)| *carrier);
@@ -266,6 +286,8 @@ impl Stack {
             datagram: Vec::new(),
             pending_datagram: None,
             taken: None,
+            found: None,
+            ended: None,
             exchanges: VecDeque::new(),
             malformed: VecDeque::new(),
             config,
@@ -288,7 +310,9 @@ impl Stack {
             Ok(packet) => match packet.network {
                 Network::Ip(ip) => self.ip(&ip),
                 Network::Other { ether_type, payload } => {
-                    if let (Some(family), Some(macs)) = (self.family_on(Carrier::EtherType(ether_type)), packet.macs) {
+                    if let (Some(family), Some(macs)) =
+                        (self.family_on(Carrier::EtherType(ether_type)), packet.macs)
+                    {
                         let ends = [Address::Mac(macs.source), Address::Mac(macs.destination)];
                         self.datagram(family, ends, Role::Open, payload);
                     }
@@ -327,6 +351,15 @@ impl Stack {
         if let Some((side, len)) = self.taken.take() {
             self.assembler.consume(side, len);
         }
+        if let Some(Ended { place, header, latency, outcome }) = self.ended.take() {
+            let now = self.now;
+            let exchange =
+                self.conversation(place).and_then(|held| held.exchange(now, &header, latency, outcome));
+            if let Some(exchange) = exchange {
+                self.counters.exchanges += 1;
+                return Some(Item::Exchange(exchange));
+            }
+        }
         if let Some(exchange) = self.exchanges.pop_front() {
             self.counters.exchanges += 1;
             return Some(Item::Exchange(exchange));
@@ -338,11 +371,13 @@ impl Stack {
             self.counters.exchanges += 1;
             return Some(Item::Exchange(exchange));
         }
-        let found = self.advance();
-        if found.is_none() && !self.malformed.is_empty() {
-            return self.malformed.pop_front().map(Item::Malformed);
+        let found = self.found.take().or_else(|| self.advance());
+        if let Some(malformed) = self.malformed.pop_front() {
+            // It lies before the message.
+            self.found = found;
+            return Some(Item::Malformed(malformed));
         }
-        self.message(found?).map(Item::Message)
+        self.message(found?)
     }
 
     fn family_on(&self, carrier: Carrier) -> Option<Family> {
@@ -420,7 +455,12 @@ impl Stack {
                 let ends = [Address::Socket(source), Address::Socket(destination)];
                 if let Some(family) = self.family_on(Carrier::Udp(datagram.destination_port)) {
                     let both = datagram.source_port == datagram.destination_port;
-                    self.datagram(family, ends, if both { Role::Open } else { Role::Is(0) }, datagram.payload);
+                    self.datagram(
+                        family,
+                        ends,
+                        if both { Role::Open } else { Role::Is(0) },
+                        datagram.payload,
+                    );
                 } else if let Some(family) = self.family_on(Carrier::Udp(datagram.source_port)) {
                     self.datagram(family, ends, Role::Is(1), datagram.payload);
                 }
@@ -432,11 +472,8 @@ impl Stack {
     /// Keeps a datagram for [`Stack::advance`]; end 0 is its sender.
     fn datagram(&mut self, family: Family, ends: [Address; 2], role: Role, payload: &[u8]) {
         let [source, destination] = ends;
-        let key = if source <= destination {
-            (family, source, destination)
-        } else {
-            (family, destination, source)
-        };
+        let key =
+            if source <= destination { (family, source, destination) } else { (family, destination, source) };
         let place = match self.datagram_index.get(&key) {
             Some(place) => *place,
             None => self.insert_datagram(key, ends, role),
@@ -451,12 +488,7 @@ impl Stack {
     }
 
     #[cold]
-    fn insert_datagram(
-        &mut self,
-        key: (Family, Address, Address),
-        ends: [Address; 2],
-        role: Role,
-    ) -> u32 {
+    fn insert_datagram(&mut self, key: (Family, Address, Address), ends: [Address; 2], role: Role) -> u32 {
         let fresh = Conversation::new(key.0, ends, role, true);
         let place = if self.datagrams.len() < self.config.datagram_conversations.max(1) {
             self.datagrams.push(fresh);
@@ -517,7 +549,7 @@ impl Stack {
     #[inline]
     fn next_in(&mut self, side: Side) -> Next {
         let index = side.flow.index();
-        if !self.streams.get(index).is_some_and(|stream| stream.generation == side.flow.generation()) {
+        if self.streams.get(index).is_none_or(|stream| stream.generation != side.flow.generation()) {
             self.begin(side);
         }
         let Some(stream) = self.streams.get_mut(index) else { return Next::Wait };
@@ -525,7 +557,8 @@ impl Stack {
         let bytes = self.assembler.readable(side);
         match &mut stream.speaks {
             Speaks::Family(conversation) => {
-                let (Some(synced), Some(left)) = (stream.synced.get_mut(end), stream.left.get_mut(end)) else {
+                let (Some(synced), Some(left)) = (stream.synced.get_mut(end), stream.left.get_mut(end))
+                else {
                     return Next::Wait;
                 };
                 let family = conversation.family;
@@ -627,12 +660,13 @@ impl Stack {
 
     /// Reads, tracks and pairs the message that [`Stack::advance`] found.
     #[inline]
-    fn message(&mut self, found: Found) -> Option<Message<'_>> {
+    fn message(&mut self, found: Found) -> Option<Item<'_>> {
         let (conversation, bytes, end, place) = match found {
             Found::Stream { side, len } => {
                 self.taken = Some((side, len));
                 let (index, generation) = (side.flow.index(), side.flow.generation());
-                let Some(Stream { speaks: Speaks::Family(conversation), .. }) = self.streams.get_mut(index) else {
+                let Some(Stream { speaks: Speaks::Family(conversation), .. }) = self.streams.get_mut(index)
+                else {
                     return None;
                 };
                 let bytes = self.assembler.readable(side).get(..len).unwrap_or_default();
@@ -655,13 +689,15 @@ impl Stack {
         if let Some(serial) = paired.opened {
             self.deadlines.push_back(Deadline { at: self.now + self.config.patience, serial, place });
         }
-        self.exchanges.extend(paired.displaced);
-        self.exchanges.extend(paired.exchange);
+        if let Some(displaced) = paired.displaced {
+            self.exchanges.push_back(displaced);
+        }
+        self.ended = paired.ended.map(|(latency, outcome)| Ended { place, header, latency, outcome });
         let [first, second] = conversation.ends;
         let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
         self.counters.messages += 1;
         self.index += 1;
-        Some(Message {
+        Some(Item::Message(Message {
             frame: self.frame,
             at: self.at,
             index: self.index - 1,
@@ -671,7 +707,21 @@ impl Stack {
             pdu,
             oddities,
             request: paired.memo,
-        })
+        }))
+    }
+
+    fn conversation(&mut self, place: Place) -> Option<&mut Conversation> {
+        match place {
+            Place::Stream { index, generation } => match self.streams.get_mut(index as usize)? {
+                Stream { generation: held, speaks: Speaks::Family(conversation), .. }
+                    if *held == generation =>
+                {
+                    Some(conversation)
+                }
+                _ => None,
+            },
+            Place::Datagram(place) => self.datagrams.get_mut(place as usize),
+        }
     }
 
     /// The next request that became unanswered.
@@ -685,17 +735,7 @@ impl Stack {
                 return None;
             }
             self.deadlines.pop_front();
-            let conversation = match deadline.place {
-                Place::Stream { index, generation } => match self.streams.get_mut(index as usize) {
-                    Some(Stream { generation: held, speaks: Speaks::Family(conversation), .. })
-                        if *held == generation =>
-                    {
-                        Some(conversation)
-                    }
-                    _ => None,
-                },
-                Place::Datagram(place) => self.datagrams.get_mut(place as usize),
-            };
+            let conversation = self.conversation(deadline.place);
             let exchange = conversation.and_then(|held| held.give_up(deadline.at, deadline.serial));
             if exchange.is_some() {
                 return exchange;

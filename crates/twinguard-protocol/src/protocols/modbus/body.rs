@@ -347,7 +347,7 @@ pub enum Body<'a> {
         /// The objects.
         objects: Objects<'a>,
     },
-    /// Function 43 of any other type, 13 being CANopen (§6.20).
+    /// Function 43 of any other type, 13 being `CANopen` (§6.20).
     Encapsulated {
         /// Type.
         kind: u8,

@@ -69,7 +69,10 @@ pub(super) fn list(view: &View<'_>, put: &mut dyn FnMut(&'static str, Field<'_>)
             put("modbus.byte_cnt", count(0));
             for read in reads.iter() {
                 put("modbus.reference_type", byte(read.reference));
-                put("modbus.reference_num_32", Field::Number(u64::from(read.file) << 16 | u64::from(read.record)));
+                put(
+                    "modbus.reference_num_32",
+                    Field::Number(u64::from(read.file) << 16 | u64::from(read.record)),
+                );
                 put("modbus.word_cnt", word(read.length));
             }
         }
@@ -84,7 +87,10 @@ pub(super) fn list(view: &View<'_>, put: &mut dyn FnMut(&'static str, Field<'_>)
             put("modbus.byte_cnt", count(0));
             for (place, registers) in writes.iter() {
                 put("modbus.reference_type", byte(place.reference));
-                put("modbus.reference_num_32", Field::Number(u64::from(place.file) << 16 | u64::from(place.record)));
+                put(
+                    "modbus.reference_num_32",
+                    Field::Number(u64::from(place.file) << 16 | u64::from(place.record)),
+                );
                 put("modbus.word_cnt", word(place.length));
                 put("modbus.data", Field::Bytes(registers.as_bytes()));
             }
@@ -166,6 +172,10 @@ mod tests {
             Sender::Client,
             &format!("{head}15 reference_num=19 bit_cnt=3 byte_cnt=1 data=05"),
         );
-        check(&[0, 1, 0, 0, 0, 3, 4, 0x83, 2], Sender::Server, "trans_id=1 len=3 unit_id=4 func_code=3 exception_code=2");
+        check(
+            &[0, 1, 0, 0, 0, 3, 4, 0x83, 2],
+            Sender::Server,
+            "trans_id=1 len=3 unit_id=4 func_code=3 exception_code=2",
+        );
     }
 }

@@ -98,10 +98,7 @@ impl Place {
     /// The tag of this place.
     #[must_use]
     pub fn tag(self) -> Tag {
-        Tag {
-            space: u64::from(self.unit) << 8 | self.table as u64,
-            address: self.address.map(u32::from),
-        }
+        Tag { space: u64::from(self.unit) << 8 | self.table as u64, address: self.address.map(u32::from) }
     }
 }
 
@@ -194,7 +191,9 @@ impl Protocol for Modbus {
     fn memo(view: &View<'_>) -> Memo {
         let words = match view.body() {
             Body::Read { start, quantity } => [start, quantity, 0],
-            Body::WriteCoil { address, value } | Body::WriteRegister { address, value } => [address, value, 0],
+            Body::WriteCoil { address, value } | Body::WriteRegister { address, value } => {
+                [address, value, 0]
+            }
             Body::WriteCoils { start, quantity, .. } | Body::WriteRegisters { start, quantity, .. } => {
                 [start, quantity, 0]
             }
@@ -253,8 +252,7 @@ impl Protocol for Modbus {
         let mut parts = text.split('/');
         let (unit, table, address) = (parts.next()?, parts.next()?, parts.next()?);
         let table = Table::ALL.into_iter().find(|known| known.as_str() == table)?;
-        let place =
-            Place { unit: number(unit.strip_prefix('u')?)?, table, address: Some(number(address)?) };
+        let place = Place { unit: number(unit.strip_prefix('u')?)?, table, address: Some(number(address)?) };
         parts.next().is_none().then(|| place.tag())
     }
 
@@ -350,7 +348,10 @@ mod tests {
         assert_eq!(points(&[6, 0, 2, 1, 2], Server, None), "u2/hr/2=0102 ");
         assert_eq!(points(&[16, 0, 1, 0, 1, 2, 7, 8], Client, None), "u2/hr/1=0708 ");
         assert_eq!(points(&[22, 0, 4, 0, 0xf2, 0, 0x25], Client, None), "u2/hr/4=00f20025 ");
-        assert_eq!(points(&[23, 2, 0, 7], Server, Some(&[23, 0, 3, 0, 1, 0, 0, 0, 1, 2, 0, 0])), "u2/hr/3=0007 ");
+        assert_eq!(
+            points(&[23, 2, 0, 7], Server, Some(&[23, 0, 3, 0, 1, 0, 0, 0, 1, 2, 0, 0])),
+            "u2/hr/3=0007 "
+        );
         assert_eq!(points(&[0x83, 2], Server, None), "");
     }
 
@@ -359,7 +360,17 @@ mod tests {
         for good in ["u0/co/0", "u255/di/65535", "u1/ir/7", "u17/hr/40000"] {
             assert_eq!(show(Modbus::parse_tag(good).unwrap()), good);
         }
-        for bad in ["", "u1/hr", "1/hr/0", "u256/hr/0", "u1/hr/65536", "u1/hr/01", "u1/xx/0", "u1/hr/0/0", "u1/hr/+1"] {
+        for bad in [
+            "",
+            "u1/hr",
+            "1/hr/0",
+            "u256/hr/0",
+            "u1/hr/65536",
+            "u1/hr/01",
+            "u1/xx/0",
+            "u1/hr/0/0",
+            "u1/hr/+1",
+        ] {
             assert_eq!(Modbus::parse_tag(bad), None, "{bad}");
         }
         assert_eq!(Table::HoldingRegisters.manual(0), 40001);

@@ -204,22 +204,25 @@ fn unknown<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
     Body::Opaque { data }
 }
 
-/// Functions 5, 6, 8, 21, 22, whose request and response have one layout.
-#[inline]
+/// Functions 5 and 6, whose request and response have one layout.
+#[inline(always)]
+fn write_single<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    let Some(([a1, a0, v1, v0], rest)) = data.split_first_chunk() else { return short(data, oddities) };
+    let (address, value) = (be(*a1, *a0), be(*v1, *v0));
+    check_end(rest, data, oddities);
+    if code == 6 {
+        return Body::WriteRegister { address, value };
+    }
+    // §6.5: 0x0000 and 0xff00 alone are legal.
+    if value != 0 && value != 0xff00 {
+        oddities.push(Oddity::BadValue, DATA + 2);
+    }
+    Body::WriteCoil { address, value }
+}
+
+/// Functions 8, 21, 22, whose request and response have one layout, and those without a layout.
 fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
     match (code, data) {
-        (5, [a1, a0, v1, v0, rest @ ..]) => {
-            check_end(rest, data, oddities);
-            // §6.5: 0x0000 and 0xff00 alone are legal.
-            if *v0 != 0 || !matches!(*v1, 0 | 0xff) {
-                oddities.push(Oddity::BadValue, DATA + 2);
-            }
-            Body::WriteCoil { address: be(*a1, *a0), value: be(*v1, *v0) }
-        }
-        (6, [a1, a0, v1, v0, rest @ ..]) => {
-            check_end(rest, data, oddities);
-            Body::WriteRegister { address: be(*a1, *a0), value: be(*v1, *v0) }
-        }
         (8, [s1, s0, rest @ ..]) => {
             let sub_function = be(*s1, *s0);
             // §6.8.1: sub-function 0 echoes any data, the others carry one word; 5 to 9, 19 and above 20 are reserved.
@@ -248,7 +251,7 @@ fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> 
             check_end(rest, data, oddities);
             Body::MaskWrite { address: be(*a1, *a0), and: be(*n1, *n0), or: be(*o1, *o0) }
         }
-        (5 | 6 | 8 | 21 | 22, _) => short(data, oddities),
+        (8 | 21 | 22, _) => short(data, oddities),
         _ => unknown(code, data, oddities),
     }
 }
@@ -264,37 +267,49 @@ fn check_record(reference: u8, file: u16, record: u16, at: usize, oddities: &mut
     }
 }
 
-#[inline]
+/// The functions that plants use all day come first, the others out of line.
+#[inline(always)]
 fn request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
-    match (code, data) {
-        (1..=4, [s1, s0, q1, q0, rest @ ..]) => {
+    match code {
+        1..=4 => {
+            let Some(([s1, s0, q1, q0], rest)) = data.split_first_chunk() else {
+                return short(data, oddities);
+            };
             let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
             // §6.1, §6.2: up to 2000 bits; §6.3, §6.4: up to 125 registers.
             check_range(start, quantity, if code <= 2 { 0x07d0 } else { 0x7d }, DATA, oddities);
             check_end(rest, data, oddities);
             Body::Read { start, quantity }
         }
+        5 | 6 => write_single(code, data, oddities),
+        15 | 16 => {
+            let Some(([s1, s0, q1, q0, count], rest)) = data.split_first_chunk() else {
+                return short(data, oddities);
+            };
+            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
+            // §6.11: up to 1968 coils; §6.12: up to 123 registers.
+            check_range(start, quantity, if code == 15 { 0x07b0 } else { 0x7b }, DATA, oddities);
+            let bytes = counted(*count, rest, DATA + 4, oddities);
+            let wanted = if code == 15 { u32::from(quantity).div_ceil(8) } else { u32::from(quantity) * 2 };
+            if u32::from(*count) != wanted {
+                oddities.push(Oddity::LengthMismatch, DATA + 4);
+            }
+            if code == 15 {
+                Body::WriteCoils { start, quantity, bits: Bits::new(bytes, quantity) }
+            } else {
+                Body::WriteRegisters { start, quantity, registers: written(bytes, quantity) }
+            }
+        }
+        _ => rare_request(code, data, oddities),
+    }
+}
+
+#[inline(never)]
+fn rare_request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    match (code, data) {
         (7 | 11 | 12 | 17, _) => {
             check_end(data, data, oddities);
             Body::Empty
-        }
-        (15, [s1, s0, q1, q0, count, rest @ ..]) => {
-            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
-            check_range(start, quantity, 0x07b0, DATA, oddities); // §6.11
-            if u16::from(*count) != quantity.div_ceil(8) {
-                oddities.push(Oddity::LengthMismatch, DATA + 4);
-            }
-            let bits = Bits::new(counted(*count, rest, DATA + 4, oddities), quantity);
-            Body::WriteCoils { start, quantity, bits }
-        }
-        (16, [s1, s0, q1, q0, count, rest @ ..]) => {
-            let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
-            check_range(start, quantity, 0x7b, DATA, oddities); // §6.12
-            if u32::from(*count) != u32::from(quantity) * 2 {
-                oddities.push(Oddity::LengthMismatch, DATA + 4);
-            }
-            let registers = written(counted(*count, rest, DATA + 4, oddities), quantity);
-            Body::WriteRegisters { start, quantity, registers }
         }
         (20, [count, rest @ ..]) => {
             let reads = FileReads(counted(*count, rest, DATA, oddities));
@@ -331,7 +346,7 @@ fn request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
             Body::ReadDeviceId { code: *device, object: *object }
         }
         (43, [kind, rest @ ..]) if *kind != 14 => encapsulated(*kind, rest, oddities),
-        (1..=4 | 15 | 16 | 20 | 23 | 24 | 43, _) => short(data, oddities),
+        (20 | 23 | 24 | 43, _) => short(data, oddities),
         _ => symmetric(code, data, oddities),
     }
 }
@@ -342,30 +357,40 @@ fn written(bytes: &[u8], quantity: u16) -> Registers<'_> {
     Registers::new(bytes.get(..usize::from(quantity) * 2).unwrap_or(bytes))
 }
 
-#[inline]
+/// As [`request`].
+#[inline(always)]
 fn response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
-    match (code, data) {
-        (1 | 2, [count, rest @ ..]) => {
-            // §6.1: up to 2000 bits.
-            if count.wrapping_sub(1) >= 250 {
-                oddities.push(Oddity::BadQuantity, DATA);
-            }
+    match code {
+        1..=4 | 23 => {
+            let Some((count, rest)) = data.split_first() else { return short(data, oddities) };
             let bytes = counted(*count, rest, DATA, oddities);
-            Body::Bits(Bits::new(bytes, bytes.len() as u16 * 8))
-        }
-        (3 | 4 | 23, [count, rest @ ..]) => {
-            // §6.3: up to 125 registers of two bytes.
-            if count.wrapping_sub(1) >= 250 || count % 2 != 0 {
+            // §6.1: up to 2000 bits; §6.3: up to 125 registers of two bytes.
+            if count.wrapping_sub(1) >= 250 || code > 2 && count % 2 != 0 {
                 oddities.push(Oddity::BadQuantity, DATA);
             }
-            Body::Registers(Registers::new(counted(*count, rest, DATA, oddities)))
+            if code <= 2 {
+                Body::Bits(Bits::new(bytes, bytes.len() as u16 * 8))
+            } else {
+                Body::Registers(Registers::new(bytes))
+            }
         }
-        (15 | 16, [s1, s0, q1, q0, rest @ ..]) => {
+        5 | 6 => write_single(code, data, oddities),
+        15 | 16 => {
+            let Some(([s1, s0, q1, q0], rest)) = data.split_first_chunk() else {
+                return short(data, oddities);
+            };
             let (start, quantity) = (be(*s1, *s0), be(*q1, *q0));
             check_range(start, quantity, if code == 15 { 0x07b0 } else { 0x7b }, DATA, oddities);
             check_end(rest, data, oddities);
             Body::Written { start, quantity }
         }
+        _ => rare_response(code, data, oddities),
+    }
+}
+
+#[inline(never)]
+fn rare_response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+    match (code, data) {
         (7, [outputs, rest @ ..]) => {
             check_end(rest, data, oddities);
             Body::ExceptionStatus { outputs: *outputs }
@@ -446,7 +471,7 @@ fn response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
             check_end(rest, data, oddities);
             Body::Exception { code: *code }
         }
-        (1..=4 | 7 | 11 | 12 | 15..=17 | 20 | 23 | 24 | 43 | 0x80.., _) => short(data, oddities),
+        (7 | 11 | 12 | 17 | 20 | 24 | 43 | 0x80.., _) => short(data, oddities),
         _ => symmetric(code, data, oddities),
     }
 }
@@ -460,7 +485,7 @@ fn status(high: u8, low: u8, at: usize, oddities: &mut Oddities) -> u16 {
     status
 }
 
-/// §6.19: types 13 (CANopen) and 14 are public.
+/// §6.19: types 13 (`CANopen`) and 14 are public.
 fn encapsulated<'a>(kind: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
     if kind != 13 {
         oddities.push(Oddity::BadValue, DATA);

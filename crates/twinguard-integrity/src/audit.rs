@@ -262,9 +262,8 @@ impl<'a, S: Storage> Audit<'a, S> {
     fn compare_partial(&self, full: Part, begin: impl Fn(u8) -> Option<Vec<u8>>) -> Result<(), Error> {
         for width in 1..=u8::MAX {
             let part = full.with_width(Some(width));
-            let (Some(stored), Some(wanted)) = (self.archive.storage.read(part)?, begin(width)) else {
-                continue;
-            };
+            let Some(stored) = self.archive.storage.read(part)? else { continue };
+            let Some(wanted) = begin(width) else { continue };
             if stored != wanted && self.first_wrong.iter().all(Option::is_none) {
                 return Err(damaged(part, part.first_leaf(), "it is not the beginning of what follows"));
             }
@@ -325,12 +324,13 @@ impl<'a, S: Storage> Audit<'a, S> {
         if tail.start != bundled && !interrupted {
             return Err(damaged(Part::Tail, tail.start.min(bundled), "it does not follow the last bundle"));
         }
+        // Where the tail holds signed leaves, they are those of the last bundle that was read.
+        let in_last = tail.start == signed / TILE_WIDTH * TILE_WIDTH;
+        let mut known = self.last.iter().filter(|_| in_last && !signed.is_multiple_of(TILE_WIDTH));
         let mut records = tail.records();
         let mut leaves = tail.start;
         for (entry, hash) in records.by_ref() {
-            let in_bundle = leaves.checked_sub(signed / TILE_WIDTH * TILE_WIDTH);
-            let known = in_bundle.and_then(|at| self.last.get(usize::try_from(at).ok()?));
-            if leaves < signed && tail.start == signed / TILE_WIDTH * TILE_WIDTH && known != Some(&hash) {
+            if known.next().is_some_and(|known| *known != hash) {
                 return Err(damaged(Part::Tail, leaves, "it is not what was signed"));
             }
             Leaf::parse(entry)?;
@@ -340,10 +340,14 @@ impl<'a, S: Storage> Audit<'a, S> {
             let reason = "it is torn or was altered there; opening the journal keeps what comes before";
             return Err(damaged(Part::Tail, leaves, reason));
         }
-        if leaves.max(bundled) < signed && tail.start == signed / TILE_WIDTH * TILE_WIDTH {
-            return Err(damaged(Part::Tail, leaves, "it ends before the signed leaves do"));
+        if leaves < signed.max(bundled) {
+            return Err(damaged(
+                Part::Tail,
+                leaves,
+                "it ends before the leaves do that are signed or bundled",
+            ));
         }
-        Ok(leaves.max(bundled).saturating_sub(signed))
+        Ok(leaves - signed)
     }
 }
 

@@ -337,7 +337,10 @@ mod tests {
     #[test]
     fn golden_root() {
         // Format 1 for ever: a released version's seals stay readable.
-        assert_eq!(manifest().root().to_string(), "5f0b93e5015544e55c86d1da0cc66084a10c6e8b7e7ed56469108629d1a53a40");
+        assert_eq!(
+            manifest().root().to_string(),
+            "5f0b93e5015544e55c86d1da0cc66084a10c6e8b7e7ed56469108629d1a53a40"
+        );
         assert_eq!(manifest().encode().len(), 15 + 4 + 3 * 42 + 7);
     }
 

@@ -1,5 +1,11 @@
 //! Sealed directories against whoever may change them.
-#![allow(missing_docs, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(
+    missing_docs,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic
+)]
 
 use std::fs;
 use std::path::Path;

@@ -12,6 +12,8 @@ use crate::{Check, Config, Error};
 
 /// Signals that are compared with each other in rows; more would cost more than they tell.
 const ROW_SIGNALS: usize = 256;
+/// Steps of the twin after a start that are not scored: it has to find the plant first, and to hear each command once.
+const SETTLE: u32 = 120;
 /// How often a running incident is looked at by physics: explanations and margins.
 const LOOK: Duration = Duration::from_secs(10);
 /// A signal that has not come for this many sampling periods is stale.
@@ -33,6 +35,8 @@ pub(crate) struct Senses {
     /// Per limit of the plant, whether it must never be crossed.
     binding: Vec<bool>,
     looked: Option<Timestamp>,
+    /// Steps of the twin since it started, and how often it started anew.
+    settled: (u32, u64),
     loudness: Loudness,
     report: DetectionReport,
 }
@@ -92,6 +96,7 @@ impl Senses {
             horizon,
             binding: plant.limits.iter().map(|limit| limit.kind == LimitKind::NeverExceed).collect(),
             looked: None,
+            settled: (0, 0),
             loudness: Loudness::default(),
             report: DetectionReport::default(),
         })
@@ -179,6 +184,7 @@ impl Senses {
         if fresh {
             self.twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
             self.field.clear();
+            self.settled = (0, 0);
         }
         Ok(())
     }
@@ -186,8 +192,15 @@ impl Senses {
     /// What is due before `now`: rows, and steps of the twin.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         if let Some(twin) = &mut self.twin {
+            let restarts = twin.counts().restarts;
+            if restarts != self.settled.1 {
+                self.settled = (0, restarts);
+            }
             while let Some(residual) = twin.advance(now) {
-                self.phase.sense(&Event::Residual(residual), &mut self.loudness, self.report.alarm);
+                self.settled.0 = self.settled.0.saturating_add(1);
+                if self.settled.0 > SETTLE {
+                    self.phase.sense(&Event::Residual(residual), &mut self.loudness, self.report.alarm);
+                }
             }
         }
         if let Some(aligner) = &mut self.aligner {

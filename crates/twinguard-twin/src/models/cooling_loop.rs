@@ -17,12 +17,13 @@ pub static MODEL: BuiltIn = BuiltIn {
     title: "Oil-forced water-forced power transformer with pump and water valve",
     base: TimeBase::Continuous,
     states: &[
-        state("theta_oil_C", 64.358_092_129_2, 2.0, 0.002),
-        state("theta_water_C", 28.178_506_934_1, 1.0, 0.01),
-        state("dtheta_h1_K", 21.398_484_486_2, 1.0, 0.005),
-        state("dtheta_h2_K", 4.938_111_804_5, 0.5, 0.001),
-        state("pump_speed_pu", 0.9, 0.02, 0.001),
-        state("valve_pu", 0.9, 0.02, 0.001),
+        // Where a transformer stands when somebody begins to look is not known: the start is as wide as operation is.
+        state("theta_oil_C", 64.358_092_129_2, 20.0, 0.002),
+        state("theta_water_C", 28.178_506_934_1, 10.0, 0.01),
+        state("dtheta_h1_K", 21.398_484_486_2, 10.0, 0.005),
+        state("dtheta_h2_K", 4.938_111_804_5, 3.0, 0.001),
+        state("pump_speed_pu", 0.9, 0.3, 0.001),
+        state("valve_pu", 0.9, 0.3, 0.001),
     ],
     inputs: &[
         ("pump_cmd_pu", 0.9),

@@ -32,6 +32,9 @@ pub use vendor::VendorTwin;
 
 use super::{Register, Table};
 
+/// The plant file that describes this site to a guard: what the vendor would seal.
+pub const PLANT: &str = include_str!("../../../plants/cooling_loop.toml");
+
 /// Everything of one run: the parts, started in equilibrium.
 #[derive(Clone, Debug)]
 pub struct Site {

@@ -81,10 +81,11 @@ const HSR: u16 = 0x892f;
 /// [`DecodeError::UnknownLink`] for link types not listed in [`LinkType`].
 #[inline(always)]
 pub fn decode(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
-    if link == LinkType::Ethernet
-        && let Some(packet) = common::decode(bytes)
-    {
-        return Ok(packet);
+    if link == LinkType::Ethernet {
+        let found = common::decode(bytes);
+        if found.is_ok() {
+            return found;
+        }
     }
     decode_any(link, bytes)
 }

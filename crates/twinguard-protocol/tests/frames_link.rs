@@ -149,10 +149,8 @@ fn other_ether_types_are_handed_out() {
 #[test]
 fn extension_headers_are_walked() {
     // Hop-by-hop, routing, destination options, authentication, an atomic fragment.
-    let chain = hex(
-        "2b 00 000000000000  3c 00 000000000000  33 00 000000000000
-         2c 01 0000 00000000 00000000  06 00 0000 00000000",
-    );
+    let chain = hex("2b 00 000000000000  3c 00 000000000000  33 00 000000000000
+         2c 01 0000 00000000 00000000  06 00 0000 00000000");
     let frame = ipv6(0, &[chain, tcp()].concat());
     let Transport::Tcp(segment) = ip(LinkType::Ipv6, &frame).transport else { panic!("{frame:02x?}") };
     assert_eq!(segment.sequence, 100);
@@ -214,7 +212,7 @@ impl Pieces {
     }
 
     fn v4(&mut self, id: u8, offset: u16, more: bool, payload: &[u8]) -> (Option<Vec<u8>>, Option<Oddity>) {
-        self.push(LinkType::Ipv4, &ipv4(200, id, offset / 8 | u16::from(more) << 13, payload))
+        self.push(LinkType::Ipv4, &ipv4(200, id, (offset / 8) | (u16::from(more) << 13), payload))
     }
 
     fn v6(&mut self, id: u8, offset: u16, more: bool, payload: &[u8]) -> (Option<Vec<u8>>, Option<Oddity>) {

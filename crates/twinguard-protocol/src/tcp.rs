@@ -1,8 +1,10 @@
 //! TCP segments (RFC 9293) and the streams they carry.
 
 mod assembler;
+mod flow;
 mod segment;
 mod stream;
 
-pub use assembler::{Assembler, Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
+pub use assembler::Assembler;
+pub use flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
 pub use segment::{TcpFlags, TcpSegment};

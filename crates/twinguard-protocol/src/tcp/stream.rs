@@ -4,7 +4,7 @@
 
 use twinguard_types::Timestamp;
 
-use super::assembler::Limits;
+use super::flow::Limits;
 
 /// Segments that start farther than this from the next byte belong to another life of the connection, or are forged.
 /// The largest window is 1 GiB (RFC 7323 §2.3); plants stay below 1 MiB, and a smaller bound sees forgeries sooner.

@@ -235,7 +235,7 @@ impl Api {
             return;
         }
         let (generics, bounds) = (text(&x.generics), text(&x.generics.where_clause));
-        if let Some(trait_path) = x.trait_.as_ref().map(|implemented| text(&implemented.1)) {
+        if let Some(trait_path) = x.trait_.as_ref().map(|implemented| text(&implemented.0)) {
             self.line(module, &x.attrs, &format!("impl{generics} {trait_path} for {target}{bounds}"));
             for member in &x.items {
                 if let ImplItem::Type(t) = member {

@@ -90,7 +90,8 @@ impl Input {
                 let (source, destination) = if request { (100, device as u8) } else { (device as u8, 100) };
                 let (sent, seen) = if request { (&mut *client, *server) } else { (&mut *server, *client) };
                 let ports: [u16; 2] = if request { [40_000, 502] } else { [502, 40_000] };
-                let mut bytes = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, source, 10, 0, 0, destination];
+                let mut bytes =
+                    vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0, 10, 0, 0, source, 10, 0, 0, destination];
                 bytes.extend(ports[0].to_be_bytes());
                 bytes.extend(ports[1].to_be_bytes());
                 bytes.extend(sent.to_be_bytes());
@@ -135,7 +136,9 @@ fn inputs() -> Vec<Input> {
 /// Every value of a message, added up.
 fn visit(view: &View<'_>) -> u64 {
     match view.body() {
-        Body::Read { start, quantity } | Body::Written { start, quantity } => u64::from(start) + u64::from(quantity),
+        Body::Read { start, quantity } | Body::Written { start, quantity } => {
+            u64::from(start) + u64::from(quantity)
+        }
         Body::Bits(bits) => bits.as_bytes().iter().map(|byte| u64::from(*byte)).sum(),
         Body::Registers(registers) => registers.iter().map(u64::from).sum(),
         Body::WriteCoil { address, value } | Body::WriteRegister { address, value } => {
@@ -180,8 +183,12 @@ fn parse(criterion: &mut Criterion) {
                             | Data::Write(Write::MultReq { address, quantity, .. }) => {
                                 u64::from(*address) + u64::from(*quantity)
                             }
-                            Data::Read(Read::Response(bytes)) => bytes.iter().map(|byte| u64::from(*byte)).sum(),
-                            Data::Write(Write::Other { address, data }) => u64::from(*address) + u64::from(*data),
+                            Data::Read(Read::Response(bytes)) => {
+                                bytes.iter().map(|byte| u64::from(*byte)).sum()
+                            }
+                            Data::Write(Write::Other { address, data }) => {
+                                u64::from(*address) + u64::from(*data)
+                            }
                             _ => u64::from(message.function.raw),
                         } + u64::from(!message.error_flags.is_empty());
                     }

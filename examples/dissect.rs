@@ -25,11 +25,15 @@ use twinguard::protocol::protocol::Raw;
 use twinguard::protocol::protocols::modbus::{Place, Table};
 use twinguard::protocol::stack::{Config, Item, Message, Stack};
 use twinguard::protocol::{Family, Kind, PointMap, capture::Reader};
+use twinguard::twin::Plant;
 use twinguard::types::{Event, Exchange, ExchangeOutcome, Oddity, Timestamp};
 
 /// Shows every message of a capture (pcap or pcapng), who speaks with whom, and what is odd.
 #[derive(Debug, Parser)]
-#[command(name = "dissect", after_help = "Exit code: 0 read to the end, 2 bad arguments or a file that cannot be read.")]
+#[command(
+    name = "dissect",
+    after_help = "Exit code: 0 read to the end, 2 bad arguments or a file that cannot be read."
+)]
 struct Arguments {
     /// The capture file; `-` reads standard input.
     capture: PathBuf,
@@ -125,7 +129,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     out.flush()?;
     if let Some(draft) = &arguments.draft {
-        std::fs::write(draft, survey.draft(&map, &arguments.capture)).with_context(|| draft.display().to_string())?;
+        let text = survey.draft(&map, &arguments.capture);
+        let file = draft.display().to_string();
+        Plant::parse(&text, &file)?;
+        std::fs::write(draft, text).with_context(|| file)?;
     }
     end
 }
@@ -174,7 +181,9 @@ fn json_line(out: &mut impl Write, message: &Message<'_>) -> io::Result<()> {
         let comma = if index == 0 { "" } else { "," };
         let (tag, raw) = (family.show_tag(point.tag), point.raw);
         match raw {
-            Raw::Bit(bit) => write!(out, r#"{comma}{{"tag":"{tag}","v":"{}","raw":"{raw}"}}"#, u8::from(bit))?,
+            Raw::Bit(bit) => {
+                write!(out, r#"{comma}{{"tag":"{tag}","v":"{}","raw":"{raw}"}}"#, u8::from(bit))?
+            }
             Raw::Word(word) => {
                 let value = u16::from_be_bytes(word);
                 write!(out, r#"{comma}{{"tag":"{tag}","v":"{value}","raw":"{raw}"}}"#)?;
@@ -252,7 +261,10 @@ impl Survey {
             Item::Message(message) => {
                 let key = (
                     message.family(),
-                    message.client().socket().map_or_else(|| message.client().to_string(), |socket| socket.ip().to_string()),
+                    message
+                        .client()
+                        .socket()
+                        .map_or_else(|| message.client().to_string(), |socket| socket.ip().to_string()),
                     message.server().to_string(),
                     message.header.unit,
                 );
@@ -340,13 +352,31 @@ impl Survey {
             stack.tcp_counters().flows,
         )?;
         if !self.conversations.is_empty() {
-            writeln!(out, "\n{:<15} {:<21} {:<7} {:>4} {:>8} {:>9} {:>8} {:>8} {:>6} {:>6} {:>9} {:>9}",
-                "client", "server", "family", "unit", "requests", "per s", "answers", "refused", "none", "stray", "median ms", "max ms")?;
+            writeln!(
+                out,
+                "\n{:<15} {:<21} {:<7} {:>4} {:>8} {:>9} {:>8} {:>8} {:>6} {:>6} {:>9} {:>9}",
+                "client",
+                "server",
+                "family",
+                "unit",
+                "requests",
+                "per s",
+                "answers",
+                "refused",
+                "none",
+                "stray",
+                "median ms",
+                "max ms"
+            )?;
         }
         for ((family, client, server, unit), conversation) in &mut self.conversations {
             conversation.latencies_us.sort_unstable();
             let latencies = &conversation.latencies_us;
-            let ms = |place: usize| latencies.get(place).map_or_else(|| "-".to_owned(), |us| format!("{:.2}", f64::from(*us) / 1e3));
+            let ms = |place: usize| {
+                latencies
+                    .get(place)
+                    .map_or_else(|| "-".to_owned(), |us| format!("{:.2}", f64::from(*us) / 1e3))
+            };
             let rate = if seconds > 0.0 { conversation.requests as f64 / seconds } else { 0.0 };
             let refused: u64 = conversation.exceptions.values().sum();
             writeln!(
@@ -360,8 +390,9 @@ impl Survey {
                 ms(latencies.len().saturating_sub(1)),
             )?;
             let functions = conversation.functions.iter();
-            let mut listed: Vec<String> =
-                functions.map(|(function, count)| format!("{} ({function}) ×{count}", family.function_name(*function))).collect();
+            let mut listed: Vec<String> = functions
+                .map(|(function, count)| format!("{} ({function}) ×{count}", family.function_name(*function)))
+                .collect();
             let hidden = listed.len().saturating_sub(8);
             listed.truncate(8);
             if hidden > 0 {
@@ -372,10 +403,18 @@ impl Survey {
             }
         }
         if !self.oddities.is_empty() {
-            writeln!(out, "\n{:<8} {:<24} {:<21} {:>8} {:>12}", "layer", "oddity", "from", "count", "first frame")?;
+            writeln!(
+                out,
+                "\n{:<8} {:<24} {:<21} {:>8} {:>12}",
+                "layer", "oddity", "from", "count", "first frame"
+            )?;
         }
         for ((family, oddity, host), tally) in &self.oddities {
-            writeln!(out, "{family:<8} {oddity:<24} {host:<21} {:>8} {:>12}", tally.count, tally.first_frame)?;
+            writeln!(
+                out,
+                "{family:<8} {oddity:<24} {host:<21} {:>8} {:>12}",
+                tally.count, tally.first_frame
+            )?;
         }
         if counters.undecoded > 0 {
             writeln!(out, "\n{} frames could not be decoded", counters.undecoded)?;
@@ -384,7 +423,11 @@ impl Survey {
     }
 
     fn print_places(&self, out: &mut impl Write, map: &PointMap) -> io::Result<()> {
-        writeln!(out, "\n{:<40} {:>8} {:>8} {:>10} {:>10} {:>10}", "place", "reads", "writes", "least", "most", "last")?;
+        writeln!(
+            out,
+            "\n{:<40} {:>8} {:>8} {:>10} {:>10} {:>10}",
+            "place", "reads", "writes", "least", "most", "last"
+        )?;
         for (path, values) in self.by_path(map) {
             let Values { reads, writes, least, most, last } = values;
             writeln!(out, "{path:<40} {reads:>8} {writes:>8} {least:>10} {most:>10} {last:>10}")?;
@@ -402,7 +445,9 @@ impl Survey {
             .iter()
             .filter_map(|(id, signal)| Some((&*signal.path, *self.places.get(&id.0)?)))
             .collect();
-        all.sort_by_key(|(path, _)| parts(path).map(|(family, server, tag)| (family, server, family.parse_tag(tag))));
+        all.sort_by_key(|(path, _)| {
+            parts(path).map(|(family, server, tag)| (family, server, family.parse_tag(tag)))
+        });
         all
     }
 

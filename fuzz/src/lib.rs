@@ -5,6 +5,7 @@
 
 pub mod frames;
 pub mod integrity;
+pub mod messages;
 
 use twinguard::{
     protocol::{
@@ -31,8 +32,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link", frames::link),
     ("modbus", modbus),
     ("plant", plant),
+    ("point_map", messages::point_map),
     ("proof", integrity::proof),
     ("seal", integrity::seal),
+    ("stack", messages::stack),
     ("tcp", frames::tcp),
     ("telemetry", telemetry),
 ];

@@ -55,24 +55,33 @@ impl Role {
     }
 }
 
-/// What is known of one conversation in one family.
+/// One conversation in one family.
 #[derive(Debug)]
 pub(crate) struct Conversation {
+    pub(crate) pairing: Pairing,
+    pub(crate) session: Session,
+}
+
+/// What is known of a conversation whatever its family.
+#[derive(Debug)]
+pub(crate) struct Pairing {
     pub(crate) family: Family,
     /// The two ends; the first is the sender of the first message seen.
     pub(crate) ends: [Address; 2],
     pub(crate) role: Role,
     /// Whether it was running before the capture began and no request was seen since.
     pub(crate) joined: bool,
-    pub(crate) session: Session,
     open: VecDeque<Request>,
 }
 
 impl Conversation {
     pub(crate) fn new(family: Family, ends: [Address; 2], role: Role, joined: bool) -> Self {
-        Self { family, ends, role, joined, session: family.session(), open: VecDeque::new() }
+        let pairing = Pairing { family, ends, role, joined, open: VecDeque::new() };
+        Self { pairing, session: family.session() }
     }
+}
 
+impl Pairing {
     /// Who sends a message that comes from `end`; learns from its shape while that is not certain.
     #[inline]
     pub(crate) fn sender(&mut self, end: usize, bytes: &[u8]) -> Sender {

@@ -435,7 +435,8 @@ impl fmt::Display for Field<'_> {
 
 /// A protocol family.
 ///
-/// All functions are pure: the same bytes and memos give the same answers; nothing fails, nothing allocates.
+/// All functions are pure: the same bytes, sessions and memos give the same answers; nothing fails. A session is bounded
+/// in memory, and nothing allocates in steady state.
 pub trait Protocol {
     /// Its name, for example `modbus`.
     const FAMILY: Label;
@@ -446,7 +447,7 @@ pub trait Protocol {
     type Pdu<'a>: Copy + fmt::Debug;
     /// What has to be kept of a request so that its response can be understood.
     type Memo: Copy + fmt::Debug;
-    /// What one conversation has to keep beyond outstanding requests.
+    /// What one conversation has to keep beyond open requests.
     type Session: Default + fmt::Debug;
     /// The runs of values in a message.
     type Blocks<'a>: Iterator<Item = Block<'a>>;
@@ -458,8 +459,9 @@ pub trait Protocol {
     /// [`Sender::Unknown`] when they could come from either end. Used on ports without a name.
     fn probe(bytes: &[u8]) -> Option<Sender>;
 
-    /// Reads one whole message; `None` when it is too short to be one.
-    fn decode(bytes: &[u8], sender: Sender) -> Option<Self::Pdu<'_>>;
+    /// Reads one whole message and takes note of it; `None` when it is too short to be one. What the message means may
+    /// depend on earlier ones (configuration frames, fragments, aliases): it may borrow them from the session.
+    fn decode<'a>(session: &'a mut Self::Session, bytes: &'a [u8], sender: Sender) -> Option<Self::Pdu<'a>>;
 
     /// What the stack has to know of the message.
     fn header(pdu: &Self::Pdu<'_>) -> Header;
@@ -477,9 +479,6 @@ pub trait Protocol {
     fn refusal(_pdu: &Self::Pdu<'_>) -> Option<u8> {
         None
     }
-
-    /// Takes note of a message.
-    fn track(_session: &mut Self::Session, _pdu: &Self::Pdu<'_>) {}
 
     /// The values of the message; a response needs its request's memo for their addresses.
     fn blocks<'a>(pdu: &Self::Pdu<'a>, request: Option<&Self::Memo>) -> Self::Blocks<'a>;

@@ -77,14 +77,9 @@ macro_rules! families {
                 match self { $(Self::$name => <$family>::probe(bytes),)* }
             }
 
-            /// Reads one whole message.
-            #[inline]
+            /// The state of a conversation that begins.
             #[must_use]
-            pub fn decode(self, bytes: &[u8], sender: Sender) -> Option<Pdu<'_>> {
-                match self { $(Self::$name => <$family>::decode(bytes, sender).map(Pdu::$name),)* }
-            }
-
-            pub(crate) fn session(self) -> Session {
+            pub fn session(self) -> Session {
                 match self { $(Self::$name => Session::$name(Default::default()),)* }
             }
 
@@ -172,13 +167,11 @@ macro_rules! families {
         }
 
         impl Session {
+            /// Reads one whole message and takes note of it.
             #[inline]
-            pub(crate) fn track(&mut self, pdu: &Pdu<'_>) {
-                match (self, pdu) {
-                    $((Self::$name(session), Pdu::$name(pdu)) => <$family>::track(session, pdu),)*
-                    #[allow(unreachable_patterns, reason = "with one family there is no other pair")]
-                    _ => {}
-                }
+            #[must_use]
+            pub fn decode<'a>(&'a mut self, bytes: &'a [u8], sender: Sender) -> Option<Pdu<'a>> {
+                match self { $(Self::$name(session) => <$family>::decode(session, bytes, sender).map(Pdu::$name),)* }
             }
         }
     };

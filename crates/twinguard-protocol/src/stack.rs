@@ -1,157 +1,23 @@
 //! The front door: frames in, messages, exchanges and oddities out.
 
+mod config;
+mod item;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use twinguard_types::{Duration, Exchange, ExchangeOutcome, Label, Malformed, Oddity, Timestamp};
 
 use crate::error::DecodeError;
 use crate::frame::Frame;
-use crate::ip::{Defragmenter, FragmentLimits, IpPacket, Transport};
+use crate::ip::{Defragmenter, IpPacket, Transport};
 use crate::link::{self, Network};
 use crate::pairing::{Conversation, Role};
-use crate::protocol::{Access, Address, Block, Carrier, Cut, Header, Kind, Oddities, RawPoint, Sender};
-use crate::registry::{Blocks, Family, Memo, Pdu};
+use crate::protocol::{Address, Carrier, Cut, Header, Sender};
+use crate::registry::Family;
 use crate::tcp::{self, Assembler, End, Side};
 
-/// What a [`Stack`] reads, and its bounds.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The families to look for.
-    pub families: Vec<Family>,
-    /// Further carriers by which a family is known, for example `(Carrier::Tcp(1502), Family::Modbus)`.
-    pub carriers: Vec<(Carrier, Family)>,
-    /// Whether connections on other ports are looked into: one that begins with whole, legal messages of a family is
-    /// taken as that family's.
-    pub detect: bool,
-    /// After this time a request counts as unanswered.
-    pub patience: Duration,
-    /// Requests that may be open on one conversation; beyond it the oldest counts as unanswered.
-    pub open_requests: usize,
-    /// Conversations over datagrams and bare Ethernet that are held.
-    pub datagram_conversations: usize,
-    /// Bounds of TCP reassembly.
-    pub tcp: tcp::Limits,
-    /// Bounds of IP reassembly.
-    pub fragments: FragmentLimits,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            families: Family::ALL.to_vec(),
-            carriers: Vec::new(),
-            detect: true,
-            patience: Duration::from_secs(10),
-            open_requests: 64,
-            datagram_conversations: 4096,
-            tcp: tcp::Limits::default(),
-            fragments: FragmentLimits::default(),
-        }
-    }
-}
-
-/// What a [`Stack`] saw, since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Frames taken.
-    pub frames: u64,
-    /// Frames whose headers could not be read.
-    pub undecoded: u64,
-    /// Messages found.
-    pub messages: u64,
-    /// Exchanges ended, whatever their outcome.
-    pub exchanges: u64,
-    /// Stream bytes of a family's conversations that are no messages.
-    pub foreign_bytes: u64,
-    /// Messages that were not fetched before the next frame.
-    pub unread: u64,
-}
-
-/// One message, where it was met and what it answers; borrows the stack's buffers.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// The frame in which it is complete.
-    pub frame: u64,
-    /// That frame's time.
-    pub at: Timestamp,
-    /// Its place among the messages of that frame, from 0.
-    pub index: u32,
-    /// Sender.
-    pub source: Address,
-    /// Receiver.
-    pub destination: Address,
-    /// What it does.
-    pub header: Header,
-    /// Its content.
-    pub pdu: Pdu<'a>,
-    /// What is odd about it, by itself and in its conversation.
-    pub oddities: Oddities,
-    request: Option<Memo>,
-}
-
-impl<'a> Message<'a> {
-    /// Its family.
-    #[must_use]
-    pub const fn family(&self) -> Family {
-        self.pdu.family()
-    }
-
-    /// The end that asks.
-    #[must_use]
-    pub const fn client(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
-            self.destination
-        } else {
-            self.source
-        }
-    }
-
-    /// The end that answers.
-    #[must_use]
-    pub const fn server(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
-            self.source
-        } else {
-            self.destination
-        }
-    }
-
-    /// Whether it is a response whose request was seen.
-    #[must_use]
-    pub const fn is_paired(&self) -> bool {
-        self.request.is_some()
-    }
-
-    /// The values it carries, in runs of neighbouring places.
-    #[inline]
-    #[must_use]
-    pub fn blocks(&self) -> Blocks<'a> {
-        self.pdu.blocks(self.request.as_ref())
-    }
-
-    /// The values it carries, one by one.
-    pub fn points(&self) -> impl Iterator<Item = RawPoint<'a>> {
-        self.blocks().flat_map(Block::points)
-    }
-
-    /// Whether it tells a device to take values.
-    #[must_use]
-    pub fn writes(&self) -> bool {
-        self.blocks().any(|block| block.access == Access::Write)
-    }
-}
-
-/// What a [`Stack`] has to tell.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant, reason = "handed out by value without allocation")]
-pub enum Item<'a> {
-    /// A message.
-    Message(Message<'a>),
-    /// A request and what became of it; follows the message that completed it.
-    Exchange(Exchange),
-    /// Something odd outside of messages; a message's own oddities are on it.
-    Malformed(Malformed),
-}
+pub use config::{Config, Counters};
+pub use item::{Item, Message};
 
 /// Turns frames into messages: links, fragments, TCP streams, families, directions, pairing.
 ///
@@ -353,8 +219,9 @@ impl Stack {
         }
         if let Some(Ended { place, header, latency, outcome }) = self.ended.take() {
             let now = self.now;
-            let exchange =
-                self.conversation(place).and_then(|held| held.exchange(now, &header, latency, outcome));
+            let exchange = self
+                .conversation(place)
+                .and_then(|held| held.pairing.exchange(now, &header, latency, outcome));
             if let Some(exchange) = exchange {
                 self.counters.exchanges += 1;
                 return Some(Item::Exchange(exchange));
@@ -484,7 +351,7 @@ impl Stack {
     }
 
     fn is_reverse(&self, place: u32, source: Address) -> bool {
-        self.datagrams.get(place as usize).is_some_and(|held| held.ends.first() != Some(&source))
+        self.datagrams.get(place as usize).is_some_and(|held| held.pairing.ends.first() != Some(&source))
     }
 
     #[cold]
@@ -499,10 +366,10 @@ impl Stack {
             self.oldest_datagram = place + 1;
             if let Some(held) = self.datagrams.get_mut(place) {
                 let (now, exchanges) = (self.now, &mut self.exchanges);
-                held.end(now, |exchange| exchanges.push_back(exchange));
-                let [first, second] = held.ends;
+                held.pairing.end(now, |exchange| exchanges.push_back(exchange));
+                let [first, second] = held.pairing.ends;
                 let (low, high) = if first <= second { (first, second) } else { (second, first) };
-                self.datagram_index.remove(&(held.family, low, high));
+                self.datagram_index.remove(&(held.pairing.family, low, high));
                 *held = fresh;
             }
             place
@@ -561,7 +428,7 @@ impl Stack {
                 else {
                     return Next::Wait;
                 };
-                let family = conversation.family;
+                let family = conversation.pairing.family;
                 if *synced {
                     match family.cut(bytes) {
                         Cut::Message(len) => {
@@ -574,7 +441,8 @@ impl Stack {
                         }
                         Cut::Foreign => {
                             *synced = false;
-                            let address = |end: usize| conversation.ends.get(end).and_then(Address::socket);
+                            let address =
+                                |end: usize| conversation.pairing.ends.get(end).and_then(Address::socket);
                             self.malformed.push_back(Malformed {
                                 at: self.at,
                                 family: family.label(),
@@ -650,7 +518,7 @@ impl Stack {
             Some(held) => {
                 if let Speaks::Family(conversation) = &mut held.speaks {
                     let (now, exchanges) = (self.now, &mut self.exchanges);
-                    conversation.end(now, |exchange| exchanges.push_back(exchange));
+                    conversation.pairing.end(now, |exchange| exchanges.push_back(exchange));
                 }
                 *held = fresh(speaks);
             }
@@ -677,15 +545,14 @@ impl Stack {
                 (conversation, self.datagram.as_slice(), end, Place::Datagram(place))
             }
         };
-        let family = conversation.family;
-        let sender = conversation.sender(end, bytes);
-        let pdu = family.decode(bytes, sender)?;
+        let Conversation { pairing, session } = conversation;
+        let sender = pairing.sender(end, bytes);
+        let pdu = session.decode(bytes, sender)?;
         let header = pdu.header();
         let mut oddities = pdu.oddities();
-        conversation.session.track(&pdu);
         self.serial += 1;
         let paired =
-            conversation.pair(self.now, self.serial, self.config.open_requests, &header, &pdu, &mut oddities);
+            pairing.pair(self.now, self.serial, self.config.open_requests, &header, &pdu, &mut oddities);
         if let Some(serial) = paired.opened {
             self.deadlines.push_back(Deadline { at: self.now + self.config.patience, serial, place });
         }
@@ -693,7 +560,7 @@ impl Stack {
             self.exchanges.push_back(displaced);
         }
         self.ended = paired.ended.map(|(latency, outcome)| Ended { place, header, latency, outcome });
-        let [first, second] = conversation.ends;
+        let [first, second] = pairing.ends;
         let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
         self.counters.messages += 1;
         self.index += 1;
@@ -736,7 +603,7 @@ impl Stack {
             }
             self.deadlines.pop_front();
             let conversation = self.conversation(deadline.place);
-            let exchange = conversation.and_then(|held| held.give_up(deadline.at, deadline.serial));
+            let exchange = conversation.and_then(|held| held.pairing.give_up(deadline.at, deadline.serial));
             if exchange.is_some() {
                 return exchange;
             }
@@ -757,12 +624,12 @@ impl Stack {
         match deadline.place {
             Place::Stream { index, generation } => match self.streams.get(index as usize) {
                 Some(Stream { generation: held, speaks: Speaks::Family(conversation), .. }) => {
-                    *held == generation && conversation.awaits(deadline.serial)
+                    *held == generation && conversation.pairing.awaits(deadline.serial)
                 }
                 _ => false,
             },
             Place::Datagram(place) => {
-                self.datagrams.get(place as usize).is_some_and(|held| held.awaits(deadline.serial))
+                self.datagrams.get(place as usize).is_some_and(|held| held.pairing.awaits(deadline.serial))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Every Modbus capture at hand against the reference data beside it: messages, functions, kinds, ends, header fields,
 //! points with their raw bytes. What differs and is right by the standard stands in `waivers/modbus.tsv`.
-#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};

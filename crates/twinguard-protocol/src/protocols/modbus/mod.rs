@@ -161,7 +161,7 @@ impl Protocol for Modbus {
     }
 
     #[inline]
-    fn decode(bytes: &[u8], sender: Sender) -> Option<View<'_>> {
+    fn decode<'a>(_session: &'a mut (), bytes: &'a [u8], sender: Sender) -> Option<Self::Pdu<'a>> {
         View::new(bytes, sender)
     }
 

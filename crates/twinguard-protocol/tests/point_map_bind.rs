@@ -1,5 +1,5 @@
 //! Messages to points and commands, by bindings and by discovery, and values back to bytes.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::net::SocketAddr;
 

@@ -479,7 +479,8 @@ impl Survey {
             "# Draft from {file}: every place that was read or written, as a raw word or bit.\n\
              # Tags count from 0 (u1/hr/0 is what manuals call 40001). To do: names, units, types (f32 spans two words),\n\
              # scale and offset, ranges, which set-points are actuators, limits.\n\
-             format = 1\n\n"
+             format = 1\nname = {}\n\n",
+            serde_json::Value::from(capture.file_stem().unwrap_or_default().to_string_lossy()),
         );
         head + &signals + &points
     }

@@ -88,7 +88,8 @@ pub enum Span {
 fn parse_span(text: &str) -> Result<Span, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
-    let number: f64 = digits.trim().parse().map_err(|_| format!("`{text}` is not a duration such as 30s, 10min or 2h"))?;
+    let number: f64 =
+        digits.trim().parse().map_err(|_| format!("`{text}` is not a duration such as 30s, 10min or 2h"))?;
     let factor = match unit {
         "rows" | "row" if number >= 1.0 => return Ok(Span::Rows(number as u64)),
         "s" | "" => 1.0,

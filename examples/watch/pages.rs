@@ -15,7 +15,14 @@ use twinguard::types::{Bundle, Finding};
 
 /// The files beside the page.
 pub fn files(simulated: bool) -> Vec<String> {
-    let mut files = vec!["summary.json", "findings.jsonl", "layer.navigator.json", "report.json", "journal/", "journal.pub"];
+    let mut files = vec![
+        "summary.json",
+        "findings.jsonl",
+        "layer.navigator.json",
+        "report.json",
+        "journal/",
+        "journal.pub",
+    ];
     if simulated {
         files.extend(["model/", "wire.pcap"]);
     }
@@ -78,7 +85,10 @@ pub fn evidence(guard: &Guard, checkpoint: &str, key: &SigningKey) -> Result<rep
         signers: vec![key.public().name().to_owned()],
         model: match guard.seal() {
             Some(_) => String::new(),
-            None => "loaded unsealed by explicit option: whoever can change the plant file can change this report".to_owned(),
+            None => {
+                "loaded unsealed by explicit option: whoever can change the plant file can change this report"
+                    .to_owned()
+            }
         },
         commands: vec![
             "cargo run --release --example seal -- log verify journal --public-key journal.pub".to_owned(),
@@ -90,7 +100,9 @@ pub fn evidence(guard: &Guard, checkpoint: &str, key: &SigningKey) -> Result<rep
 /// A key for this run alone, from the system's randomness.
 pub fn run_key() -> Result<SigningKey> {
     let mut seed = [0; 32];
-    File::open("/dev/urandom").and_then(|mut source| std::io::Read::read_exact(&mut source, &mut seed)).context("no randomness for the journal's key")?;
+    File::open("/dev/urandom")
+        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut seed))
+        .context("no randomness for the journal's key")?;
     Ok(SigningKey::from_seed("twinguard.example/watch", &seed)?)
 }
 

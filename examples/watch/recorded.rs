@@ -56,13 +56,20 @@ pub fn capture(args: &Args, path: &Path) -> Result<Option<Severity>> {
         Some(history) => {
             let (input, _) = open(history)?;
             let reader = capture::Reader::new(input).with_context(|| history.display().to_string())?;
-            let guard = builder(args, plant)?.learn(reader).with_context(|| history.display().to_string())?.build()?;
+            let guard = builder(args, plant)?
+                .learn(reader)
+                .with_context(|| history.display().to_string())?
+                .build()?;
             (None, guard)
         }
         None => {
             let span = match args.learn_first {
-                Some(Span::Time(span)) => Duration::from_nanos(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)),
-                Some(Span::Rows(_)) => return Err(anyhow!("--learn-first: a capture has no rows, give a time")),
+                Some(Span::Time(span)) => {
+                    Duration::from_nanos(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+                }
+                Some(Span::Rows(_)) => {
+                    return Err(anyhow!("--learn-first: a capture has no rows, give a time"));
+                }
                 None => capture_span(path)?,
             };
             (Some(span), builder(args, plant)?.learn_first(span)?)
@@ -100,7 +107,8 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
     let name = file_name(path);
     let in_file = || path.display().to_string();
     let given = plant(args, "the telemetry")?;
-    let options = |catalogue| TelemetryOptions { ignore: args.ignore.clone(), source: Source::Field, catalogue };
+    let options =
+        |catalogue| TelemetryOptions { ignore: args.ignore.clone(), source: Source::Field, catalogue };
     let known = given.as_ref().map(|plant| plant.catalogue.clone()).unwrap_or_default();
     let (input, length) = open(path)?;
     let bar = progress(args, length);
@@ -115,8 +123,10 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
         Some(history) => {
             let in_history = || history.display().to_string();
             let (input, _) = open(history)?;
-            let before = Telemetry::open(input, ignoring(args, history, options(catalogue.clone()))?).with_context(in_history)?;
-            let unknown: Vec<&str> = before.catalogue().iter().skip(catalogue.len()).map(|(_, signal)| &*signal.path).collect();
+            let before = Telemetry::open(input, ignoring(args, history, options(catalogue.clone()))?)
+                .with_context(in_history)?;
+            let unknown: Vec<&str> =
+                before.catalogue().iter().skip(catalogue.len()).map(|(_, signal)| &*signal.path).collect();
             if !unknown.is_empty() && unknown.len() == before.signals().len() {
                 return Err(anyhow!("{}: no column in common with {}", in_history(), in_file()));
             }
@@ -125,7 +135,9 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
         }
         None => {
             let span = match args.learn_first {
-                Some(Span::Time(span)) => Duration::from_nanos(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)),
+                Some(Span::Time(span)) => {
+                    Duration::from_nanos(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX))
+                }
                 Some(Span::Rows(count)) => {
                     learn_rows = count;
                     Duration::MAX
@@ -186,7 +198,9 @@ fn capture_span(path: &Path) -> Result<Duration> {
     let mut ends: Option<(Timestamp, Timestamp)> = None;
     // A capture that breaks off is guarded as far as it goes.
     while let Ok(Some(frame)) = reader.next_frame() {
-        ends = Some(ends.map_or((frame.at, frame.at), |(first, last)| (first.min(frame.at), last.max(frame.at))));
+        ends = Some(
+            ends.map_or((frame.at, frame.at), |(first, last)| (first.min(frame.at), last.max(frame.at))),
+        );
     }
     let (first, last) = ends.ok_or_else(|| anyhow!("{}: no frame in the capture", path.display()))?;
     Ok(Duration::from_nanos((last.since(first).as_nanos() as f64 * DEFAULT_SHARE) as i64))
@@ -258,8 +272,9 @@ impl Session {
         let counters = guard.counters();
         let watched_s = self.watching.map_or(0.0, |from| self.last.since(from).as_secs_f64());
         let finding = self.first_finding.as_ref();
-        let suspects: Vec<&str> =
-            finding.map(|finding| finding.suspect_set.iter().map(|suspect| suspect.as_str()).collect()).unwrap_or_default();
+        let suspects: Vec<&str> = finding
+            .map(|finding| finding.suspect_set.iter().map(|suspect| suspect.as_str()).collect())
+            .unwrap_or_default();
         let summary = json!({ "summary": {
             "attack": null,
             "attack_start_s": null,
@@ -286,20 +301,30 @@ impl Session {
         if args.json {
             screen.record(&summary)?;
         } else {
-            let learnt = learnt.filter(|span| *span != Duration::MAX).map(|span| format!("the first {:.0} s", span.as_secs_f64()));
+            let learnt = learnt
+                .filter(|span| *span != Duration::MAX)
+                .map(|span| format!("the first {:.0} s", span.as_secs_f64()));
             let learnt = learnt.unwrap_or_else(|| "the history".to_owned());
             let days = watched_s / 86_400.0;
             screen.line("")?;
             screen.line(&format!(
                 "{source}: {} {what}, {} signals, {} points, {} commands, {} oddities.",
-                self.seen, guard.catalogue().len(), counters.points, counters.commands, counters.malformed
+                self.seen,
+                guard.catalogue().len(),
+                counters.points,
+                counters.commands,
+                counters.malformed
             ))?;
             screen.line(&format!(
                 "Learnt from {learnt}; watched {days:.2} d with {} detectors; {} findings ({} false alarms a day were asked for).",
                 report.detectors, screen.counts.findings, report.asked_per_day
             ))?;
             if screen.counts.findings == 0 {
-                screen.line(&format!("Nothing abnormal: the loudest surprise was {:.1}, an alarm comes at {:.1}.", report.loudest.unwrap_or(0.0), report.alarm))?;
+                screen.line(&format!(
+                    "Nothing abnormal: the loudest surprise was {:.1}, an alarm comes at {:.1}.",
+                    report.loudest.unwrap_or(0.0),
+                    report.alarm
+                ))?;
             }
         }
         if let Some(dir) = &args.out {

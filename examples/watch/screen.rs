@@ -6,7 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use twinguard::types::{ActionKind, Catalogue, Decision, Finding, FindingState, Severity, Suspect, Timestamp};
+use twinguard::types::{
+    ActionKind, Catalogue, Decision, Finding, FindingState, Severity, Suspect, Timestamp,
+};
 use twinguard::{Output, Verdicted};
 
 /// Standard output, and beside it the file of findings.
@@ -112,9 +114,15 @@ impl Screen {
             self.line(&format!("{:>14}{}", "", finding.summary))?;
         }
         let suspects: Vec<&str> = finding.suspect_set.iter().map(|suspect| suspect.as_str()).collect();
-        let element = finding.suspect_element.as_deref().map(|element| format!(" ({element})")).unwrap_or_default();
+        let element =
+            finding.suspect_element.as_deref().map(|element| format!(" ({element})")).unwrap_or_default();
         if finding.suspect != Suspect::None || !suspects.is_empty() {
-            self.line(&format!("{:>14}suspect: {}{element}; {}", "", suspects.join(" and "), finding.kind.as_str()))?;
+            self.line(&format!(
+                "{:>14}suspect: {}{element}; {}",
+                "",
+                suspects.join(" and "),
+                finding.kind.as_str()
+            ))?;
         }
         for reason in finding.reasons.iter().take(3) {
             self.line(&format!("{:>14}because {}", "", reason.text))?;
@@ -176,7 +184,9 @@ fn describe(kind: &ActionKind, catalogue: &Catalogue) -> String {
         ActionKind::Substitute { signal, value, sigma } => {
             format!("use the model for {}: {:.2} ± {:.2}", path(*signal), value.as_f64(), 2.0 * sigma)
         }
-        ActionKind::Command(command) => format!("{} := {}, through the gate", path(command.signal), command.value),
+        ActionKind::Command(command) => {
+            format!("{} := {}, through the gate", path(command.signal), command.value)
+        }
         ActionKind::Verify { signal } => format!("read {} again over an independent path", path(*signal)),
         ActionKind::Notify { text } => format!("tell a person: {text}"),
         ActionKind::Release { action } => format!("give back A-{action}"),
@@ -192,9 +202,19 @@ pub fn clock(at: Timestamp, start: Timestamp) -> String {
     } else if secs < 3_600.0 {
         format!("{} min {:04.1} s", (secs / 60.0) as u64, secs % 60.0)
     } else if secs < 172_800.0 {
-        format!("{} h {:02} min {:02} s", (secs / 3_600.0) as u64, (secs % 3_600.0 / 60.0) as u64, (secs % 60.0) as u64)
+        format!(
+            "{} h {:02} min {:02} s",
+            (secs / 3_600.0) as u64,
+            (secs % 3_600.0 / 60.0) as u64,
+            (secs % 60.0) as u64
+        )
     } else {
-        format!("{} d {:02} h {:02} min", (secs / 86_400.0) as u64, (secs % 86_400.0 / 3_600.0) as u64, (secs % 3_600.0 / 60.0) as u64)
+        format!(
+            "{} d {:02} h {:02} min",
+            (secs / 86_400.0) as u64,
+            (secs % 86_400.0 / 3_600.0) as u64,
+            (secs % 3_600.0 / 60.0) as u64
+        )
     };
     format!("{text:>14}")
 }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use twinguard::integrity::{SigningKey, Sealed, Trust};
+use twinguard::integrity::{Sealed, SigningKey, Trust};
 use twinguard::redteam::{
     Defender, Range, RangeOptions, Reaction, Sample, Scenario, Stimulus, Target, Window, address,
 };
@@ -85,12 +85,20 @@ impl Defender for Nobody {
 /// Simulates, guards, tells.
 pub fn run(args: &Args) -> Result<Option<Severity>> {
     if args.plant.is_some() || args.learn.is_some() || args.learn_first.is_some() {
-        return Err(anyhow!("--plant, --learn and --learn-first go with --capture or --telemetry; the simulation brings its own"));
+        return Err(anyhow!(
+            "--plant, --learn and --learn-first go with --capture or --telemetry; the simulation brings its own"
+        ));
     }
     let model = pages::demo_model();
     let plant = Plant::parse(model.plant_text(), "plant.toml")?;
-    let hot_spot = plant.catalogue.id(HOT_SPOT).with_context(|| format!("the plant has no signal {HOT_SPOT}"))?;
-    let limit = plant.limits.iter().filter(|limit| limit.signal == hot_spot).filter_map(|limit| limit.max).fold(0.0, f64::max);
+    let hot_spot =
+        plant.catalogue.id(HOT_SPOT).with_context(|| format!("the plant has no signal {HOT_SPOT}"))?;
+    let limit = plant
+        .limits
+        .iter()
+        .filter(|limit| limit.signal == hot_spot)
+        .filter_map(|limit| limit.max)
+        .fold(0.0, f64::max);
     let total_s = NORMAL_S + ATTACK_S + AFTER_S;
 
     let unguarded = unguarded(args, &plant, total_s, hot_spot)?;
@@ -126,12 +134,17 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     let window = scenario.window;
     let mut recorder = Recorder::new(guard.plant(), ORIGIN);
     let mut range = Range::new(&plant, &options(args.seed), scenario);
-    let mut platform = Platform { guard: &mut guard, outputs: Vec::new(), wire: args.out.as_ref().map(|_| pages::Wire::new()) };
+    let mut platform = Platform {
+        guard: &mut guard,
+        outputs: Vec::new(),
+        wire: args.out.as_ref().map(|_| pages::Wire::new()),
+    };
     let mut told = Told::new(window);
     let pace = pace(args, total_s);
     for second in 0..total_s {
         if window.is_some_and(|window| window.start == ORIGIN + Duration::from_secs(second)) {
-            screen.line(&format!("{}  -- {story} --", clock(ORIGIN + Duration::from_secs(second), ORIGIN)))?;
+            screen
+                .line(&format!("{}  -- {story} --", clock(ORIGIN + Duration::from_secs(second), ORIGIN)))?;
         }
         let sample = range.step(&mut platform)?;
         let outputs = core::mem::take(&mut platform.outputs);
@@ -193,16 +206,21 @@ fn options(seed: u64) -> RangeOptions {
 }
 
 fn scenario(args: &Args) -> Result<Scenario> {
-    let window = Window { start: ORIGIN + Duration::from_secs(NORMAL_S), end: ORIGIN + Duration::from_secs(NORMAL_S + ATTACK_S) };
+    let window = Window {
+        start: ORIGIN + Duration::from_secs(NORMAL_S),
+        end: ORIGIN + Duration::from_secs(NORMAL_S + ATTACK_S),
+    };
     // In raw units of the wire: 8 K on the top oil, 5 % on the water valve.
-    let target = Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    let target =
+        Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
     Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))
 }
 
 /// Eight hours of normal running at changing load, another week.
 fn learn(seed: u64, plant: &Plant, guard: &mut Guard, bar: &ProgressBar) -> Result<(), Error> {
     let seed = seed.wrapping_add(1_000_003);
-    let site = Options { set_point_changes: true, ..Options::default() }.with_load_steps(seed, Duration::from_secs(LEARN_S));
+    let site = Options { set_point_changes: true, ..Options::default() }
+        .with_load_steps(seed, Duration::from_secs(LEARN_S));
     let origin = ORIGIN - Duration::from_secs(7 * 86_400);
     let mut range = Range::new(plant, &RangeOptions { seed, origin, site }, Scenario::none());
     for _ in 0..LEARN_S {
@@ -230,7 +248,12 @@ fn unguarded(args: &Args, plant: &Plant, total_s: i64, _hot_spot: SignalId) -> R
         .collect()
 }
 
-fn without_guard(args: &Args, unguarded: &[(Timestamp, f64)], limit: f64, mut screen: Screen) -> Result<Option<Severity>> {
+fn without_guard(
+    args: &Args,
+    unguarded: &[(Timestamp, f64)],
+    limit: f64,
+    mut screen: Screen,
+) -> Result<Option<Severity>> {
     let peak = unguarded.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
     let crossed = unguarded.iter().find(|(_, value)| *value > limit).map(|(at, _)| *at);
     if args.json {
@@ -383,12 +406,14 @@ impl Told {
         limit: f64,
         asked: f64,
     ) -> Vec<twinguard::report::KeyFigure> {
-        let figure = |label: &str, value: String, unit: &str, note: String, beyond_limit| twinguard::report::KeyFigure {
-            label: label.to_owned(),
-            value,
-            unit: unit.to_owned(),
-            note,
-            beyond_limit,
+        let figure = |label: &str, value: String, unit: &str, note: String, beyond_limit| {
+            twinguard::report::KeyFigure {
+                label: label.to_owned(),
+                value,
+                unit: unit.to_owned(),
+                note,
+                beyond_limit,
+            }
         };
         let after = match (self.detected, window) {
             (Some(at), Some(window)) => format!("{:.1}", at.since(window.start).as_secs_f64()),
@@ -396,20 +421,42 @@ impl Told {
         };
         vec![
             figure("Seen after", after, "s", String::new(), false),
-            figure("False alarms before", self.false_alarms.to_string(), "", format!("asked for: {asked} a day"), self.false_alarms > 0),
-            figure("Peak with twinguard", format!("{:.1}", self.peak), "°C", format!("limit {limit:.1} °C"), self.peak > limit),
+            figure(
+                "False alarms before",
+                self.false_alarms.to_string(),
+                "",
+                format!("asked for: {asked} a day"),
+                self.false_alarms > 0,
+            ),
+            figure(
+                "Peak with twinguard",
+                format!("{:.1}", self.peak),
+                "°C",
+                format!("limit {limit:.1} °C"),
+                self.peak > limit,
+            ),
             figure(
                 "Peak without",
                 format!("{peak_unguarded:.1}"),
                 "°C",
-                if peak_unguarded > limit { format!("{:.1} K over", peak_unguarded - limit) } else { String::new() },
+                if peak_unguarded > limit {
+                    format!("{:.1} K over", peak_unguarded - limit)
+                } else {
+                    String::new()
+                },
                 peak_unguarded > limit,
             ),
         ]
     }
 }
 
-fn tell(screen: &mut Screen, told: &Told, window: Option<Window>, peak_unguarded: f64, limit: f64) -> Result<()> {
+fn tell(
+    screen: &mut Screen,
+    told: &Told,
+    window: Option<Window>,
+    peak_unguarded: f64,
+    limit: f64,
+) -> Result<()> {
     screen.line("")?;
     match (told.detected, window) {
         (Some(at), Some(window)) => {

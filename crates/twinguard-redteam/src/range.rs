@@ -151,7 +151,7 @@ impl Range {
             polls: Peer::new(address::CONTROLLER, 40_000, seed),
             platform: Peer::new(address::PLATFORM, 41_000, seed),
             attackers: BTreeMap::new(),
-            jitter: Noise::new(seed, 60),
+            jitter: Noise::new(seed, options.site.stretch.wrapping_mul(1_000).wrapping_add(60)),
             seed,
             frames: 0,
             buffer: Vec::with_capacity(400),

@@ -1,5 +1,6 @@
-//! Security for digital twins: see the crate's README below, and [`Guard`] for the front door.
+//! Security for digital twins: parse, model, prove, score, gate, heal. [`Guard`] is the front door.
 //!
+#![doc = include_str!("../README.md")]
 
 
 mod builder;
@@ -14,6 +15,7 @@ mod output;
 #[cfg(feature = "report")]
 mod record;
 mod sense;
+mod snapshot;
 
 pub use builder::{Builder, History, Seal};
 pub use config::Config;

@@ -1,7 +1,7 @@
 //! Sensor noise: white Gaussian plus slow drift; seeded, no global state.
 //!
-//! Sources: Box, Muller, *Ann. Math. Stat.* 29 (1958) 610, polar form of Marsaglia, Bray 1964; ChaCha, D. J. Bernstein
-//! 2008, 8 rounds. Logarithms from `libm`, so that a seed gives the same bits everywhere. Drift: a random walk that
+//! Sources: Box, Muller, *Ann. Math. Stat.* 29 (1958) 610, polar form of Marsaglia, Bray 1964; `ChaCha8`, D. J. Bernstein
+//! 2008. Logarithms from `libm`, so that a seed gives the same bits everywhere. Drift: a random walk that
 //! leaks, at most about 0.2 σ a day (`research` card 1: without it replay and freeze are trivially visible).
 
 use rand_chacha::ChaCha8Rng;

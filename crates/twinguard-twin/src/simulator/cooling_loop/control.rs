@@ -8,7 +8,7 @@ use twinguard_types::Timestamp;
 use super::super::{Noise, Register, Table};
 use super::{
     COMMAND_SCALE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND, from_raw, holding,
-    to_raw,
+    stream, to_raw,
 };
 
 /// Seconds between two decisions.
@@ -83,8 +83,8 @@ pub struct Operator {
 impl Operator {
     /// An operator who is at work, or none.
     #[must_use]
-    pub fn new(seed: u64, at_work: bool) -> Self {
-        let mut noise = Noise::new(seed, 40);
+    pub fn new(seed: u64, stretch: u64, at_work: bool) -> Self {
+        let mut noise = Noise::new(seed, stream(40, stretch));
         let next = at_work.then(|| pause(Timestamp::ZERO, &mut noise));
         Self { noise, next, away: false }
     }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_operator_goes_away_and_comes_back() {
-        let mut operator = Operator::new(5, true);
+        let mut operator = Operator::new(5, 0, true);
         let moves: Vec<u16> = (0..14_400)
             .filter_map(|second| operator.decide(Timestamp::from_secs(second)))
             .map(|register| register.raw)
@@ -137,6 +137,6 @@ mod tests {
             (2..=5).contains(&moves.len()) && moves[1] == 650 && (630..=670).contains(&moves[0]),
             "{moves:?}"
         );
-        assert!(Operator::new(5, false).decide(Timestamp::from_secs(100_000)).is_none());
+        assert!(Operator::new(5, 0, false).decide(Timestamp::from_secs(100_000)).is_none());
     }
 }

@@ -9,7 +9,7 @@ use twinguard_types::{Duration, Timestamp};
 use super::super::{Noise, Register, SensorNoise, Simulator, Table};
 use super::physics::{Ambient, Output, Parameters, Physics, State};
 use super::{COMMAND_SCALE, MODE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND};
-use super::{from_raw, holding, to_raw};
+use super::{from_raw, holding, stream, to_raw};
 
 /// How a run goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,9 @@ pub struct Options {
     pub deviation: f64,
     /// Whether the operator moves the set-point now and then.
     pub set_point_changes: bool,
+    /// Which stretch of the plant's life this is: noise, weather and the operator's mind differ from one to the next, the
+    /// plant and the vendor's twin stay what the seed made them. A guard learns on one and watches another.
+    pub stretch: u64,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             sensor_noise: true,
             deviation: 0.01,
             set_point_changes: false,
+            stretch: 0,
         }
     }
 }
@@ -115,7 +119,7 @@ impl Plant {
             supply_c: options.supply_c,
         };
         let (state, command) = equilibrium(&mut physics, ambient);
-        let mut sensing = Noise::new(seed, 11);
+        let mut sensing = Noise::new(seed, stream(11, options.stretch));
         let sensors = SENSORS.map(|(_, sigma)| SensorNoise::new(sigma, &mut sensing));
         let raw = to_raw(command, COMMAND_SCALE);
         let measured = |address| Register { unit: 1, table: Table::Input, address, raw: 0 };
@@ -133,7 +137,7 @@ impl Plant {
             state,
             ambient,
             wander: [Wander::new(0.01, 300.0), Wander::new(0.5, 3600.0), Wander::new(0.3, 3600.0)],
-            weather: Noise::new(seed, 12),
+            weather: Noise::new(seed, stream(12, options.stretch)),
             sensing,
             sensors,
             registers,

@@ -131,6 +131,12 @@ impl Aligner {
         &self.signals
     }
 
+    /// Time between two rows.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        self.period
+    }
+
     /// Points left out because they were older than the value held.
     #[must_use]
     pub fn late(&self) -> u64 {

@@ -24,4 +24,10 @@ pub enum Error {
         /// Who tried.
         principal: PrincipalId,
     },
+    /// A state that no gate of this plant can have had.
+    #[error("state of a gate: {reason}")]
+    State {
+        /// What is wrong.
+        reason: &'static str,
+    },
 }

@@ -1,5 +1,5 @@
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use twinguard_twin::Twin;
 use twinguard_twin::plant::{LimitKind, Plant};
@@ -51,16 +51,33 @@ pub struct Gate {
     isolated: BTreeMap<IpAddr, Option<Timestamp>>,
     held: BTreeMap<CommandId, Held>,
     /// Per signal, the last value that was let through: a repeated value needs no new simulation.
-    last: BTreeMap<SignalId, (f64, Option<(SignalId, f64)>, Timestamp)>,
+    last: Last,
     mode: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Held {
     command: Command,
     approved_by: Option<PrincipalId>,
     margin: Option<(SignalId, f64)>,
     until: Timestamp,
+}
+
+/// Per signal: the value, the margin that was found, and when.
+type Last = BTreeMap<SignalId, (f64, Option<(SignalId, f64)>, Timestamp)>;
+
+/// What a [`Gate`] remembers between commands: isolated peers, held commands, rates, the mode, what was last let through.
+///
+/// With the feature `serde` it can be written down; [`Gate::with_state`] goes on from it.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct GateState {
+    isolated: BTreeMap<IpAddr, Option<Timestamp>>,
+    held: BTreeMap<CommandId, Held>,
+    last: Last,
+    mode: String,
+    recent: Vec<VecDeque<Timestamp>>,
 }
 
 /// How long the outcome of a simulation stands for the same value again.
@@ -83,6 +100,31 @@ impl Gate {
             last: BTreeMap::new(),
             mode: String::new(),
         })
+    }
+
+    /// What the gate remembers.
+    #[must_use]
+    pub fn state(&self) -> GateState {
+        GateState {
+            isolated: self.isolated.clone(),
+            held: self.held.clone(),
+            last: self.last.clone(),
+            mode: self.mode.clone(),
+            recent: self.policy.recent().to_vec(),
+        }
+    }
+
+    /// Goes on from what a gate of the same plant remembered.
+    ///
+    /// # Errors
+    /// [`Error::State`] for the state of a gate with other rules, or one that holds more than a gate does.
+    pub fn with_state(mut self, state: GateState) -> Result<Self, Error> {
+        let GateState { isolated, held, last, mode, recent } = state;
+        if held.len() > HELD_LIMIT {
+            return Err(Error::State { reason: "more commands are held than a gate holds" });
+        }
+        self.policy.set_recent(recent)?;
+        Ok(Self { isolated, held, last, mode, ..self })
     }
 
     /// Who speaks from where.

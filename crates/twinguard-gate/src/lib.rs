@@ -31,6 +31,6 @@ mod policy;
 mod what_if;
 
 pub use error::Error;
-pub use gate::{Gate, GateConfig};
+pub use gate::{Gate, GateConfig, GateState};
 pub use identity::Identities;
 pub use policy::Policy;

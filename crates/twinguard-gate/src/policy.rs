@@ -109,6 +109,20 @@ impl Policy {
         }
     }
 
+    /// Per rule, the instants of the last commands that it let through.
+    pub(crate) fn recent(&self) -> &[VecDeque<Timestamp>] {
+        &self.recent
+    }
+
+    /// The same of a policy of the same rules.
+    pub(crate) fn set_recent(&mut self, recent: Vec<VecDeque<Timestamp>>) -> Result<(), Error> {
+        if recent.len() != self.rules.len() {
+            return Err(Error::State { reason: "it is of a plant with other rules" });
+        }
+        self.recent = recent;
+        Ok(())
+    }
+
     fn own_command(&self, request: &Request<'_>) -> Ruling {
         match self.own.iter().find(|(signal, _)| *signal == request.signal) {
             Some((_, safe)) if *safe == request.value => {

@@ -92,12 +92,14 @@ pub(crate) fn encode(number: f64, encoding: Encoding, bytes: &mut [u8]) -> Optio
 
 /// A value as its kind and its 64 bits: cheaper to keep and to move than the enum.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Held {
     kind: Kind,
     bits: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 enum Kind {
     Boolean,
     Integer,

@@ -76,6 +76,12 @@ pub enum Error {
         /// Why.
         reason: &'static str,
     },
+    /// A state that no point map of these bindings can have had.
+    #[error("state of a point map: {reason}")]
+    State {
+        /// What is wrong.
+        reason: &'static str,
+    },
 }
 
 /// A protocol layer below the application.

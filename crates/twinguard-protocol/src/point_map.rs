@@ -1,5 +1,7 @@
 //! Places on the wire to signals, and back.
 
+mod state;
+
 use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 
@@ -14,6 +16,8 @@ use crate::error::Error;
 use crate::protocol::{Access, Block, Cell, Change, Data, Raw, Tag, VALUE_MAX, Write};
 use crate::registry::Family;
 use crate::stack::{Item, Message};
+
+pub use state::PointMapState;
 
 /// Clients that get a principal of their own; later ones share one named `*`.
 const PRINCIPALS_MAX: usize = 1 << 16;

@@ -16,4 +16,10 @@ pub enum Error {
         /// The signal.
         signal: SignalId,
     },
+    /// A state that no playbook can have had.
+    #[error("state of a playbook: {reason}")]
+    State {
+        /// What is wrong.
+        reason: &'static str,
+    },
 }

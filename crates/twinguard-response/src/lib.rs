@@ -24,4 +24,4 @@ mod responders;
 pub use error::Error;
 pub use registry::RESPONDERS;
 pub use responder::{Autonomy, Responder, Situation};
-pub use responders::playbook::Playbook;
+pub use responders::playbook::{Playbook, PlaybookState};

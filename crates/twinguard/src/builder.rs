@@ -141,6 +141,38 @@ impl Builder {
         Ok(guard)
     }
 
+    /// Builds the guard that goes on from a [`Guard::snapshot`] of a guard of the same plant: what it says from there on
+    /// is what the other one would have said. The snapshot holds what was learnt, so a history is not needed.
+    ///
+    /// How findings are answered, commands admitted and the queue bounded is as this builder says; detectors and their
+    /// thresholds stay as they were fitted. Sessions on the wire are met anew, in the middle, as at a tap that is plugged
+    /// in; [`Counters::restored`](crate::Counters::restored) counts it.
+    ///
+    /// **The journal.** The storage given to [`Builder::journal`] must hold the snapshot's journal. If it holds just
+    /// that, it goes on without a seam. If it went on since, its next entry says to which size and root the guard went
+    /// back. Without a storage a new journal begins in memory, whose first entry names the size and root of the old one.
+    ///
+    /// ```
+    /// use twinguard::{Guard, Input, twin::Plant, types::Timestamp};
+    ///
+    /// let plant = Plant::parse("format = 1\nname = \"tank\"\n[[signal]]\npath = \"level\"\n", "plant.toml")?;
+    /// let mut guard = Guard::builder_unsealed(plant.clone()).build()?;
+    /// guard.handle(Timestamp::from_secs(1), Input::Tick)?;
+    /// let bytes = guard.snapshot()?;
+    ///
+    /// let mut again = Guard::builder_unsealed(plant).restore(&bytes)?;
+    /// again.handle(Timestamp::from_secs(2), Input::Tick)?;
+    /// assert_eq!(again.counters().restored, 1);
+    /// # Ok::<(), twinguard::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] for bytes that are damaged, of another format or another plant, or whose journal the storage
+    /// does not hold; else what the floor below refuses whose state does not fit, or the storage.
+    pub fn restore(self, snapshot: &[u8]) -> Result<Guard, Error> {
+        Guard::resume(self.plant, self.seal, self.config, self.journal, snapshot)
+    }
+
     /// Builds the guard. Without a history its limits are physical only, and every finding says so.
     ///
     /// # Errors

@@ -4,10 +4,12 @@
 //! in the order of its fields, so that an auditor reads it without our code.
 
 use serde::Serialize;
+use twinguard_integrity::merkle::verify_consistency;
 use twinguard_integrity::storage::{Memory, Storage};
 use twinguard_integrity::{Checkpoint, Journal, LogProof, PublicKey, SigningKey, journal};
 use twinguard_types::{Action, Digest, Finding, Label, Receipt, Timestamp};
 
+use crate::snapshot::refuse;
 use crate::{Config, Error, Seal, Verdicted};
 
 /// What keeps a journal.
@@ -17,6 +19,15 @@ pub type JournalStorage = Box<dyn Storage + Send>;
 #[derive(Debug)]
 pub struct Evidence {
     journal: Journal<JournalStorage>,
+    /// Where the guard went back to, until the journal says so.
+    restored: Option<Head>,
+}
+
+/// How far a journal has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub(crate) struct Head {
+    size: u64,
+    root: Digest,
 }
 
 #[derive(Serialize)]
@@ -26,6 +37,8 @@ struct Start<'a> {
     seal: Option<Seal>,
     config: &'a Config,
     format: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<Head>,
 }
 
 /// Version of the records in the leaves.
@@ -36,7 +49,35 @@ impl Evidence {
     pub(crate) fn open(storage: Option<JournalStorage>) -> Result<Self, Error> {
         let storage = storage.unwrap_or_else(|| Box::new(Memory::default()));
         let (journal, _) = Journal::open(storage)?;
-        Ok(Self { journal })
+        Ok(Self { journal, restored: None })
+    }
+
+    /// Opens the journal that a snapshot speaks of, and says whether it stands just where the snapshot left it.
+    pub(crate) fn resume(storage: Option<JournalStorage>, head: Head) -> Result<(Self, bool), Error> {
+        let given = storage.is_some();
+        let evidence = Self::open(storage)?;
+        if evidence.head() == head {
+            return Ok((evidence, true));
+        }
+        if given && !evidence.began_with(head)? {
+            let Head { size, root } = head;
+            return Err(refuse(format!("the storage does not hold its journal of {size} leaves with root {root}")));
+        }
+        Ok((Self { restored: Some(head), ..evidence }, false))
+    }
+
+    /// Whether the journal once stood there.
+    fn began_with(&self, head: Head) -> Result<bool, Error> {
+        let now = self.head();
+        if head.size == 0 || head.size >= now.size {
+            return Ok(head.size == 0);
+        }
+        let proof = self.journal.consistency_proof(head.size, now.size)?;
+        Ok(verify_consistency((head.size, &head.root), (now.size, &now.root), &proof).is_ok())
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        Head { size: self.size(), root: self.root() }
     }
 
     pub(crate) fn start(
@@ -47,7 +88,8 @@ impl Evidence {
         seal: Option<Seal>,
         config: &Config,
     ) -> Result<Receipt, Error> {
-        self.enter("start", at, &Start { plant, plant_digest, seal, config, format: FORMAT })
+        let restored = self.restored.take();
+        self.enter("start", at, &Start { plant, plant_digest, seal, config, format: FORMAT, restored })
     }
 
     pub(crate) fn finding(&mut self, at: Timestamp, finding: &Finding) -> Result<Receipt, Error> {

@@ -1,5 +1,7 @@
 //! The wiring: the one place that knows every floor below.
 
+mod snapshot;
+
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,6 +24,9 @@ use crate::{Approval, Artefact, Check, Config, Error, Input, Operator, Output, R
 const OWN_NAME: &str = "twinguard";
 /// Peers remembered as offenders.
 const OFFENDER_LIMIT: usize = 256;
+/// How long after we asked for a command it may show up on the wire, and how exactly (wire types round).
+const OWN_WINDOW: Duration = Duration::from_secs(60);
+const OWN_TOLERANCE: f64 = 1e-3;
 /// How far before a finding's onset an offence still belongs to it.
 const BEFORE_ONSET: Duration = Duration::from_secs(120);
 
@@ -56,6 +61,8 @@ pub struct Guard {
     maintenance: Option<Timestamp>,
     views: BTreeSet<View>,
     counters: Counters,
+    /// Commands of ours that may show up on the wire.
+    sent: Vec<(Timestamp, SignalId, f64)>,
     /// Whether the journal says how this guard started.
     started: bool,
 }
@@ -75,6 +82,8 @@ pub struct Counters {
     pub clamped: u64,
     /// Revisions of findings that were replaced by newer ones before they were polled.
     pub coalesced: u64,
+    /// Times that this guard went on from a snapshot; each time the sessions on the wire were met anew.
+    pub restored: u64,
 }
 
 impl Guard {
@@ -123,6 +132,7 @@ impl Guard {
             maintenance: None,
             views: BTreeSet::new(),
             counters: Counters::default(),
+            sent: Vec::new(),
             started: false,
         })
     }
@@ -331,7 +341,8 @@ impl Guard {
         self.counters.commands += 1;
         // What an isolated peer sends does not reach the plant: the model must not follow it.
         let stopped = command.from.is_some_and(|from| self.gate.is_isolated(now, from.ip()));
-        self.senses.command(&command, !stopped);
+        let ours = self.is_ours(now, &command);
+        self.senses.command(&command, !stopped, ours);
         if self.senses.is_learning() {
             return Ok(());
         }
@@ -350,6 +361,14 @@ impl Guard {
         }
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, verdict, true)
+    }
+
+    /// Whether a command on the wire is one that we asked for lately.
+    fn is_ours(&self, now: Timestamp, command: &Command) -> bool {
+        let value = command.value.as_f64();
+        self.sent.iter().any(|(at, signal, sent)| {
+            *signal == command.signal && now.since(*at) <= OWN_WINDOW && (value - sent).abs() <= OWN_TOLERANCE * sent.abs().max(1.0)
+        })
     }
 
     /// A command that the platform wants to send.
@@ -600,7 +619,8 @@ impl Guard {
                     continue;
                 }
                 // When it shows up on the wire it is ours, and nobody's injection.
-                self.senses.own_command(&Intent { principal: self.own, signal: command.signal, value: command.value, at: now });
+                self.sent.retain(|(at, ..)| now.since(*at) <= OWN_WINDOW);
+                self.sent.push((now, command.signal, command.value.as_f64()));
             }
             if let ActionKind::IsolatePeer { peer } = action.kind
                 && !action.recommended_only

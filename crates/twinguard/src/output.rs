@@ -3,7 +3,7 @@
 use twinguard_types::{Action, Command, Finding, Principal, Receipt, Verdict};
 
 /// One answer of the guard, in the order in which it was decided.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Output {
@@ -18,7 +18,7 @@ pub enum Output {
 }
 
 /// A verdict with the command that it is about.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Verdicted {
     /// The command.
     pub command: Command,

@@ -1,5 +1,7 @@
 //! From events to findings: twin, rows, detectors, judge; and before that, the recording of what is normal.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_anomaly::{Aligner, Asked, Bank, Coverage, Judge, JudgeConfig, Recording, registry};
@@ -9,6 +11,8 @@ use twinguard_types::{
 };
 
 use crate::{Check, Config, Error};
+
+pub(crate) use snapshot::{SensesBytes, SensesState};
 
 /// Signals that are compared with each other in rows; more would cost more than they tell.
 const ROW_SIGNALS: usize = 256;
@@ -47,7 +51,7 @@ enum Phase {
 }
 
 /// How the detectors of a guard stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct DetectionReport {
     /// Detectors that have something to go on.
     pub detectors: u32,
@@ -66,7 +70,7 @@ pub struct DetectionReport {
 }
 
 /// The loudest detector of each second, scaled so that every detector's own threshold falls on one line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 struct Loudness {
     since: Timestamp,
     current: f64,
@@ -161,8 +165,7 @@ impl Senses {
         let detectors = if names.is_empty() { registry::all() } else { registry::named(&names)? };
         let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
         let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
-        let quiet = QUIET.max(Duration::from_nanos(period.as_nanos().saturating_mul(QUIET_PERIODS)));
-        let judge = Judge::new(JudgeConfig { sample: period, quiet, ..JudgeConfig::default() }, &bank, catalogue);
+        let judge = Judge::new(judge_config(period), &bank, catalogue);
 
         let speaking = || bank.table().iter().filter(|entry| !matches!(entry.coverage, Coverage::Silent(_)));
         self.report = DetectionReport {
@@ -229,12 +232,14 @@ impl Senses {
         self.sense(&Event::Point(*point));
     }
 
-    /// A command on the wire; one that `reaches` the plant will be done, so the twin does it.
-    pub(crate) fn command(&mut self, command: &Command, reaches: bool) {
+    /// A command on the wire; one that `reaches` the plant will be done, so the twin does it. What is `ours` is no news.
+    pub(crate) fn command(&mut self, command: &Command, reaches: bool, ours: bool) {
         if let Some(twin) = self.twin.as_mut().filter(|_| reaches) {
             twin.command(command);
         }
-        self.sense(&Event::Command(*command));
+        if !ours {
+            self.sense(&Event::Command(*command));
+        }
     }
 
     /// A command of ours, or one that the gate changed: when it shows up on the wire, somebody did say it was sent.
@@ -348,6 +353,12 @@ fn time_to_limit(twin: &Twin, horizon: Duration, binding: &[bool]) -> Option<Dur
     let counts = |limit: usize| binding.get(limit).copied().unwrap_or(false);
     let crossed = what_if.margins.iter().filter(|margin| counts(margin.limit)).filter_map(|margin| margin.crossed);
     crossed.min().map(|at| at.since(start))
+}
+
+/// How a judge waits when values come every `period`.
+fn judge_config(period: Duration) -> JudgeConfig {
+    let quiet = QUIET.max(Duration::from_nanos(period.as_nanos().saturating_mul(QUIET_PERIODS)));
+    JudgeConfig { sample: period, quiet, ..JudgeConfig::default() }
 }
 
 /// The sampling period: the plant file's, or the median interval of what was seen.

@@ -45,8 +45,22 @@ pub struct Playbook {
     notified: BTreeSet<FindingId>,
 }
 
+/// What a [`Playbook`] remembers: what was asked for, what waits for its outcome, what is in force.
+///
+/// With the feature `serde` it can be written down; [`Playbook::with_state`] goes on from it.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
+pub struct PlaybookState {
+    next: u64,
+    pending: Vec<Action>,
+    in_force: BTreeMap<ActionId, (FindingId, Taken)>,
+    asked: Vec<(FindingId, Taken, bool)>,
+    notified: BTreeSet<FindingId>,
+}
+
 /// What an action took hold of, so that nothing is done twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 enum Taken {
     Peer(core::net::IpAddr),
     Signal(SignalId),
@@ -72,6 +86,39 @@ impl Playbook {
             in_force: BTreeMap::new(),
             asked: BTreeMap::new(),
             notified: BTreeSet::new(),
+        })
+    }
+
+    /// What the playbook remembers.
+    #[must_use]
+    pub fn state(&self) -> PlaybookState {
+        PlaybookState {
+            next: self.next,
+            pending: self.pending.values().cloned().collect(),
+            in_force: self.in_force.clone(),
+            asked: self.asked.iter().map(|((finding, taken), granted)| (*finding, *taken, *granted)).collect(),
+            notified: self.notified.clone(),
+        }
+    }
+
+    /// Goes on from what a playbook remembered.
+    ///
+    /// # Errors
+    /// [`Error::State`] when an action waits that was never numbered.
+    pub fn with_state(self, state: PlaybookState) -> Result<Self, Error> {
+        let PlaybookState { next, pending, in_force, asked, notified } = state;
+        let numbered = pending.iter().map(|action| action.id).chain(in_force.keys().copied());
+        // A number that leaves no room for the next action cannot have been reached by counting.
+        if next > u64::from(u32::MAX) << 24 || numbered.into_iter().any(|id| id.0 >= next) {
+            return Err(Error::State { reason: "its actions are not numbered as a playbook does" });
+        }
+        Ok(Self {
+            next,
+            pending: pending.into_iter().map(|action| (action.id, action)).collect(),
+            in_force,
+            asked: asked.into_iter().map(|(finding, taken, granted)| ((finding, taken), granted)).collect(),
+            notified,
+            ..self
         })
     }
 

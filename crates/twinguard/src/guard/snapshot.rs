@@ -1,0 +1,167 @@
+//! Saving and restoring a guard.
+
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use twinguard_anomaly::techniques;
+use twinguard_gate::GateState;
+use twinguard_protocol::point_map::PointMapState;
+use twinguard_response::PlaybookState;
+use twinguard_twin::Plant;
+use twinguard_types::{
+    ActionId, ActionKind, CommandId, Finding, FindingId, Principal, PrincipalKind, Principals, SignalId,
+    Timestamp, View,
+};
+
+use super::{Counters, Guard, OFFENDER_LIMIT, OWN_NAME};
+use crate::builder::Seal;
+use crate::evidence::{Evidence, Head, JournalStorage};
+use crate::sense::{Senses, SensesBytes, SensesState};
+use crate::snapshot::{self, refuse};
+use crate::{Config, Error, Output};
+
+/// The part of a snapshot that is JSON text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    config: Config,
+    now: Option<Timestamp>,
+    started: bool,
+    journal: Head,
+    counters: Counters,
+    principals: Vec<Principal>,
+    next_command: u64,
+    offenders: VecDeque<(Timestamp, IpAddr)>,
+    own_commands: BTreeMap<CommandId, ActionId>,
+    actions: BTreeMap<ActionId, ActionKind>,
+    distrusted: BTreeMap<SignalId, FindingId>,
+    shelved: BTreeMap<FindingId, Timestamp>,
+    findings: Vec<Finding>,
+    maintenance: Option<Timestamp>,
+    views: BTreeSet<View>,
+    sent: Vec<(Timestamp, SignalId, f64)>,
+    outputs: VecDeque<Output>,
+    gate: GateState,
+    responder: PlaybookState,
+    points: PointMapState,
+    senses: SensesState,
+}
+
+impl Guard {
+    /// Everything that a guard of the same plant needs to go on from here, as versioned bytes:
+    /// [`Builder::restore`](crate::Builder::restore) takes them.
+    ///
+    /// In it are what was learnt, the running twin, detectors and incident, held commands and actions in force, answers
+    /// that were not polled yet, and the journal's size and root; the same state gives the same bytes. **Not** in it are
+    /// the leaves of the journal, which its storage keeps ([`Evidence::sync`] it first), and the sessions on the wire: a
+    /// message that is half there, and a request whose answer is still to come, are lost. Take it between polls.
+    ///
+    /// The bytes are checked against accidents, not against an adversary: keep them as safe as the journal.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] while the guard still learns, [`Error::Entry`] for a state that cannot be written down.
+    pub fn snapshot(&self) -> Result<Vec<u8>, Error> {
+        let (senses, bytes) = self.senses.save()?;
+        let state = State {
+            config: self.config.clone(),
+            now: self.now,
+            started: self.started,
+            journal: self.evidence.head(),
+            counters: self.counters,
+            principals: self.principals.iter().map(|(_, principal)| principal.clone()).collect(),
+            next_command: self.next_command,
+            offenders: self.offenders.clone(),
+            own_commands: self.own_commands.clone(),
+            actions: self.actions.clone(),
+            distrusted: self.distrusted.clone(),
+            shelved: self.shelved.clone(),
+            findings: self.findings.values().cloned().collect(),
+            maintenance: self.maintenance,
+            views: self.views.clone(),
+            sent: self.sent.clone(),
+            outputs: self.outputs.clone(),
+            gate: self.gate.state(),
+            responder: self.responder.state(),
+            points: self.point_map.state(),
+            senses,
+        };
+        let state = serde_json::to_vec(&state)?;
+        let SensesBytes { twin, bank, judge, rows } = &bytes;
+        Ok(snapshot::write(self.plant.digest, &[&state, twin, bank, judge, rows]))
+    }
+
+    /// A guard that goes on from a snapshot.
+    pub(crate) fn resume(
+        plant: Plant,
+        seal: Option<Seal>,
+        config: Config,
+        storage: Option<JournalStorage>,
+        bytes: &[u8],
+    ) -> Result<Self, Error> {
+        let [state, twin, bank, judge, rows] = snapshot::read(plant.digest, bytes)?;
+        let state: State = serde_json::from_slice(state).map_err(|error| refuse(error.to_string()))?;
+        let mut guard = Self::assemble(plant, seal, config, None)?;
+        if state.offenders.len() > OFFENDER_LIMIT {
+            return Err(refuse("it remembers more offenders than a guard does"));
+        }
+        // A number that leaves no room for the next command cannot have been reached by counting.
+        if state.next_command > u64::from(u32::MAX) << 24 {
+            return Err(refuse("its commands are not numbered as a guard does"));
+        }
+        let mut principals = Principals::new();
+        for principal in state.principals {
+            principals.intern(principal).map_err(|_| refuse("it knows too many principals"))?;
+        }
+        let own = Principal::new(OWN_NAME).kind(PrincipalKind::Guard);
+        guard.own = principals.intern(own).map_err(|_| refuse("it knows too many principals"))?;
+        guard.principals = principals;
+        guard.gate = guard.gate.with_state(state.gate)?;
+        guard.responder = guard.responder.with_state(state.responder)?;
+        guard.point_map = guard.point_map.with_state(state.points)?;
+        let bytes = SensesBytes { twin, bank, judge, rows };
+        guard.senses = Senses::load(&guard.plant, &guard.config, guard.catalogue(), state.senses, &bytes)?;
+
+        let (evidence, same) = Evidence::resume(storage, state.journal)?;
+        guard.evidence = evidence;
+        // Under another configuration, or in another journal, the guard says again how it starts.
+        guard.started = state.started && same && state.config == guard.config;
+        guard.counters = Counters { restored: state.counters.restored.saturating_add(1), ..state.counters };
+        let mut outputs = state.outputs;
+        for output in &mut outputs {
+            if let Output::Finding(finding) = output {
+                name_techniques(finding);
+            }
+        }
+        guard.outputs = outputs;
+        guard.findings = state
+            .findings
+            .into_iter()
+            .map(|mut finding| {
+                name_techniques(&mut finding);
+                (finding.id, finding)
+            })
+            .collect();
+        guard.now = state.now;
+        guard.next_command = state.next_command;
+        guard.offenders = state.offenders;
+        guard.own_commands = state.own_commands;
+        guard.actions = state.actions;
+        guard.distrusted = state.distrusted;
+        guard.shelved = state.shelved;
+        guard.maintenance = state.maintenance;
+        guard.views = state.views;
+        guard.sent = state.sent;
+        Ok(guard)
+    }
+}
+
+/// Names of techniques are not read from text: a finding gets them from the list again.
+fn name_techniques(finding: &mut Finding) {
+    let known = techniques();
+    for technique in &mut finding.techniques {
+        if let Some(same) = known.iter().find(|known| known.id == technique.id) {
+            technique.name = same.name;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What the sensing half of a guard writes into a snapshot.
+
+use std::collections::BTreeMap;
+
+use twinguard_anomaly::{Aligner, Archive, Bank, Judge, Reader, Writer, registry};
+use twinguard_twin::Plant;
+use twinguard_types::{Catalogue, SignalId, Timestamp};
+
+use super::{DetectionReport, Loudness, Phase, Senses, judge_config};
+use crate::snapshot::refuse;
+use crate::{Config, Error};
+
+/// The small part of the state; twin, detectors, judge and rows have bytes of their own.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SensesState {
+    field: BTreeMap<SignalId, f64>,
+    looked: Option<Timestamp>,
+    settled: (u32, u64),
+    loudness: Loudness,
+    report: DetectionReport,
+    has_twin: bool,
+}
+
+/// The bytes beside it.
+pub(crate) struct SensesBytes<T> {
+    pub(crate) twin: T,
+    pub(crate) bank: T,
+    pub(crate) judge: T,
+    pub(crate) rows: T,
+}
+
+impl Senses {
+    /// Everything learnt and everything in flight.
+    pub(crate) fn save(&self) -> Result<(SensesState, SensesBytes<Vec<u8>>), Error> {
+        let (Phase::Watching { bank, judge }, Some(aligner)) = (&self.phase, &self.aligner) else {
+            return Err(refuse(
+                "the guard still learns what is normal, which is not kept before it is finished",
+            ));
+        };
+        let state = SensesState {
+            field: self.field.clone(),
+            looked: self.looked,
+            settled: self.settled,
+            loudness: self.loudness.clone(),
+            report: self.report,
+            has_twin: self.twin.is_some(),
+        };
+        let mut rows = Writer::new();
+        aligner.save(&mut rows);
+        let twin = self.twin.as_ref().map(twinguard_twin::Twin::snapshot).unwrap_or_default();
+        let bytes = SensesBytes { twin, bank: bank.snapshot(), judge: judge.snapshot(), rows: rows.finish() };
+        Ok((state, bytes))
+    }
+
+    /// Goes on from what [`Senses::save`] wrote for the same plant.
+    pub(crate) fn load(
+        plant: &Plant,
+        config: &Config,
+        catalogue: &Catalogue,
+        state: SensesState,
+        bytes: &SensesBytes<&[u8]>,
+    ) -> Result<Self, Error> {
+        let mut senses = Self::new(plant, config, None)?;
+        match &mut senses.twin {
+            Some(twin) if state.has_twin => twin.restore(bytes.twin)?,
+            None if !state.has_twin && bytes.twin.is_empty() => {}
+            _ => return Err(refuse("it was taken with a model and there is none, or the other way round")),
+        }
+        let bank = Bank::restore(&registry::all(), bytes.bank)?;
+        let mut reader = Reader::new(bytes.rows);
+        let aligner = Aligner::load(&mut reader)?;
+        reader.end()?;
+        let judge = Judge::new(judge_config(aligner.period()), &bank, catalogue).restore(bytes.judge)?;
+        let SensesState { field, looked, settled, loudness, report, .. } = state;
+        if [loudness.most.len(), loudness.thresholds.len()] != [bank.table().len(); 2] {
+            return Err(refuse("it speaks of another number of detectors"));
+        }
+        Ok(Self {
+            aligner: Some(aligner),
+            phase: Phase::Watching { bank, judge },
+            field,
+            looked,
+            settled,
+            loudness,
+            report,
+            ..senses
+        })
+    }
+}

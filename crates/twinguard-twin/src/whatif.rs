@@ -154,11 +154,12 @@ impl Fork {
     /// # let plant = Plant::parse(include_str!("../plants/cooling_loop.toml"), "cooling_loop.toml")?;
     /// # let twin = Twin::new(&plant)?;
     /// let [pump, valve] = ["cooler.pump.command", "cooler.valve.command"].map(|path| plant.catalogue.id(path).unwrap());
-    /// let hour = Duration::from_secs(3600);
-    /// let mut fork = twin.fork();
-    /// let fine = fork.simulate(hour, &[(valve, 0.8)])?;
+    /// let horizon = Duration::from_secs(4 * 3600);
+    /// // By the mean alone: a twin that has seen nothing yet is not sure of anything.
+    /// let mut fork = twin.fork().worst_case(0.0);
+    /// let fine = fork.simulate(horizon, &[(valve, 0.8)])?;
     /// assert!(fine.margins.iter().all(|margin| margin.crossed.is_none()));
-    /// let bad = fork.simulate(hour, &[(pump, 0.0), (valve, 0.0)])?;
+    /// let bad = fork.simulate(horizon, &[(pump, 0.0), (valve, 0.0)])?;
     /// assert!(bad.margins.iter().any(|margin| margin.crossed.is_some()));
     /// # Ok::<(), twinguard_twin::Error>(())
     /// ```
@@ -268,15 +269,16 @@ impl Room {
             *steps += 1;
             let step = size.min(most);
             transition(n + 1, step, &self.bordered, &mut self.exponential, &mut self.power, &mut self.spare);
-            for i in 0..n {
-                self.next[i] = state[i] + self.exponential[i * (n + 1) + n];
+            let rows = self.exponential.chunks_exact(n + 1);
+            for ((next, state), row) in self.next.iter_mut().zip(state).zip(rows) {
+                *next = state + row[n];
             }
             model.dynamics(time_s + step, &self.next, &self.input, &mut self.next_slope);
             // What the linear model did not foresee of the slope, over the step.
             let mut worst: f64 = 0.0;
-            for i in 0..n {
-                let foreseen: f64 =
-                    (0..n).map(|k| self.by_state[i * n + k] * (self.next[k] - state[k])).sum();
+            for (i, row) in self.by_state.chunks_exact(n.max(1)).enumerate() {
+                let change = self.next.iter().zip(state).map(|(next, state)| next - state);
+                let foreseen: f64 = row.iter().zip(change).map(|(entry, change)| entry * change).sum();
                 let rest = (self.next_slope[i] - self.slope[i] - foreseen) * step / 3.0;
                 let scale = 0.02 * setup.dynamics.initial_sigma[i] + 1e-4 * state[i].abs() + 1e-9;
                 worst = if rest.is_finite() { worst.max(rest.abs() / scale) } else { f64::INFINITY };

@@ -39,7 +39,8 @@ fn main() {
                 // One hold of a stiff plant alone can be too much for fixed steps.
                 let hold = shared.0["cases"][case]["hold_s"].as_f64().unwrap_or(1.0);
                 let stiff = name == "runge_kutta" && hold * fastest(&shared.0) / STEP > BUDGET / 4.0;
-                let name = format!("integrator_{name}_{plant}_case_{case}{}", if stiff { "_is_stiff" } else { "" });
+                let name =
+                    format!("integrator_{name}_{plant}_case_{case}{}", if stiff { "_is_stiff" } else { "" });
                 let trial = Trial::test(name, move || follow(&shared.0, case, &shared.1, check));
                 trials.push(trial.with_ignored_flag(stiff));
             }
@@ -58,9 +59,11 @@ fn built_in(oracle: &Value) -> Option<Compiled> {
     let model = found.max_by_key(|model| model.name.len())?;
     let known = model.model(&[]).ok()?;
     let numbers = oracle["parameters"].as_object()?.iter().flat_map(|(name, value)| match value {
-        Value::Array(list) => {
-            list.iter().enumerate().filter_map(|(at, value)| Some((format!("{name}{at}"), value.as_f64()?))).collect()
-        }
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .filter_map(|(at, value)| Some((format!("{name}{at}"), value.as_f64()?)))
+            .collect(),
         other => other.as_f64().map(|value| (name.clone(), value)).into_iter().collect::<Vec<_>>(),
     });
     let given: Vec<(String, f64)> =
@@ -79,13 +82,25 @@ fn rows(value: &Value) -> Vec<Vec<f64>> {
 /// Moves the state over one hold; gives the allowed error. The last argument is the fastest rate of the plant, 1/s.
 type Check = fn(&Compiled, &[f64], f64, &mut [f64], f64) -> Result<f64, Error>;
 
-fn runge_kutta(model: &Compiled, input: &[f64], hold: f64, state: &mut [f64], fastest: f64) -> Result<f64, Error> {
+fn runge_kutta(
+    model: &Compiled,
+    input: &[f64],
+    hold: f64,
+    state: &mut [f64],
+    fastest: f64,
+) -> Result<f64, Error> {
     let slope = |time: f64, state: &[f64], out: &mut [f64]| model.dynamics(time, state, input, out);
     Rk4::new(state.len()).integrate(slope, 0.0, hold, STEP / fastest, state)?;
     Ok(1e-6)
 }
 
-fn dormand_prince(model: &Compiled, input: &[f64], hold: f64, state: &mut [f64], _: f64) -> Result<f64, Error> {
+fn dormand_prince(
+    model: &Compiled,
+    input: &[f64],
+    hold: f64,
+    state: &mut [f64],
+    _: f64,
+) -> Result<f64, Error> {
     let slope = |time: f64, state: &[f64], out: &mut [f64]| model.dynamics(time, state, input, out);
     let tolerance = Tolerance { absolute: 1e-12, relative: 1e-12, max_steps: 1_000_000 };
     DormandPrince::new(state.len()).integrate(slope, 0.0, hold, tolerance, state)?;
@@ -111,7 +126,7 @@ fn follow(oracle: &Value, case: usize, model: &Compiled, check: Check) -> Result
         let allowed = check(model, input, hold, &mut state, fastest)?;
         for (at, (found, expected)) in state.iter().zip(expected).enumerate() {
             let error = (found - expected).abs() / expected.abs().max(1.0);
-            if !(error <= allowed) {
+            if error.is_nan() || error > allowed {
                 return Err(format!("x[{at}] at sample {number} is off by {error:e}").into());
             }
         }

@@ -1,6 +1,6 @@
 //! The simulated cooling loop: same seed same bits, the card's horizons, a controller that holds its set-point.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::print_stdout, reason = "a test")]
 
 use twinguard_twin::simulator::cooling_loop::{
     Ambient, Options, PUMP_COMMAND, Parameters, Physics, SET_POINT, Site, State, VALVE_COMMAND,

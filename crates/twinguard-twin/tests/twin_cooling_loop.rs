@@ -1,6 +1,6 @@
 //! The twin on the simulated cooling loop: consistency, virtual sensors, rollback, explanations, snapshots, what-if.
 
-#![allow(missing_docs, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
 use twinguard_twin::simulator::cooling_loop::{
     Options, PUMP_COMMAND, Plant as Transformer, Site, VALVE_COMMAND,

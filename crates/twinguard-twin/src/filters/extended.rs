@@ -296,8 +296,8 @@ pub(crate) fn transition(
 
 fn multiply(n: usize, left: &[f64], right: &[f64], out: &mut [f64]) {
     out.fill(0.0);
-    for (row, out) in left.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-        for (factor, right) in row.iter().zip(right.chunks_exact(n)) {
+    for (row, out) in left.chunks_exact(n.max(1)).zip(out.chunks_exact_mut(n.max(1))) {
+        for (factor, right) in row.iter().zip(right.chunks_exact(n.max(1))) {
             for (out, right) in out.iter_mut().zip(right) {
                 *out += factor * right;
             }

@@ -2,20 +2,22 @@
 //!
 //! Sources: Bar-Shalom, Li, Kirubarajan, *Estimation with Applications to Tracking and Navigation* (2001), §5.2 (filter),
 //! §5.4 (NIS, log-likelihood); for the sequential treatment of channels Bierman 1977, §V.3. With channels taken one
-//! after the other, the innovations are already whitened: S = L Lᵀ with L_ij = hᵢ kⱼ √αⱼ, L_ii = √αᵢ.
+//! after the other, the innovations are already whitened: S = L Lᵀ with
+//! `L[i][j]` = hᵢ kⱼ √αⱼ and `L[i][i]` = √αᵢ, where α is the variance of a channel given those before it.
 
-use super::kernel;
+use super::fixed::Fixed;
+use super::kernel::{self, Any, Order};
 use crate::Error;
 
-/// Runs `$call` with the order as a constant up to 16, so that its loops unroll and vectorise.
-macro_rules! with_constant_order {
-    ($order:expr, |$n:ident| $call:expr) => {
-        with_constant_order!(@ $order, $n, $call, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+/// Runs `$run` with the arithmetic for the order: fixed up to 16, else of any size.
+macro_rules! with_order {
+    ($order:expr, $n:ident => $run:expr) => {
+        with_order!(@ $order, $n, $run, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     };
-    (@ $order:expr, $n:ident, $call:expr, $($size:literal)*) => {
+    (@ $order:expr, $n:ident, $run:expr, $($size:literal)*) => {
         match $order {
-            $($size => { const N: usize = $size; let $n = N; $call })*
-            $n => $call,
+            $($size => { let $n = Fixed::<$size>; $run })*
+            other => { let $n = Any(other); $run }
         }
     };
 }
@@ -33,11 +35,12 @@ pub struct Kalman {
     covariance: Vec<f64>,
     rescue: Rescue,
     projected: Vec<f64>,
-    gains: Vec<f64>,
+    shared: Vec<f64>,
+    gain: Vec<f64>,
     used: Vec<usize>,
     innovation: Vec<f64>,
     white: Vec<f64>,
-    variances: Vec<f64>,
+    roots: Vec<f64>,
     factor: Vec<f64>,
 }
 
@@ -63,7 +66,7 @@ pub struct Innovation<'a> {
     pub white: &'a [f64],
     /// Normalised innovation squared, νᵀ S⁻¹ ν.
     pub nis: f64,
-    variances: &'a [f64],
+    roots: &'a [f64],
 }
 
 impl Innovation<'_> {
@@ -76,15 +79,15 @@ impl Innovation<'_> {
     /// log N(ν; 0, S), nats; 0 when nothing was measured.
     #[must_use]
     pub fn log_likelihood(&self) -> f64 {
-        // One logarithm for the determinant while it cannot overflow, else one per channel.
-        let product: f64 = self.variances.iter().product();
-        let determinant = if product.is_normal() {
+        // One logarithm for the root of the determinant while it cannot overflow, else one per channel.
+        let product: f64 = self.roots.iter().product();
+        let root = if product.is_normal() {
             libm::log(product)
         } else {
-            self.variances.iter().map(|variance| libm::log(*variance)).sum()
+            self.roots.iter().map(|root| libm::log(*root)).sum()
         };
         let ln_2pi = 1.837_877_066_409_345_3;
-        -0.5 * (self.nis + determinant + self.dof() as f64 * ln_2pi)
+        -root - 0.5 * (self.nis + self.dof() as f64 * ln_2pi)
     }
 }
 
@@ -113,12 +116,13 @@ impl Kalman {
             before: vec![0.0; order],
             covariance: vec![0.0; order * order],
             rescue: Rescue::default(),
-            projected: vec![0.0; order],
-            gains: vec![0.0; order * channels],
+            projected: vec![0.0; order * channels],
+            shared: vec![0.0; channels],
+            gain: vec![0.0; order],
             used: vec![0; channels],
             innovation: vec![0.0; channels],
             white: vec![0.0; channels],
-            variances: vec![0.0; channels],
+            roots: vec![0.0; channels],
             factor: vec![0.0; channels * (channels + 1) / 2],
         };
         if mean.iter().chain(covariance).any(|value| !value.is_finite()) {
@@ -208,30 +212,63 @@ impl Kalman {
         kernel::variance(self.order, &self.u, &self.d, observation)
     }
 
+    /// x̂ ← F x̂ and P ← F P Fᵀ + Q, F by columns.
+    pub(super) fn predict_linear(&mut self, transition: &[f64], process: &[f64]) {
+        with_order!(self.order, order => self.predict_linear_as(order, transition, process));
+    }
+
+    #[inline(always)]
+    fn predict_linear_as(&mut self, order: impl Order, transition: &[f64], process: &[f64]) {
+        order.multiply(transition, &self.mean, &mut self.before);
+        self.mean.copy_from_slice(&self.before);
+        self.predict_as(order, transition, process);
+    }
+
+    /// As [`update`](Self::update), from measurements of H x̂; with a prediction before, when it is given.
+    pub(super) fn update_linear(
+        &mut self,
+        predict: Option<(&[f64], &[f64])>,
+        measured: &[Option<f64>],
+        observation: &[f64],
+        variance: &[f64],
+    ) -> Result<Innovation<'_>, Error> {
+        self.check(measured, observation, variance)?;
+        let (count, nis) = with_order!(self.order, order => {
+            if let Some((transition, process)) = predict {
+                self.predict_linear_as(order, transition, process);
+            }
+            let difference = |channel: usize, row: &[f64], mean: &[f64]| {
+                measured[channel].map(|measured| measured - order.dot(row, mean))
+            };
+            self.update_as(order, measured.len(), difference, observation, variance)
+        });
+        Ok(self.innovation(count, nis))
+    }
+
     /// P ← F P Fᵀ + Q; the mean is the caller's to move. Both n × n, **column by column** (F transposed when read by
     /// rows), Q symmetric positive semi-definite.
     ///
     /// Cost: about 2 n³ multiplications. Where F P Fᵀ + Q is singular to ten digits, weighted Gram–Schmidt does it
     /// instead, in 3 n³ and, the first time, an allocation; with process noise on every state that does not happen.
     pub fn predict(&mut self, transition: &[f64], process: &[f64]) {
-        let sound = with_constant_order!(self.order, |n| kernel::predict(
-            n,
-            &mut self.u[..n * n],
-            &mut self.d[..n],
-            &transition[..n * n],
-            &process[..n * n],
-            kernel::Scratch {
-                moved: &mut self.moved[..n * n],
-                before: &mut self.before[..n],
-                covariance: &mut self.covariance[..n * n],
-            },
-        ));
-        if !sound {
+        with_order!(self.order, order => self.predict_as(order, transition, process));
+    }
+
+    #[inline(always)]
+    fn predict_as(&mut self, order: impl Order, transition: &[f64], process: &[f64]) {
+        let size = order.n() * order.n();
+        let (transition, process) = (&transition[..size], &process[..size]);
+        let scratch = kernel::Scratch {
+            moved: &mut self.moved,
+            before: &mut self.before,
+            covariance: &mut self.covariance,
+        };
+        if !order.predict(&mut self.u, &mut self.d, transition, process, scratch) {
             self.rescue(process);
         }
     }
 
-    /// [F U, U_Q] diag(D, D_Q) [F U, U_Q]ᵀ made triangular again.
+    /// `[F U, V] diag(D, E) [F U, V]ᵀ` made triangular again, where Q = V E Vᵀ.
     #[cold]
     fn rescue(&mut self, process: &[f64]) {
         let n = self.order;
@@ -267,7 +304,16 @@ impl Kalman {
         observation: &[f64],
         variance: &[f64],
     ) -> Result<Innovation<'_>, Error> {
-        let (n, m) = (self.order, innovation.len());
+        self.check(innovation, observation, variance)?;
+        let (count, nis) = with_order!(
+            self.order,
+            order => self.update_as(order, innovation.len(), |channel, _, _| innovation[channel], observation, variance)
+        );
+        Ok(self.innovation(count, nis))
+    }
+
+    fn check(&self, channels: &[Option<f64>], observation: &[f64], variance: &[f64]) -> Result<(), Error> {
+        let (n, m) = (self.order, channels.len());
         if m > self.channels {
             return Err(Error::Dimension { what: "channels", expected: self.channels, found: m });
         }
@@ -275,60 +321,79 @@ impl Kalman {
             return Err(Error::Dimension { what: "noise variances", expected: m, found: variance.len() });
         }
         if observation.len() != m * n {
-            return Err(Error::Dimension {
-                what: "observation entries",
-                expected: m * n,
-                found: observation.len(),
-            });
+            let (what, expected) = ("observation entries", m * n);
+            return Err(Error::Dimension { what, expected, found: observation.len() });
         }
-        let (count, nis) =
-            with_constant_order!(self.order, |n| self.update_in_order(n, innovation, observation, variance));
-        Ok(Innovation {
+        Ok(())
+    }
+
+    fn innovation(&self, count: usize, nis: f64) -> Innovation<'_> {
+        Innovation {
             used: &self.used[..count],
             innovation: &self.innovation[..count],
             factor: &self.factor[..count * (count + 1) / 2],
             white: &self.white[..count],
-            variances: &self.variances[..count],
+            roots: &self.roots[..count],
             nis,
-        })
+        }
     }
 
     #[inline(always)]
-    fn update_in_order(
+    fn update_as(
         &mut self,
-        n: usize,
-        innovation: &[Option<f64>],
+        order: impl Order,
+        channels: usize,
+        difference: impl Fn(usize, &[f64], &[f64]) -> Option<f64>,
         observation: &[f64],
         variance: &[f64],
     ) -> (usize, f64) {
-        let (u, d) = (&mut self.u[..n * n], &mut self.d[..n]);
-        let (projected, mean) = (&mut self.projected[..n], &mut self.mean[..n]);
-        let (mut count, mut packed, mut nis) = (0, 0, 0.0);
-        for (channel, (innovation, variance)) in innovation.iter().zip(variance).enumerate() {
-            let Some(innovation) = innovation.filter(|innovation| innovation.is_finite()) else { continue };
+        let n = order.n();
+        // Slices of our own: a store through one need not be feared to move another.
+        let (u, d, mean, gain) =
+            (&mut self.u[..n * n], &mut self.d[..n], &mut self.mean[..n], &mut self.gain[..n]);
+        let (used, found, white, roots) =
+            (&mut self.used[..], &mut self.innovation[..], &mut self.white[..], &mut self.roots[..]);
+        let (projected, shared, factor) =
+            (&mut self.projected[..], &mut self.shared[..], &mut self.factor[..]);
+        let mut count = 0;
+        for channel in 0..channels {
             let row = &observation[channel * n..][..n];
-            let (gains, gain) = self.gains.split_at_mut(count * n);
-            let gain = &mut gain[..n];
-            let total = kernel::update(n, u, d, row, *variance, gain, projected);
-            let root = total.sqrt();
-            // What the channels before have already explained of this one.
-            let mut rest = innovation;
-            for (before, gain) in gains.chunks_exact(n).enumerate() {
-                let factor = kernel::dot(row, gain) * self.variances[before].sqrt();
-                self.factor[packed + before] = factor;
-                rest -= factor * self.white[before];
+            let innovation = difference(channel, row, mean);
+            if let Some(innovation) = innovation.filter(|innovation| innovation.is_finite()) {
+                used[count] = channel;
+                found[count] = innovation;
+                white[count] = innovation;
+                order.project(u, row, &mut projected[count * n..][..n]);
+                count += 1;
             }
-            self.factor[packed + count] = root;
-            self.used[count] = channel;
-            self.innovation[count] = innovation;
-            self.variances[count] = total;
-            self.white[count] = rest / root;
-            nis += rest * rest / total;
+        }
+        let mut nis = 0.0;
+        for at in 0..count {
+            let (done, later) = projected[..count * n].split_at_mut((at + 1) * n);
+            let shared = &mut shared[at + 1..count];
+            let turn = kernel::Turn {
+                projected: &done[at * n..],
+                variance: variance[used[at]],
+                later,
+                shared: &mut *shared,
+                gain: &mut *gain,
+            };
+            let (total, inverse) = order.update(u, d, turn);
+            // What is left of the innovation when all before it is accounted for.
+            let rest = white[at];
             for (mean, gain) in mean.iter_mut().zip(&*gain) {
                 *mean += gain * rest;
             }
-            count += 1;
-            packed += count;
+            let root = total.sqrt();
+            let per_root = root * inverse;
+            for (later, shared) in (at + 1..count).zip(shared) {
+                factor[later * (later + 1) / 2 + at] = *shared * per_root;
+                white[later] -= *shared * inverse * rest;
+            }
+            factor[at * (at + 1) / 2 + at] = root;
+            roots[at] = root;
+            white[at] = rest * per_root;
+            nis += rest * rest * inverse;
         }
         (count, nis)
     }
@@ -340,16 +405,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// The textbook form, one matrix product after the other.
-    fn textbook(
-        n: usize,
-        mean: &mut [f64],
-        p: &mut Vec<f64>,
-        f: &[f64],
-        q: &[f64],
-        h: &[f64],
-        r: f64,
-        z: f64,
-    ) {
+    #[allow(clippy::too_many_arguments, reason = "as many as the textbook has symbols")]
+    fn textbook(n: usize, mean: &mut [f64], p: &mut [f64], f: &[f64], q: &[f64], h: &[f64], r: f64, z: f64) {
         let at = |m: &[f64], i: usize, j: usize| m[i * n + j];
         let moved: Vec<f64> = (0..n).map(|i| (0..n).map(|k| at(f, i, k) * mean[k]).sum()).collect();
         let mut next = q.to_vec();

@@ -1,4 +1,4 @@
-//! The arithmetic of the factored filter on flat slices, for any order; made constant up to 16 by the caller.
+//! The arithmetic of the factored filter on flat slices, for any order.
 //!
 //! Sources: Bierman, *Factorization Methods for Discrete Sequential Estimation* (1977), §V.3 (update), §VI.4
 //! (weighted Gram–Schmidt, after Thornton 1976); Golub, Van Loan, *Matrix Computations*, §4.1 (U D Uᵀ).
@@ -11,6 +11,58 @@ pub(super) struct Scratch<'a> {
     pub(super) moved: &'a mut [f64],
     pub(super) before: &'a mut [f64],
     pub(super) covariance: &'a mut [f64],
+}
+
+/// One channel's turn in an update.
+pub(super) struct Turn<'a> {
+    /// Uᵀ hᵀ of this channel.
+    pub(super) projected: &'a [f64],
+    /// The noise of its measurement, above 0.
+    pub(super) variance: f64,
+    /// Uᵀ hᵀ of the channels to come, one after the other: carried along as U changes.
+    pub(super) later: &'a mut [f64],
+    /// For each of them the covariance of its innovation with this one's: made.
+    pub(super) shared: &'a mut [f64],
+    /// The gain: made.
+    pub(super) gain: &'a mut [f64],
+}
+
+/// The arithmetic for one order; what each does stands at the functions below.
+pub(super) trait Order: Copy {
+    fn n(self) -> usize;
+    fn predict(self, u: &mut [f64], d: &mut [f64], f: &[f64], q: &[f64], scratch: Scratch<'_>) -> bool;
+    fn project(self, u: &[f64], row: &[f64], out: &mut [f64]);
+    fn update(self, u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64);
+    fn multiply(self, columns: &[f64], x: &[f64], out: &mut [f64]);
+    fn dot(self, a: &[f64], b: &[f64]) -> f64;
+}
+
+/// An order that is known when it runs.
+#[derive(Clone, Copy)]
+pub(super) struct Any(pub(super) usize);
+
+impl Order for Any {
+    fn n(self) -> usize {
+        self.0
+    }
+    fn predict(self, u: &mut [f64], d: &mut [f64], f: &[f64], q: &[f64], scratch: Scratch<'_>) -> bool {
+        predict(self.0, u, d, f, q, scratch)
+    }
+    fn project(self, u: &[f64], row: &[f64], out: &mut [f64]) {
+        for (out, column) in out.iter_mut().zip(u.chunks_exact(self.0.max(1))) {
+            *out = dot(column, row);
+        }
+    }
+    fn update(self, u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64) {
+        update(self.0, u, d, turn)
+    }
+    fn multiply(self, columns: &[f64], x: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        columns.chunks_exact(self.0.max(1)).zip(x).for_each(|(column, x)| add_scaled(out, *x, column));
+    }
+    fn dot(self, a: &[f64], b: &[f64]) -> f64 {
+        dot(a, b)
+    }
 }
 
 #[inline(always)]
@@ -185,21 +237,15 @@ pub(super) fn orthogonalise(
     }
 }
 
-/// One scalar measurement z = h x + v, var v = `variance` > 0: updates U and D, writes the gain, gives var(z).
-#[inline(always)]
-pub(super) fn update(
-    order: usize,
-    u: &mut [f64],
-    d: &mut [f64],
-    observation: &[f64],
-    variance: f64,
-    gain: &mut [f64],
-    projected: &mut [f64],
-) -> f64 {
-    for (j, projected) in projected[..order].iter_mut().enumerate() {
-        *projected = dot(column(u, order, j), observation);
-    }
+/// One scalar measurement z = h x + v: updates U and D, writes the gain, gives var(z) and 1 / var(z).
+///
+/// Bierman's recursion. The change of U is known before it is made, so the projections of later channels follow it
+/// without a second product: where column j becomes `u[j] - f[j] / α[j-1] * Σ v[l] u[l]` (l < j), g = Uᵀ hᵀ of any other
+/// h becomes `g[j] - f[j] / α[j-1] * Σ v[l] g[l]`.
+fn update(order: usize, u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64) {
+    let Turn { projected, variance, later, shared, gain } = turn;
     gain.fill(0.0);
+    shared.fill(0.0);
     let mut total = variance;
     for j in 0..order {
         let weighted = d[j] * projected[j];
@@ -207,6 +253,11 @@ pub(super) fn update(
         total += weighted * projected[j];
         let shrink = -projected[j] / before;
         d[j] *= before / total;
+        for (later, shared) in later.chunks_exact_mut(order).zip(shared.iter_mut()) {
+            let old = later[j];
+            later[j] = old + shrink * *shared;
+            *shared += weighted * old;
+        }
         for (u, gain) in column_mut(u, order, j).iter_mut().zip(gain.iter_mut()) {
             let old = *u;
             *u = old + shrink * *gain;
@@ -217,7 +268,7 @@ pub(super) fn update(
     for gain in gain.iter_mut() {
         *gain *= inverse;
     }
-    total
+    (total, inverse)
 }
 
 /// Variance of h x: h U D Uᵀ hᵀ.
@@ -276,8 +327,12 @@ mod tests {
         let scale = 1.0 / (epsilon * epsilon);
         let (mut u, mut d) = (vec![1.0, 0.0, 0.0, 1.0], vec![scale, scale]);
         let (mut gain, mut projected) = ([0.0; 2], [0.0; 2]);
-        update(2, &mut u, &mut d, &[1.0, epsilon], 1.0, &mut gain, &mut projected);
-        update(2, &mut u, &mut d, &[1.0, 1.0], 1.0, &mut gain, &mut projected);
+        for row in [[1.0, epsilon], [1.0, 1.0]] {
+            Any(2).project(&u, &row, &mut projected);
+            let (later, shared) = (&mut [][..], &mut [][..]);
+            let turn = Turn { projected: &projected, variance: 1.0, later, shared, gain: &mut gain };
+            update(2, &mut u, &mut d, turn);
+        }
         assert!(d.iter().all(|d| *d > 0.0), "{d:?}");
         // Exact in the limit: Δ P = [[1 + 2ε, −(1 + ε)], [−(1 + ε), 2 + ε²]], Δ = 1 − 2ε + 2ε²(2 + ε²).
         let covariance = product(2, &u, &d);

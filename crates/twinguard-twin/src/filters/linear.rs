@@ -3,7 +3,7 @@
 //! Source: R. E. Kalman, *J. Basic Eng.* 82 (1960) 35–45; notation of Bar-Shalom, Li, Kirubarajan (2001), §5.2:
 //! x⁺ = F x + w, w ~ N(0, Q); z = H x + v, v ~ N(0, diag R). A step predicts, then updates.
 
-use super::{Innovation, Kalman, kernel};
+use super::{Innovation, Kalman};
 use crate::Error;
 
 /// A filter with fixed matrices.
@@ -14,8 +14,6 @@ pub struct LinearKalman {
     process: Vec<f64>,
     observation: Vec<f64>,
     noise: Vec<f64>,
-    moved: Vec<f64>,
-    innovation: Vec<Option<f64>>,
 }
 
 impl LinearKalman {
@@ -55,8 +53,6 @@ impl LinearKalman {
             process: process.to_vec(),
             observation: observation.to_vec(),
             noise: noise.to_vec(),
-            moved: vec![0.0; n],
-            innovation: vec![None; m],
         })
     }
 
@@ -68,14 +64,7 @@ impl LinearKalman {
 
     /// x̂ ← F x̂, P ← F P Fᵀ + Q.
     pub fn predict(&mut self) {
-        self.moved.fill(0.0);
-        for (column, state) in self.transition.chunks_exact(self.moved.len().max(1)).zip(self.kalman.mean()) {
-            for (moved, factor) in self.moved.iter_mut().zip(column) {
-                *moved += factor * state;
-            }
-        }
-        self.kalman.mean_mut().copy_from_slice(&self.moved);
-        self.kalman.predict(&self.transition, &self.process);
+        self.kalman.predict_linear(&self.transition, &self.process);
     }
 
     /// Takes in one measurement per channel; `None` drops out.
@@ -83,15 +72,17 @@ impl LinearKalman {
     /// # Errors
     /// [`Error::Dimension`] for a wrong number of channels.
     pub fn update(&mut self, measured: &[Option<f64>]) -> Result<Innovation<'_>, Error> {
-        if measured.len() != self.innovation.len() {
-            let expected = self.innovation.len();
-            return Err(Error::Dimension { what: "measurements", expected, found: measured.len() });
+        self.check(measured)?;
+        self.kalman.update_linear(None, measured, &self.observation, &self.noise)
+    }
+
+    fn check(&self, measured: &[Option<f64>]) -> Result<(), Error> {
+        let (expected, found) = (self.noise.len(), measured.len());
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Error::Dimension { what: "measurements", expected, found })
         }
-        let rows = self.observation.chunks_exact(self.kalman.order().max(1));
-        for ((innovation, measured), row) in self.innovation.iter_mut().zip(measured).zip(rows) {
-            *innovation = measured.map(|measured| measured - kernel::dot(row, self.kalman.mean()));
-        }
-        self.kalman.update(&self.innovation, &self.observation, &self.noise)
     }
 
     /// [`predict`](Self::predict), then [`update`](Self::update).
@@ -99,8 +90,9 @@ impl LinearKalman {
     /// # Errors
     /// As [`update`](Self::update).
     pub fn step(&mut self, measured: &[Option<f64>]) -> Result<Innovation<'_>, Error> {
-        self.predict();
-        self.update(measured)
+        self.check(measured)?;
+        let predict = Some((&self.transition[..], &self.process[..]));
+        self.kalman.update_linear(predict, measured, &self.observation, &self.noise)
     }
 }
 

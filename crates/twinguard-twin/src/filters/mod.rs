@@ -29,6 +29,7 @@
 //! ```
 
 mod extended;
+mod fixed;
 mod kalman;
 mod kernel;
 mod linear;

@@ -44,15 +44,8 @@ const WEIGHTS: [[f64; 6]; 7] = [
     [35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
 ];
 /// Fifth-order minus fourth-order weights.
-const ERROR: [f64; 7] = [
-    71.0 / 57600.0,
-    0.0,
-    -71.0 / 16695.0,
-    71.0 / 1920.0,
-    -17253.0 / 339200.0,
-    22.0 / 525.0,
-    -1.0 / 40.0,
-];
+const ERROR: [f64; 7] =
+    [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
 const BETA: f64 = 0.04;
 const SAFETY: f64 = 0.9;
 
@@ -173,9 +166,11 @@ impl DormandPrince {
         }
         slope(time_s + direction * guess, &self.stage, second);
         let bend = mean(
-            &mut second.iter().zip(&*first).zip(state).map(|((after, slope), state)| {
-                (after - slope) / scale(*state)
-            }),
+            &mut second
+                .iter()
+                .zip(&*first)
+                .zip(state)
+                .map(|((after, slope), state)| (after - slope) / scale(*state)),
         ) / guess;
         let most = change.max(bend);
         let size = if most <= 1e-15 { (guess * 1e-3).max(1e-6) } else { libm::pow(0.01 / most, 0.2) };

@@ -2,12 +2,11 @@
 //!
 //! Sources: C2SP tlog-checkpoint v1.0.0, C2SP tlog-proof (`c2sp.org/tlog-proof@v1`).
 
-use data_encoding::BASE64;
 use twinguard_types::Digest;
 
 use crate::merkle::verify_inclusion;
 use crate::note::{self, Note};
-use crate::{Error, PublicKey, SigningKey};
+use crate::{Error, PublicKey, SigningKey, base64};
 
 /// Which log, how long, and the root over it.
 ///
@@ -102,7 +101,7 @@ impl Checkpoint {
 
 impl core::fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(&self.root.0))?;
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, base64::encode(&self.root.0))?;
         self.extensions.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
@@ -139,8 +138,9 @@ impl LogProof {
         let mut extra = None;
         if let Some((line, number)) = lines.next_if(|(line, _)| line.starts_with("extra ")) {
             let text = line.strip_prefix("extra ").unwrap_or_default();
-            extra =
-                Some(BASE64.decode(text.as_bytes()).map_err(|_| bad(number, "it is not canonical base64"))?);
+            extra = Some(
+                base64::decode(text.as_bytes()).ok_or_else(|| bad(number, "it is not canonical base64"))?,
+            );
         }
         let (line, number) = lines.next().ok_or(bad(2, "the index is not there"))?;
         let index = line.strip_prefix("index ").and_then(decimal);
@@ -171,10 +171,10 @@ impl core::fmt::Display for LogProof {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         writeln!(f, "{}", Self::HEADER)?;
         if let Some(extra) = &self.extra {
-            writeln!(f, "extra {}", BASE64.encode(extra))?;
+            writeln!(f, "extra {}", base64::encode(extra))?;
         }
         writeln!(f, "index {}", self.index)?;
-        self.path.iter().try_for_each(|hash| writeln!(f, "{}", BASE64.encode(&hash.0)))?;
+        self.path.iter().try_for_each(|hash| writeln!(f, "{}", base64::encode(&hash.0)))?;
         write!(f, "\n{}", self.checkpoint)
     }
 }
@@ -186,7 +186,7 @@ fn decimal(text: &str) -> Option<u64> {
 }
 
 fn digest(text: &str) -> Option<Digest> {
-    BASE64.decode(text.as_bytes()).ok()?.try_into().ok().map(Digest)
+    base64::decode(text.as_bytes())?.try_into().ok().map(Digest)
 }
 
 fn bad(line: usize, reason: &'static str) -> Error {

@@ -7,12 +7,13 @@
 use core::fmt;
 use core::str::FromStr;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use ed25519_dalek::Signer as _;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::base64;
 
 /// Signature type byte of Ed25519.
 const ED25519: u8 = 1;
@@ -89,7 +90,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{}+{}", self.name, self.id_text(), BASE64.encode(&typed(self.key.as_bytes())))
+        write!(f, "{}+{}+{}", self.name, self.id_text(), base64::encode(&typed(self.key.as_bytes())))
     }
 }
 
@@ -151,7 +152,7 @@ impl SigningKey {
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut seed = Zeroizing::new([0; 33]);
         *seed = typed(self.key.as_bytes());
-        let encoded = Zeroizing::new(BASE64.encode(&*seed));
+        let encoded = Zeroizing::new(base64::encode(&*seed));
         Zeroizing::new(format!("{PRIVATE}{}+{}+{}", self.public.name, self.public.id_text(), *encoded))
     }
 
@@ -217,7 +218,7 @@ fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
     let id = HEXLOWER.decode(id.as_bytes()).ok().and_then(|id| id.try_into().ok());
     let id = id.ok_or(Error::Key { reason: "its id is not 8 lower-case hexadecimal digits" })?;
     let key =
-        Zeroizing::new(BASE64.decode(key.as_bytes()).map_err(|_| Error::Key { reason: "it is not base64" })?);
+        Zeroizing::new(base64::decode(key.as_bytes()).ok_or(Error::Key { reason: "it is not base64" })?);
     match key.split_first() {
         Some((&ED25519, key)) => match key.try_into() {
             Ok(key) => Ok((name, id, key)),

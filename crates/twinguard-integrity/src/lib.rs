@@ -38,6 +38,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
 mod audit;
+mod base64;
 mod checkpoint;
 mod cursor;
 mod error;

@@ -2,9 +2,7 @@
 //!
 //! Source: C2SP signed-note v1.0.0.
 
-use data_encoding::BASE64;
-
-use crate::{Error, PublicKey, SigningKey};
+use crate::{Error, PublicKey, SigningKey, base64};
 
 /// Longest note that is read, in bytes: far above 16 post-quantum signatures, which must be accepted.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -57,7 +55,7 @@ impl<'a> Note<'a> {
             if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c == '+') {
                 return Err(bad(number, "the key's name is empty or holds spaces or `+`"));
             }
-            let bytes = BASE64.decode(encoded.as_bytes()).ok();
+            let bytes = base64::decode(encoded.as_bytes());
             let bytes = bytes.ok_or(bad(number, "the signature is not canonical base64"))?;
             let parts = bytes.split_first_chunk().filter(|(_, rest)| !rest.is_empty());
             let (id, bytes) = parts.ok_or(bad(number, "the signature is too short"))?;
@@ -111,7 +109,7 @@ pub fn sign(text: &str, key: &SigningKey) -> Result<String, Error> {
         return Err(bad(text.lines().count(), "the last line does not end"));
     }
     let signature = [key.public().id().as_slice(), &key.sign(text.as_bytes())].concat();
-    let note = format!("{text}\n— {} {}\n", key.public().name(), BASE64.encode(&signature));
+    let note = format!("{text}\n— {} {}\n", key.public().name(), base64::encode(&signature));
     Note::parse(&note)?;
     Ok(note)
 }

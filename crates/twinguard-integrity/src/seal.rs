@@ -13,11 +13,11 @@
 
 use core::ops::Deref;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
 use crate::cursor::Cursor;
 use crate::manifest::{Difference, Differences};
-use crate::{Entry, Error, Manifest, PublicKey, SigningKey};
+use crate::{Entry, Error, Manifest, PublicKey, SigningKey, base64};
 
 /// Media type of the signed bytes, [`Manifest::encode`].
 pub const PAYLOAD_TYPE: &str = "application/vnd.twinguard.seal.v1";
@@ -148,7 +148,7 @@ const CLOSE: &str = "\"}]}\n";
 
 impl Envelope {
     fn encode(&self) -> Vec<u8> {
-        let (payload, signature) = (BASE64.encode(&self.payload), BASE64.encode(&self.signature));
+        let (payload, signature) = (base64::encode(&self.payload), base64::encode(&self.signature));
         format!("{OPEN}{payload}{TYPE}{}{SIGNATURE}{signature}{CLOSE}", HEXLOWER.encode(&self.key))
             .into_bytes()
     }
@@ -159,15 +159,15 @@ impl Envelope {
         cursor.literal(OPEN).ok_or(at(&cursor, "it does not open as a seal does"))?;
         let start = cursor;
         let payload = cursor.until(b'"').ok_or(at(&start, "its payload does not end"))?;
-        let payload = BASE64.decode(payload);
-        let payload = payload.map_err(|_| at(&start, "its payload is not canonical base64"))?;
+        let payload = base64::decode(payload);
+        let payload = payload.ok_or(at(&start, "its payload is not canonical base64"))?;
         cursor.literal(TYPE).ok_or(at(&cursor, "its payload type is not that of a seal"))?;
         let start = cursor;
         let key = cursor.take(8).and_then(|key| HEXLOWER.decode(key).ok()?.try_into().ok());
         let key = key.ok_or(at(&start, "its key id is not 8 lower-case hexadecimal digits"))?;
         cursor.literal(SIGNATURE).ok_or(at(&cursor, "its signature is not there"))?;
         let start = cursor;
-        let signature = cursor.until(b'"').and_then(|text| BASE64.decode(text).ok()?.try_into().ok());
+        let signature = cursor.until(b'"').and_then(|text| base64::decode(text)?.try_into().ok());
         let signature = signature.ok_or(at(&start, "its signature is not 64 bytes in canonical base64"))?;
         cursor.literal(CLOSE).ok_or(at(&cursor, "it does not close as a seal does"))?;
         if !cursor.is_empty() {
@@ -203,7 +203,7 @@ mod tests {
     fn the_envelope_is_json_that_dsse_tools_read() {
         let json: serde_json::Value = serde_json::from_slice(&sealed()).unwrap();
         assert_eq!(json["payloadType"], PAYLOAD_TYPE);
-        let payload = BASE64.decode(json["payload"].as_str().unwrap().as_bytes()).unwrap();
+        let payload = base64::decode(json["payload"].as_str().unwrap().as_bytes()).unwrap();
         assert_eq!(Manifest::parse(&payload).unwrap(), parse_unverified(&sealed()).unwrap());
     }
 

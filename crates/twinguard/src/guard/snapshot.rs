@@ -15,11 +15,10 @@ use twinguard_types::{
 };
 
 use super::{Counters, Guard, OFFENDER_LIMIT, OWN_NAME};
-use crate::builder::Seal;
 use crate::evidence::{Evidence, Head, JournalStorage};
 use crate::sense::{Senses, SensesBytes, SensesState};
 use crate::snapshot::{self, refuse};
-use crate::{Config, Error, Output};
+use crate::{Config, Error, Output, Seal};
 
 /// The part of a snapshot that is JSON text.
 #[derive(Serialize, Deserialize)]

@@ -1,0 +1,13 @@
+//! A whole guard, from the outside: what goes in, what comes out, over all floors.
+
+#![cfg(feature = "redteam")]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unreachable_pub)]
+
+mod bounds;
+mod gate;
+mod operator;
+mod replay;
+mod scenario;
+mod sealed;
+mod site;
+mod views;

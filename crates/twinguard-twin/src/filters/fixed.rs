@@ -37,8 +37,14 @@ impl<const N: usize> Order for Fixed<N> {
         update::<N>(u, d, turn)
     }
     #[inline(always)]
-    fn multiply(self, columns: &[f64], x: &[f64], out: &mut [f64]) {
-        multiply::<N>(columns, x, out);
+    fn multiply(self, columns: &[f64], x: &mut [f64], _: &mut [f64]) {
+        if let (Some(columns), Ok(x)) = (square::<N>(columns), <&mut [f64; N]>::try_from(x)) {
+            let mut sum = [0.0; N];
+            for k in 0..N {
+                add_scaled(&mut sum, x[k], &columns[k]);
+            }
+            *x = sum;
+        }
     }
     #[inline(always)]
     fn dot(self, a: &[f64], b: &[f64]) -> f64 {
@@ -135,20 +141,6 @@ pub(super) fn predict<const N: usize>(
     sound
 }
 
-/// F x for F by columns.
-#[inline(always)]
-pub(super) fn multiply<const N: usize>(columns: &[f64], x: &[f64], out: &mut [f64]) {
-    if let (Some(columns), Ok(x), Ok(out)) =
-        (square::<N>(columns), <&[f64; N]>::try_from(x), <&mut [f64; N]>::try_from(out))
-    {
-        let mut sum = [0.0; N];
-        for k in 0..N {
-            add_scaled(&mut sum, x[k], &columns[k]);
-        }
-        *out = sum;
-    }
-}
-
 /// As [`kernel::update`](super::kernel).
 #[inline(always)]
 fn update<const N: usize>(u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64) {
@@ -173,7 +165,7 @@ fn update<const N: usize>(u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64,
         *inverse = 1.0 / *inverse;
     }
     for j in 0..N {
-        d[j] *= before[j] * inverse[j];
+        d[j] = d[j] * before[j] * inverse[j];
     }
     // The first column has nothing above its diagonal.
     let mut shrink = [0.0; N];
@@ -184,7 +176,10 @@ fn update<const N: usize>(u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64,
         let mut sum = 0.0;
         for j in 0..N {
             let old = later[j];
-            later[j] = old + shrink[j] * sum;
+            if j > 0 {
+                // In this order, for the inverse is what comes last.
+                later[j] = old - projected[j] * sum * inverse[j - 1];
+            }
             sum += weighted[j] * old;
         }
         *shared = sum;

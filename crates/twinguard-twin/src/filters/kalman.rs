@@ -219,8 +219,7 @@ impl Kalman {
 
     #[inline(always)]
     fn predict_linear_as(&mut self, order: impl Order, transition: &[f64], process: &[f64]) {
-        order.multiply(transition, &self.mean, &mut self.before);
-        self.mean.copy_from_slice(&self.before);
+        order.multiply(transition, &mut self.mean, &mut self.before);
         self.predict_as(order, transition, process);
     }
 

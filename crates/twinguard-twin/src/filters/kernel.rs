@@ -33,7 +33,7 @@ pub(super) trait Order: Copy {
     fn predict(self, u: &mut [f64], d: &mut [f64], f: &[f64], q: &[f64], scratch: Scratch<'_>) -> bool;
     fn project(self, u: &[f64], row: &[f64], out: &mut [f64]);
     fn update(self, u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64);
-    fn multiply(self, columns: &[f64], x: &[f64], out: &mut [f64]);
+    fn multiply(self, columns: &[f64], x: &mut [f64], room: &mut [f64]);
     fn dot(self, a: &[f64], b: &[f64]) -> f64;
 }
 
@@ -56,9 +56,10 @@ impl Order for Any {
     fn update(self, u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64, f64) {
         update(self.0, u, d, turn)
     }
-    fn multiply(self, columns: &[f64], x: &[f64], out: &mut [f64]) {
-        out.fill(0.0);
-        columns.chunks_exact(self.0.max(1)).zip(x).for_each(|(column, x)| add_scaled(out, *x, column));
+    fn multiply(self, columns: &[f64], x: &mut [f64], room: &mut [f64]) {
+        room.fill(0.0);
+        columns.chunks_exact(self.0.max(1)).zip(&*x).for_each(|(column, x)| add_scaled(room, *x, column));
+        x.copy_from_slice(room);
     }
     fn dot(self, a: &[f64], b: &[f64]) -> f64 {
         dot(a, b)

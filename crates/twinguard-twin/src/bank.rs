@@ -12,7 +12,7 @@
 //! drifts, say), a cause older than the window is fitted by its tail, and a wrong model supports thousands of nats for
 //! nothing: whoever weighs explanations must temper them. Slots in which an expected channel was missing do not count.
 //!
-//! Cost: building the signatures and matching them, about 0.2 ms for the cooling loop; only on demand.
+//! Cost: building the signatures and matching them, about 0.3 ms for the cooling loop; only on demand.
 
 use twinguard_types::{Cause, Explanation, SignalId, Timestamp};
 

@@ -2,17 +2,27 @@
 
 use core::net::Ipv4Addr;
 
-use twinguard::redteam::{Range, RangeOptions, address};
+use twinguard::redteam::{Range, RangeOptions, Scenario, address};
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::cooling_loop::Options;
-use twinguard::types::{
-    CommandId, CommandOrigin, Decision, Duration, PrincipalId, Stage, Timestamp,
-};
-use twinguard::{Approval, Error, Guard, Input, Output, Verdicted, gate};
+use twinguard::types::{CommandId, CommandOrigin, Decision, Duration, PrincipalId, Stage, Timestamp};
+use twinguard::{Approval, Config, Error, Guard, Input, Output, Verdicted, gate};
 
-use crate::site::{self, ORIGIN, Tape, calm, command, config, overheat, plant, poll, verdicts};
+use crate::site::{self, ORIGIN, Tape, command, config, overheat, plant, poll, verdicts};
 
 const VALVE: &str = "cooler.valve.command";
+
+/// A guard that watched five minutes of a summer's overload, in which the cooling is needed, and when they ended.
+fn warm(config: Config) -> (Guard, Timestamp) {
+    let tape = Tape::new(site::guard(config)).run(&mut summer(1.1, Scenario::none()), 300);
+    (tape.guard, tape.told.last().unwrap().0)
+}
+
+fn summer(load: f64, scenario: Scenario) -> Range {
+    let site =
+        Options { load: vec![(Timestamp::ZERO, load)], air_c: 35.0, supply_c: 28.0, ..Options::default() };
+    Range::new(&plant(), &RangeOptions { seed: 7, origin: ORIGIN, site }, scenario)
+}
 
 fn vet(guard: &mut Guard, now: Timestamp, id: u64, from: Ipv4Addr, path: &str, value: f64) -> Verdicted {
     guard.handle(now, Input::Command(command(id, from, path, value, now))).unwrap();
@@ -26,7 +36,7 @@ fn vet(guard: &mut Guard, now: Timestamp, id: u64, from: Ipv4Addr, path: &str, v
 
 #[test]
 fn harm_is_kept_from_the_plant_and_the_rest_let_through() {
-    let (mut guard, now) = calm(config());
+    let (mut guard, now) = warm(config());
     let mut ask = |from, path, value| {
         let answer = vet(&mut guard, now, value as u64 + 100, from, path, value);
         (answer.verdict.decision, answer.verdict.reasons[0].stage, answer.verdict.margin)
@@ -51,9 +61,11 @@ fn harm_is_kept_from_the_plant_and_the_rest_let_through() {
 
 #[test]
 fn without_clamping_and_without_a_model_the_rules_remain() {
-    let (mut guard, now) = calm(twinguard::Config { gate: gate::GateConfig { clamp: false, ..Default::default() }, ..config() });
+    let (mut guard, now) =
+        warm(Config { gate: gate::GateConfig { clamp: false, ..Default::default() }, ..config() });
     assert_eq!(vet(&mut guard, now, 1, address::CONTROLLER, VALVE, 0.1).verdict.decision, Decision::Deny);
-    let (mut guard, now) = calm(twinguard::Config { gate: gate::GateConfig { what_if: false, ..Default::default() }, ..config() });
+    let (mut guard, now) =
+        warm(Config { gate: gate::GateConfig { what_if: false, ..Default::default() }, ..config() });
     assert_eq!(vet(&mut guard, now, 1, address::CONTROLLER, VALVE, 0.1).verdict.decision, Decision::Allow);
     assert_eq!(vet(&mut guard, now, 2, address::CONTROLLER, VALVE, 0.0).verdict.decision, Decision::Deny);
 }
@@ -61,9 +73,7 @@ fn without_clamping_and_without_a_model_the_rules_remain() {
 #[test]
 fn the_way_to_the_safe_state_is_open_when_the_plant_is_hot_already() {
     // Overload in a hot summer: the limit is within reach whatever the cooling does.
-    let site = Options { load: vec![(Timestamp::ZERO, 1.6)], air_c: 38.0, supply_c: 30.0, ..Options::default() };
-    let mut range = Range::new(&plant(), &RangeOptions { seed: 7, origin: ORIGIN, site }, overheat());
-    let tape = Tape::new(site::guard(config())).run(&mut range, site::ATTACK_S + 240);
+    let tape = Tape::new(site::guard(config())).run(&mut summer(1.6, overheat()), site::ATTACK_S + 240);
     let own: Vec<_> = verdicts(&tape.said).filter(|it| it.command.origin == CommandOrigin::Guard).collect();
     assert!(!own.is_empty(), "nothing was done");
     for it in &own {
@@ -74,7 +84,7 @@ fn the_way_to_the_safe_state_is_open_when_the_plant_is_hot_already() {
 
 #[test]
 fn nobody_is_this_guard_but_this_guard() {
-    let (mut guard, now) = calm(config());
+    let (mut guard, now) = warm(config());
     for principal in 0..8 {
         let spoofed = twinguard::types::Command {
             principal: PrincipalId(principal),
@@ -83,7 +93,12 @@ fn nobody_is_this_guard_but_this_guard() {
         guard.handle(now, Input::Command(spoofed)).unwrap();
         let said = poll(&mut guard);
         let answer = verdicts(&said).next().unwrap();
-        assert_eq!(answer.verdict.decision, Decision::Deny, "as principal {principal}, `{}`", answer.principal.name);
+        assert_eq!(
+            answer.verdict.decision,
+            Decision::Deny,
+            "as principal {principal}, `{}`",
+            answer.principal.name
+        );
     }
 }
 
@@ -99,6 +114,7 @@ addresses = ["10.0.0.20"]
 roles = ["operator"]
 [[rule]]
 name = "two people open it"
+effect = "allow"
 roles = ["operator"]
 signals = ["valve"]
 two_person = true
@@ -108,7 +124,8 @@ fn tank() -> (Guard, impl Fn(&mut Guard, Timestamp, u64) -> Decision) {
     let plant = Plant::parse(TANK, "plant.toml").unwrap();
     let valve = plant.catalogue.id("valve").unwrap();
     let ask = move |guard: &mut Guard, now, id| {
-        let command = twinguard::types::Command { signal: valve, ..command(id, address::PLATFORM, VALVE, 1.0, now) };
+        let command =
+            twinguard::types::Command { signal: valve, ..command(id, address::PLATFORM, VALVE, 1.0, now) };
         guard.handle(now, Input::Command(command)).unwrap();
         decisions(&poll(guard))[0].1
     };
@@ -128,7 +145,10 @@ fn two_people_are_two_people() {
     };
     let asker = u32::MAX;
     assert_eq!(ask(&mut guard, Timestamp::from_secs(0), 1), Decision::Hold);
-    assert!(matches!(approve(&mut guard, 1, 1, asker, true), Err(Error::Gate(gate::Error::SamePerson { .. }))));
+    assert!(matches!(
+        approve(&mut guard, 1, 1, asker, true),
+        Err(Error::Gate(gate::Error::SamePerson { .. }))
+    ));
     assert!(matches!(approve(&mut guard, 1, 2, 5, true), Err(Error::Gate(gate::Error::NotHeld { .. }))));
     assert_eq!(approve(&mut guard, 2, 1, 5, true).unwrap(), [(CommandId(1), Decision::Allow)]);
     assert!(matches!(approve(&mut guard, 3, 1, 6, true), Err(Error::Gate(gate::Error::NotHeld { .. }))));

@@ -69,7 +69,8 @@ fn closing_gives_back_what_was_taken() {
         })
         .collect();
     let reversible = |action: &&Action| {
-        action.finding == finding && matches!(action.kind, ActionKind::Substitute { .. } | ActionKind::Command(_))
+        action.finding == finding
+            && matches!(action.kind, ActionKind::Substitute { .. } | ActionKind::Command(_))
     };
     let taken: Vec<ActionId> = done().filter(reversible).map(|action| action.id).collect();
     assert!(taken.len() >= 3, "{taken:?}");
@@ -81,7 +82,8 @@ fn an_isolated_peer_is_let_in_again_by_override() {
     let (mut guard, now, _) = amid();
     let isolate = done().find(|action| matches!(action.kind, ActionKind::IsolatePeer { .. })).unwrap();
     let why = |guard: &mut Guard, id| {
-        let command = crate::site::command(id, twinguard::redteam::address::ATTACKER, "cooler.valve.command", 1.0, now);
+        let command =
+            crate::site::command(id, twinguard::redteam::address::ATTACKER, "cooler.valve.command", 1.0, now);
         guard.handle(now, Input::Command(command)).unwrap();
         crate::site::verdicts(&poll(guard)).next().unwrap().verdict.reasons[0].text.clone()
     };
@@ -103,7 +105,10 @@ fn an_unknown_finding_is_an_error_and_changes_nothing() {
     ];
     for word in words {
         let refused = guard.handle(now, Input::Operator(word));
-        assert!(matches!(refused, Err(Error::UnknownFinding { finding: FindingId(999) })), "{word:?}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Error::UnknownFinding { finding: FindingId(999) })),
+            "{word:?}: {refused:?}"
+        );
         assert_eq!(poll(&mut guard), [], "{word:?}");
         assert_eq!(guard.evidence().size(), before.1, "{word:?} left a leaf");
         assert!(guard.snapshot().unwrap() == before.0, "{word:?} left a trace");
@@ -131,7 +136,8 @@ fn outcomes_of_unknown_actions_are_refused() {
 #[test]
 fn silence_escalates_to_a_person() {
     let (_, actions) = unanswered();
-    let waited: Vec<&Action> = actions.iter().filter(|it| !it.recommended_only && it.reason.contains("silence")).collect();
+    let waited: Vec<&Action> =
+        actions.iter().filter(|it| !it.recommended_only && it.reason.contains("silence")).collect();
     assert!(waited.len() >= 3, "{}", waited.len());
     assert!(waited.iter().all(|action| matches!(action.kind, ActionKind::Notify { .. })));
 }
@@ -148,7 +154,9 @@ fn what_failed_is_asked_for_again_and_what_was_refused_is_not() {
                 let Output::Action(action) = output else { continue };
                 if !action.recommended_only && matches!(action.kind, ActionKind::IsolatePeer { .. }) {
                     asked += 1;
-                    guard.handle(*now, Input::Outcome(Outcome { action: action.id, result, at: *now })).unwrap();
+                    guard
+                        .handle(*now, Input::Outcome(Outcome { action: action.id, result, at: *now }))
+                        .unwrap();
                 }
             }
         }

@@ -50,7 +50,9 @@ fn answers_may_wait() {
 #[test]
 fn a_batch_is_its_points_one_by_one() {
     check(|guard, now, told| match told {
-        Told::Points(points) => points.iter().for_each(|point| guard.handle(now, Input::Points(&[*point])).unwrap()),
+        Told::Points(points) => {
+            points.iter().for_each(|point| guard.handle(now, Input::Points(&[*point])).unwrap())
+        }
         other => other.tell(guard, now).unwrap(),
     });
 }
@@ -112,7 +114,8 @@ fn pieces(frame: &[u8], place: usize) -> [Vec<u8>; 2] {
         let sum = checksum(0, &piece[14..34]);
         piece[24..26].copy_from_slice(&sum.to_be_bytes());
         piece[50..52].fill(0);
-        let pseudo = piece[26..34].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
+        let pseudo =
+            piece[26..34].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum::<u32>();
         let sum = checksum(pseudo + 6 + u32::from(total - 20), &piece[34..]);
         piece[50..52].copy_from_slice(&sum.to_be_bytes());
     }
@@ -120,7 +123,8 @@ fn pieces(frame: &[u8], place: usize) -> [Vec<u8>; 2] {
 }
 
 fn checksum(start: u32, bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
+    let words =
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)));
     let mut sum = start + words.sum::<u32>();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);

@@ -8,7 +8,7 @@ use twinguard::types::{ActionKind, Duration, Finding, FindingState, SignalId, Su
 use crate::site::{ATTACK_S, ORIGIN, Tape, config, findings, guard, overheat, range};
 
 /// Long enough for the unguarded plant to pass its limit.
-const TOTAL_S: i64 = ATTACK_S + 75 * 60;
+const TOTAL_S: i64 = ATTACK_S + 90 * 60;
 const LIMIT_C: f64 = 140.0;
 
 struct Nobody;
@@ -30,7 +30,8 @@ impl Defender for Nobody {
 fn check(stretch: u64) {
     let start = ORIGIN + Duration::from_secs(ATTACK_S);
     let mut unguarded = range(stretch, overheat());
-    let hottest = (0..TOTAL_S).map(|_| unguarded.step(&mut Nobody).unwrap().truth.theta_hotspot_c).fold(0.0, f64::max);
+    let hottest =
+        (0..TOTAL_S).map(|_| unguarded.step(&mut Nobody).unwrap().truth.theta_hotspot_c).fold(0.0, f64::max);
     assert!(hottest > LIMIT_C, "{stretch}: without a guard only {hottest} °C");
 
     let tape = Tape::new(guard(config())).run(&mut range(stretch, overheat()), TOTAL_S);
@@ -39,8 +40,11 @@ fn check(stretch: u64) {
     assert!(first.raised_at >= start, "{stretch}: a false alarm at {:?}: {}", first.raised_at, first.title);
     assert!(first.raised_at <= start + Duration::from_secs(60), "{stretch}: seen late");
 
-    let named = |finding: &&Finding| finding.id == first.id && finding.at <= first.raised_at + Duration::from_secs(100);
-    let named = findings(&tape.said).filter(named).filter(|it| it.state != FindingState::Closed).last().unwrap();
+    let named = |finding: &&Finding| {
+        finding.id == first.id && finding.at <= first.raised_at + Duration::from_secs(100)
+    };
+    let named =
+        findings(&tape.said).filter(named).filter(|it| it.state != FindingState::Closed).last().unwrap();
     let accused = |suspect| named.suspect_set.contains(&suspect);
     assert!(accused(Suspect::CommandPath), "{stretch}: {:?}", named.suspect_set);
     assert!(accused(Suspect::Sensor) || accused(Suspect::Network), "{stretch}: {:?}", named.suspect_set);

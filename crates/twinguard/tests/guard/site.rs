@@ -6,13 +6,15 @@
 use std::sync::OnceLock;
 
 use twinguard::protocol::{Frame, LinkType};
-use twinguard::redteam::{Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address};
+use twinguard::redteam::{
+    Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address,
+};
 use twinguard::response::Autonomy;
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::cooling_loop::{Options, PLANT};
 use twinguard::types::{
-    Command, CommandId, CommandOrigin, Digest, Duration, Finding, Intent, Outcome, Point, PrincipalId, SignalId, Timestamp,
-    Value,
+    Command, CommandId, CommandOrigin, Digest, Duration, Finding, Intent, Outcome, Point, PrincipalId,
+    SignalId, Timestamp, Value,
 };
 use twinguard::{Config, Error, Guard, Input, Output, Verdicted};
 
@@ -60,8 +62,10 @@ pub(crate) fn guard(config: Config) -> Guard {
 
 /// The main scenario: old values come again while the water valve is closed. It lasts to the end of the run.
 pub(crate) fn overheat() -> Scenario {
-    let window = Window { start: ORIGIN + Duration::from_secs(ATTACK_S), end: ORIGIN + Duration::from_secs(1 << 20) };
-    let target = Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    let window =
+        Window { start: ORIGIN + Duration::from_secs(ATTACK_S), end: ORIGIN + Duration::from_secs(1 << 20) };
+    let target =
+        Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
     Scenario::build("overheat", &target).unwrap()
 }
 
@@ -87,7 +91,10 @@ impl Told {
         match self {
             Self::Frame(index, at, link, bytes) => {
                 let original_len = bytes.len() as u32;
-                guard.handle(now, Input::Frame(&Frame { index: *index, at: *at, link: *link, bytes, original_len }))
+                guard.handle(
+                    now,
+                    Input::Frame(&Frame { index: *index, at: *at, link: *link, bytes, original_len }),
+                )
             }
             Self::Points(points) => guard.handle(now, Input::Points(points)),
             Self::Intent(intent) => guard.handle(now, Input::Intent(*intent)),
@@ -128,7 +135,13 @@ pub(crate) struct Tape {
 
 impl Tape {
     pub(crate) fn new(guard: Guard) -> Self {
-        Self { guard, told: Vec::new(), said: Vec::new(), waiting: Default::default(), peak: f64::NEG_INFINITY }
+        Self {
+            guard,
+            told: Vec::new(),
+            said: Vec::new(),
+            waiting: Default::default(),
+            peak: f64::NEG_INFINITY,
+        }
     }
 
     /// Goes on for so many seconds of the range.
@@ -194,8 +207,10 @@ pub(crate) struct Recorded {
 pub(crate) fn attacked() -> &'static Recorded {
     static RUN: OnceLock<Recorded> = OnceLock::new();
     RUN.get_or_init(|| {
-        let Tape { guard, told, said, .. } = Tape::new(guard(config())).run(&mut range(0, overheat()), ATTACK_S + 180);
-        let (state, size, root) = (guard.snapshot().unwrap(), guard.evidence().size(), guard.evidence().root());
+        let Tape { guard, told, said, .. } =
+            Tape::new(guard(config())).run(&mut range(0, overheat()), ATTACK_S + 180);
+        let (state, size, root) =
+            (guard.snapshot().unwrap(), guard.evidence().size(), guard.evidence().root());
         Recorded { told, said, state, size, root }
     })
 }

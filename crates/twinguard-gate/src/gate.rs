@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use twinguard_twin::Twin;
 use twinguard_twin::plant::{LimitKind, Plant};
 use twinguard_types::{
-    Command, CommandId, CommandOrigin, Decision, Duration, Principal, PrincipalId, SignalId, Stage, Timestamp, Value, Verdict,
-    VerdictReason,
+    Command, CommandId, CommandOrigin, Decision, Duration, Principal, PrincipalId, SignalId, Stage,
+    Timestamp, Value, Verdict, VerdictReason,
 };
 
 use crate::policy::{Request, Ruling};
@@ -127,6 +127,16 @@ impl Gate {
         Ok(Self { isolated, held, last, mode, ..self })
     }
 
+    /// This gate under another plant file: isolated peers, held commands and the mode stay; rates count anew, and every
+    /// consequence is looked at anew.
+    ///
+    /// # Errors
+    /// As [`Policy::from_plant`].
+    pub fn under(&self, plant: &Plant) -> Result<Self, Error> {
+        let (isolated, held, mode) = (self.isolated.clone(), self.held.clone(), self.mode.clone());
+        Ok(Self { isolated, held, mode, ..Self::new(plant, self.config.clone())? })
+    }
+
     /// Who speaks from where.
     #[must_use]
     pub fn identities(&self) -> &Identities {
@@ -158,7 +168,13 @@ impl Gate {
     ///
     /// Cost: constant in the number of rules that do not speak of the signal, plus one or, when clamping, up to eight
     /// simulations over the largest horizon of the plant's limits.
-    pub fn admit(&mut self, now: Timestamp, command: &Command, principal: &Principal, twin: Option<&Twin>) -> Verdict {
+    pub fn admit(
+        &mut self,
+        now: Timestamp,
+        command: &Command,
+        principal: &Principal,
+        twin: Option<&Twin>,
+    ) -> Verdict {
         let verdict = |decision, stage, text: String, margin| Verdict {
             command: command.id,
             at: now,
@@ -178,11 +194,7 @@ impl Gate {
         };
         let mut answer = self.consequence(now, command, twin);
         answer.reasons.push(VerdictReason { stage: Stage::Policy, text: format!("rule `{rule}` allows it") });
-        if two_person && answer.decision.permits() {
-            self.hold(now, command, answer)
-        } else {
-            answer
-        }
+        if two_person && answer.decision.permits() { self.hold(now, command, answer) } else { answer }
     }
 
     /// A second person's word on a held command.
@@ -205,8 +217,13 @@ impl Gate {
         self.held.remove(&command);
         let reason = |text: &str| vec![VerdictReason { stage: Stage::Identity, text: text.to_owned() }];
         if !approved {
-            let verdict =
-                Verdict { command, at: now, decision: Decision::Deny, reasons: reason("a person refused it"), margin: held.margin };
+            let verdict = Verdict {
+                command,
+                at: now,
+                decision: Decision::Deny,
+                reasons: reason("a person refused it"),
+                margin: held.margin,
+            };
             return Ok((held.command, verdict));
         }
         // The plant has moved on since the command was held: its consequence is looked at again.
@@ -227,14 +244,20 @@ impl Gate {
     }
 
     fn expire(&mut self, now: Timestamp) -> Vec<(Command, Verdict)> {
-        let over: Vec<CommandId> = self.held.iter().filter(|(_, held)| held.until <= now).map(|(id, _)| *id).collect();
+        let over: Vec<CommandId> =
+            self.held.iter().filter(|(_, held)| held.until <= now).map(|(id, _)| *id).collect();
         over.into_iter()
             .filter_map(|id| self.held.remove(&id))
             .map(|held| {
                 let text = "nobody decided in time".to_owned();
                 let reasons = vec![VerdictReason { stage: Stage::Identity, text }];
-                let verdict =
-                    Verdict { command: held.command.id, at: now, decision: Decision::Deny, reasons, margin: held.margin };
+                let verdict = Verdict {
+                    command: held.command.id,
+                    at: now,
+                    decision: Decision::Deny,
+                    reasons,
+                    margin: held.margin,
+                };
                 (held.command, verdict)
             })
             .collect()
@@ -244,20 +267,32 @@ impl Gate {
         self.expire(now);
         if self.held.len() >= HELD_LIMIT {
             verdict.decision = Decision::Deny;
-            verdict.reasons.insert(0, VerdictReason { stage: Stage::Guard, text: "too many commands wait for a person".to_owned() });
+            verdict.reasons.insert(
+                0,
+                VerdictReason { stage: Stage::Guard, text: "too many commands wait for a person".to_owned() },
+            );
             return verdict;
         }
         let held = Held { command: *command, approved_by: None, margin: verdict.margin, until: now + HOLD };
         self.held.insert(command.id, held);
         verdict.decision = Decision::Hold;
-        verdict.reasons.insert(0, VerdictReason { stage: Stage::Policy, text: "a second person has to agree".to_owned() });
+        verdict.reasons.insert(
+            0,
+            VerdictReason { stage: Stage::Policy, text: "a second person has to agree".to_owned() },
+        );
         verdict
     }
 
     /// What the twin says would happen.
     fn consequence(&mut self, now: Timestamp, command: &Command, twin: Option<&Twin>) -> Verdict {
         let reason = |text: String| vec![VerdictReason { stage: Stage::WhatIf, text }];
-        let mut verdict = Verdict { command: command.id, at: now, decision: Decision::Allow, reasons: Vec::new(), margin: None };
+        let mut verdict = Verdict {
+            command: command.id,
+            at: now,
+            decision: Decision::Allow,
+            reasons: Vec::new(),
+            margin: None,
+        };
         let value = command.value.as_f64();
         let Some(twin) = twin.filter(|_| self.config.what_if && self.horizon > Duration::ZERO) else {
             verdict.reasons = reason("no model to simulate its consequence with".to_owned());
@@ -271,7 +306,8 @@ impl Gate {
             verdict.reasons = reason("the same value as a minute ago".to_owned());
             return verdict;
         }
-        let foresight = |value| foresee(twin, self.horizon, (command.signal, value), self.config.sigmas, &self.binding);
+        let foresight =
+            |value| foresee(twin, self.horizon, (command.signal, value), self.config.sigmas, &self.binding);
         match foresight(value) {
             Foresight::Unknown(why) => {
                 // Not ours to bar the way to the safe state because the model cannot follow.
@@ -285,19 +321,23 @@ impl Gate {
             }
             Foresight::NoWorse { margin } => {
                 verdict.margin = Some(margin);
-                verdict.reasons = reason("a limit is within reach, and the command leaves the plant no worse".to_owned());
+                verdict.reasons =
+                    reason("a limit is within reach, and the command leaves the plant no worse".to_owned());
             }
             Foresight::Crosses { margin, after } => {
                 verdict.margin = Some(margin);
                 let minutes = after.as_secs_f64() / 60.0;
                 let text = format!("a limit would be crossed after {minutes:.0} min");
                 let current = self.last.get(&command.signal).map(|(value, ..)| *value);
-                let safe = current.filter(|_| self.config.clamp).and_then(|safe| nearest_safe(value, safe, &foresight));
+                let safe = current
+                    .filter(|_| self.config.clamp)
+                    .and_then(|safe| nearest_safe(value, safe, &foresight));
                 match safe {
                     Some((safe, margin)) => {
                         verdict.decision = Value::real(safe).map_or(Decision::Deny, Decision::Clamp);
                         verdict.margin = margin;
-                        verdict.reasons = reason(format!("{text}; {safe:.4} is the nearest value that is safe"));
+                        verdict.reasons =
+                            reason(format!("{text}; {safe:.4} is the nearest value that is safe"));
                     }
                     None => {
                         verdict.decision = Decision::Deny;
@@ -314,7 +354,11 @@ impl Gate {
 }
 
 /// Bisection between the wanted value and the last safe one, in at most six simulations after the one that checks `safe`.
-fn nearest_safe(wanted: f64, safe: f64, foresight: &dyn Fn(f64) -> Foresight) -> Option<(f64, Option<(SignalId, f64)>)> {
+fn nearest_safe(
+    wanted: f64,
+    safe: f64,
+    foresight: &dyn Fn(f64) -> Foresight,
+) -> Option<(f64, Option<(SignalId, f64)>)> {
     let clear = |value| match foresight(value) {
         Foresight::Clear { margin } => Some(margin),
         _ => None,

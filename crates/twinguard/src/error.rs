@@ -39,6 +39,12 @@ pub enum Error {
         /// The finding as named.
         finding: twinguard_types::FindingId,
     },
+    /// A plant file that a running guard cannot go on with.
+    #[error("this guard cannot go on with the plant file: {reason}")]
+    Reload {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A record that could not be written as JSON for the journal.
     #[error("journal entry: {0}")]
     Entry(#[from] serde_json::Error),

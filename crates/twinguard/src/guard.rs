@@ -1,5 +1,6 @@
 //! The wiring: the one place that knows every floor below.
 
+mod reload;
 mod snapshot;
 
 use core::net::IpAddr;
@@ -10,13 +11,13 @@ use twinguard_protocol::{Stack, point_map::PointMap, stack};
 use twinguard_response::{Playbook, Responder, Situation};
 use twinguard_twin::Plant;
 use twinguard_types::{
-    Access, Action, ActionId, ActionKind, Attestation, AttestationOutcome, Catalogue, Command, CommandId, CommandOrigin,
-    Decision, Digest, Duration, Event, Finding, FindingId, FindingState, Intent, Outcome, OutcomeResult, Point, Principal,
-    PrincipalId, PrincipalKind, Principals, Role, SignalId, Source, Stage, Suspect, Symptom, Timestamp, Verdict, View,
+    Access, Action, ActionId, ActionKind, Attestation, AttestationOutcome, Catalogue, Command, CommandId,
+    CommandOrigin, Decision, Digest, Duration, Event, Finding, FindingId, FindingState, Intent, Outcome,
+    OutcomeResult, Point, Principal, PrincipalId, PrincipalKind, Principals, Role, SignalId, Source, Stage,
+    Suspect, Symptom, Timestamp, Verdict, View,
 };
 
-use crate::builder::Seal;
-use crate::evidence::{Evidence, JournalStorage};
+use crate::evidence::{Evidence, JournalStorage, Seal};
 use crate::sense::{OPTIONAL_VIEWS, Senses};
 use crate::{Approval, Artefact, Check, Config, Error, Input, Operator, Output, Recalibration, Verdicted};
 
@@ -189,7 +190,10 @@ impl Guard {
     /// When the guard wants to be told the time again (an [`Input::Tick`] will do), if nothing else happens.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.responder.next_deadline(), self.gate.next_deadline(), self.stack.next_deadline()].into_iter().flatten().min()
+        [self.responder.next_deadline(), self.gate.next_deadline(), self.stack.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The model's own estimate of a signal and its standard deviation, where there is a model.
@@ -197,7 +201,10 @@ impl Guard {
     /// Signals that a finding accuses no longer enter it: it is the virtual sensor for them.
     #[must_use]
     pub fn estimate(&self, signal: SignalId) -> Option<(f64, f64)> {
-        self.senses.twin().and_then(|twin| twin.estimate(signal)).map(|estimate| (estimate.mean, estimate.sigma))
+        self.senses
+            .twin()
+            .and_then(|twin| twin.estimate(signal))
+            .map(|estimate| (estimate.mean, estimate.sigma))
     }
 
     /// The signals: those of the plant file, or those found in traffic.
@@ -351,10 +358,15 @@ impl Guard {
             return Ok(());
         }
         let principal = self.principal_of(&command);
-        let command = Command { principal: self.intern(principal.clone()), id: self.take_command_id(), ..command };
+        let command =
+            Command { principal: self.intern(principal.clone()), id: self.take_command_id(), ..command };
         let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
-        let barred = verdict.reasons.first().is_some_and(|reason| matches!(reason.stage, Stage::Policy | Stage::Identity));
-        if !verdict.decision.permits() && barred
+        let barred = verdict
+            .reasons
+            .first()
+            .is_some_and(|reason| matches!(reason.stage, Stage::Policy | Stage::Identity));
+        if !verdict.decision.permits()
+            && barred
             && let Some(from) = command.from
         {
             self.offend(now, from.ip());
@@ -367,14 +379,18 @@ impl Guard {
     fn is_ours(&self, now: Timestamp, command: &Command) -> bool {
         let value = command.value.as_f64();
         self.sent.iter().any(|(at, signal, sent)| {
-            *signal == command.signal && now.since(*at) <= OWN_WINDOW && (value - sent).abs() <= OWN_TOLERANCE * sent.abs().max(1.0)
+            *signal == command.signal
+                && now.since(*at) <= OWN_WINDOW
+                && (value - sent).abs() <= OWN_TOLERANCE * sent.abs().max(1.0)
         })
     }
 
     /// A command that the platform wants to send.
     fn vet(&mut self, now: Timestamp, command: Command) -> Result<(), Error> {
         self.senses.sense(&Event::Command(command));
-        let principal = match self.principals.get(command.principal) {
+        // An address says more than a number that anybody may choose; and nobody but us speaks as this guard.
+        let known = self.principals.get(command.principal).filter(|known| known.kind != PrincipalKind::Guard);
+        let principal = match known.filter(|_| command.from.is_none()) {
             Some(known) => known.clone(),
             None => self.principal_of(&command),
         };
@@ -384,7 +400,7 @@ impl Guard {
     }
 
     fn approve(&mut self, now: Timestamp, approval: Approval) -> Result<(), Error> {
-        self.evidence.word(now, "approval", &approval)?;
+        self.word(now, "approval", &approval)?;
         let Approval { command, principal, approved } = approval;
         let (command, verdict) = self.gate.approve(now, command, principal, approved, self.senses.twin())?;
         self.emit_verdict(&command, verdict, false)
@@ -396,17 +412,20 @@ impl Guard {
     }
 
     fn check(&mut self, now: Timestamp, check: &Check) -> Result<(), Error> {
-        self.evidence.word(now, "check", check)?;
+        self.word(now, "check", check)?;
         self.senses.check(now, check);
         Ok(())
     }
 
     fn artefact(&mut self, now: Timestamp, artefact: Artefact) -> Result<(), Error> {
         let expected = self.seal.map_or(self.plant.digest, |seal| seal.root);
-        let outcome =
-            if artefact.measured == expected { AttestationOutcome::Matches } else { AttestationOutcome::Differs };
+        let outcome = if artefact.measured == expected {
+            AttestationOutcome::Matches
+        } else {
+            AttestationOutcome::Differs
+        };
         let attestation = Attestation { at: now, expected, measured: artefact.measured, outcome };
-        self.evidence.word(now, "attestation", &attestation)?;
+        self.word(now, "attestation", &attestation)?;
         self.senses.sense(&Event::Attestation(attestation));
         Ok(())
     }
@@ -414,14 +433,17 @@ impl Guard {
     /// Sealed deltas are journalled; they take effect through a newly sealed plant and [`Guard::reload`].
     fn recalibrate(&mut self, now: Timestamp, delta: Recalibration<'_>) -> Result<(), Error> {
         let digest = Digest(*blake3::hash(delta.sealed).as_bytes());
-        self.evidence.word(now, "recalibration", &digest).map(drop)
+        self.word(now, "recalibration", &digest)
     }
 
     fn outcome(&mut self, outcome: Outcome) -> Result<(), Error> {
-        self.evidence.word(outcome.at, "outcome", &outcome)?;
+        self.word(outcome.at, "outcome", &outcome)?;
         let kind = self.actions.get(&outcome.action).cloned();
         // Informing actions are not waited for; their outcome is journalled all the same.
-        if matches!(kind, Some(ActionKind::Notify { .. } | ActionKind::Verify { .. } | ActionKind::Release { .. })) {
+        if matches!(
+            kind,
+            Some(ActionKind::Notify { .. } | ActionKind::Verify { .. } | ActionKind::Release { .. })
+        ) {
             return Ok(());
         }
         self.responder.on_outcome(&outcome)?;
@@ -434,7 +456,12 @@ impl Guard {
     }
 
     fn operator(&mut self, now: Timestamp, operator: Operator<'_>) -> Result<(), Error> {
-        self.evidence.word(now, "operator", &operator)?;
+        if let Operator::Acknowledge { finding } | Operator::Shelve { finding, .. } | Operator::Close { finding, .. } = operator
+            && !self.findings.contains_key(&finding)
+        {
+            return Err(Error::UnknownFinding { finding });
+        }
+        self.word(now, "operator", &operator)?;
         match operator {
             Operator::Acknowledge { finding } => self.set_state(now, finding, FindingState::Acknowledged),
             Operator::Shelve { finding, until } => {
@@ -467,7 +494,9 @@ impl Guard {
             Some(ActionKind::IsolatePeer { peer }) => {
                 self.gate.release(peer);
             }
-            Some(ActionKind::Substitute { signal, .. } | ActionKind::IsolateSignal { signal }) => self.trust_again(signal),
+            Some(ActionKind::Substitute { signal, .. } | ActionKind::IsolateSignal { signal }) => {
+                self.trust_again(signal)
+            }
             _ => {}
         }
         let outcome = Outcome { action, result: OutcomeResult::Refused, at: now };
@@ -521,10 +550,8 @@ impl Guard {
 
     /// What only the facade knows of a finding: which views were missing, who was shelved.
     fn complete(&mut self, now: Timestamp, finding: &mut Finding) {
-        let mut missing: Vec<View> = OPTIONAL_VIEWS
-            .into_iter()
-            .filter(|view| !self.views.contains(view))
-            .collect();
+        let mut missing: Vec<View> =
+            OPTIONAL_VIEWS.into_iter().filter(|view| !self.views.contains(view)).collect();
         if self.senses.twin().is_none() {
             missing.push(View::Model);
         }
@@ -547,21 +574,24 @@ impl Guard {
 
     /// Accused sensors leave the estimate, from before the onset on: the virtual sensor must not have swallowed the lie.
     fn distrust(&mut self, _now: Timestamp, finding: &Finding) {
-        let accused = finding.suspect_set.iter().any(|suspect| matches!(suspect, Suspect::Sensor | Suspect::Network));
+        let accused =
+            finding.suspect_set.iter().any(|suspect| matches!(suspect, Suspect::Sensor | Suspect::Network));
         let model_or_none = matches!(finding.suspect, Suspect::Model | Suspect::None);
         if !accused || model_or_none {
             return;
         }
-        let repeated = finding.evidence.iter().any(|evidence| {
-            evidence.symptom == Symptom::Repeat && evidence.surprise >= evidence.threshold
-        });
+        let repeated = finding
+            .evidence
+            .iter()
+            .any(|evidence| evidence.symptom == Symptom::Repeat && evidence.surprise >= evidence.threshold);
         let mut signals: Vec<SignalId> = finding.attribution.iter().map(|share| share.signal).collect();
         if repeated && let Some(dynamics) = &self.plant.dynamics {
             // Whoever can play one recording can play them all: no measurement of this plant is believed.
             let measured = |signal: &SignalId| {
                 self.plant.catalogue.signal(*signal).is_some_and(|known| known.role == Role::Measurement)
             };
-            signals.extend(dynamics.outputs.iter().chain(&dynamics.inputs).flatten().copied().filter(measured));
+            signals
+                .extend(dynamics.outputs.iter().chain(&dynamics.inputs).flatten().copied().filter(measured));
         }
         signals.retain(|signal| !self.distrusted.contains_key(signal));
         signals.sort_unstable();
@@ -589,8 +619,12 @@ impl Guard {
     }
 
     fn stand_down(&mut self, now: Timestamp, id: FindingId) -> Result<(), Error> {
-        let signals: Vec<SignalId> =
-            self.distrusted.iter().filter(|(_, finding)| **finding == id).map(|(signal, _)| *signal).collect();
+        let signals: Vec<SignalId> = self
+            .distrusted
+            .iter()
+            .filter(|(_, finding)| **finding == id)
+            .map(|(signal, _)| *signal)
+            .collect();
         for signal in signals {
             self.trust_again(signal);
         }
@@ -635,11 +669,21 @@ impl Guard {
         Ok(())
     }
 
+    /// Enters what a person or the platform said.
+    fn word(&mut self, at: Timestamp, kind: &'static str, record: &impl serde::Serialize) -> Result<(), Error> {
+        let receipt = self.evidence.word(at, kind, record)?;
+        self.outputs.push_back(Output::Receipt(receipt));
+        Ok(())
+    }
+
     fn emit_finding(&mut self, finding: Finding) -> Result<(), Error> {
         let receipt = self.evidence.finding(finding.at, &finding)?;
         self.findings.insert(finding.id, finding.clone());
         if self.outputs.len() >= self.config.queue {
-            let waiting = self.outputs.iter().position(|output| matches!(output, Output::Finding(old) if old.id == finding.id));
+            let waiting = self
+                .outputs
+                .iter()
+                .position(|output| matches!(output, Output::Finding(old) if old.id == finding.id));
             if let Some(Output::Finding(old)) = waiting.and_then(|place| self.outputs.get_mut(place)) {
                 *old = finding;
                 self.counters.coalesced += 1;
@@ -660,7 +704,12 @@ impl Guard {
         if let Decision::Clamp(value) = verdicted.verdict.decision
             && command.origin == CommandOrigin::Platform
         {
-            let clamped = Intent { principal: command.principal, signal: command.signal, value, at: verdicted.verdict.at };
+            let clamped = Intent {
+                principal: command.principal,
+                signal: command.signal,
+                value,
+                at: verdicted.verdict.at,
+            };
             self.senses.own_command(&clamped);
         }
         self.outputs.push_back(Output::Verdict(verdicted));
@@ -694,7 +743,8 @@ impl Guard {
 
     fn offenders_since(&self, onset: Timestamp) -> Vec<IpAddr> {
         let from = onset - BEFORE_ONSET;
-        let peers: BTreeSet<IpAddr> = self.offenders.iter().filter(|(at, _)| *at >= from).map(|(_, peer)| *peer).collect();
+        let peers: BTreeSet<IpAddr> =
+            self.offenders.iter().filter(|(at, _)| *at >= from).map(|(_, peer)| *peer).collect();
         peers.into_iter().collect()
     }
 }

@@ -1,5 +1,6 @@
 //! From events to findings: twin, rows, detectors, judge; and before that, the recording of what is normal.
 
+mod reload;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use twinguard_anomaly::{Aligner, Asked, Bank, Coverage, Judge, JudgeConfig, Recording, registry};
 use twinguard_twin::{Plant, Twin, plant::LimitKind};
 use twinguard_types::{
-    Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Role, Severity, SignalId, Source, Timestamp, View,
+    Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Role, Severity, SignalId, Source,
+    Symptom, Timestamp, View,
 };
 
 use crate::{Check, Config, Error};
@@ -81,7 +83,10 @@ struct Loudness {
 
 impl core::fmt::Debug for Senses {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Senses").field("learning", &self.is_learning()).field("report", &self.report).finish_non_exhaustive()
+        f.debug_struct("Senses")
+            .field("learning", &self.is_learning())
+            .field("report", &self.report)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +95,8 @@ impl Senses {
     pub(crate) fn new(plant: &Plant, config: &Config, span: Option<Duration>) -> Result<Self, Error> {
         let twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
         let horizon = plant.limits.iter().map(|limit| limit.horizon).max().unwrap_or(Duration::ZERO);
-        let sigma = plant.catalogue.iter().filter_map(|(id, signal)| signal.sigma.map(|sigma| (id, sigma))).collect();
+        let sigma =
+            plant.catalogue.iter().filter_map(|(id, signal)| signal.sigma.map(|sigma| (id, sigma))).collect();
         Ok(Self {
             twin,
             aligner: None,
@@ -123,7 +129,11 @@ impl Senses {
 
     pub(crate) fn report(&self) -> DetectionReport {
         let Phase::Watching { bank, .. } = &self.phase else { return self.report };
-        let speaking = bank.table().iter().zip(&self.loudness.most).filter(|(entry, _)| !matches!(entry.coverage, Coverage::Silent(_)));
+        let speaking = bank
+            .table()
+            .iter()
+            .zip(&self.loudness.most)
+            .filter(|(entry, _)| !matches!(entry.coverage, Coverage::Silent(_)));
         let most = speaking.map(|(_, most)| *most);
         DetectionReport {
             quietest: most.clone().reduce(f64::min),
@@ -154,7 +164,10 @@ impl Senses {
         let Phase::Learning { recording, .. } = &mut self.phase else { return Ok(()) };
         let recording = core::mem::take(recording);
         let period = sampling(plant, &recording);
-        let stale = config.stale.or(plant.time.stale).unwrap_or(Duration::from_nanos(period.as_nanos().saturating_mul(STALE_PERIODS)));
+        let stale = config
+            .stale
+            .or(plant.time.stale)
+            .unwrap_or(Duration::from_nanos(period.as_nanos().saturating_mul(STALE_PERIODS)));
         let signals = row_signals(catalogue, &recording);
         let aligner = || Aligner::new(signals.clone(), period, stale);
         let with_rows = rows_among(&recording, aligner()?, config.history);
@@ -162,7 +175,11 @@ impl Senses {
         let rate = config.false_alarms_per_day.unwrap_or(plant.detection.false_alarms_per_day);
         let names = if config.detectors.is_empty() { &plant.detection.detectors } else { &config.detectors };
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let detectors = if names.is_empty() { registry::all() } else { registry::named(&names)? };
+        let mut detectors = if names.is_empty() { registry::all() } else { registry::named(&names)? };
+        if names.is_empty() && plant.dynamics.is_some() {
+            // What physics says of the signals' redundancy holds outside the learnt range as well; a regression does not.
+            detectors.retain(|detector| detector.symptom() != Symptom::Redundancy);
+        }
         let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
         let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
         let judge = Judge::new(judge_config(period), &bank, catalogue);
@@ -351,7 +368,8 @@ fn time_to_limit(twin: &Twin, horizon: Duration, binding: &[bool]) -> Option<Dur
     let start = fork.at();
     let what_if = fork.simulate(horizon, &[]).ok()?;
     let counts = |limit: usize| binding.get(limit).copied().unwrap_or(false);
-    let crossed = what_if.margins.iter().filter(|margin| counts(margin.limit)).filter_map(|margin| margin.crossed);
+    let crossed =
+        what_if.margins.iter().filter(|margin| counts(margin.limit)).filter_map(|margin| margin.crossed);
     crossed.min().map(|at| at.since(start))
 }
 
@@ -390,7 +408,8 @@ fn sampling(plant: &Plant, recording: &Recording) -> Duration {
 
 /// The signals that rows are made of: measured ones that came in the history, else those of the catalogue.
 fn row_signals(catalogue: &Catalogue, recording: &Recording) -> Vec<SignalId> {
-    let measured = |signal: SignalId| catalogue.signal(signal).is_some_and(|known| known.role == Role::Measurement);
+    let measured =
+        |signal: SignalId| catalogue.signal(signal).is_some_and(|known| known.role == Role::Measurement);
     let mut varying: BTreeSet<SignalId> = BTreeSet::new();
     let mut first: BTreeMap<SignalId, f64> = BTreeMap::new();
     for event in recording.history().events() {
@@ -406,7 +425,11 @@ fn row_signals(catalogue: &Catalogue, recording: &Recording) -> Vec<SignalId> {
         }
     }
     let mut signals: Vec<SignalId> = if first.is_empty() {
-        catalogue.iter().filter(|(_, known)| known.role == Role::Measurement).map(|(signal, _)| signal).collect()
+        catalogue
+            .iter()
+            .filter(|(_, known)| known.role == Role::Measurement)
+            .map(|(signal, _)| signal)
+            .collect()
     } else {
         // Signals that never moved come last: a bound leaves them out first.
         let still = first.keys().filter(|signal| !varying.contains(signal));
@@ -433,4 +456,5 @@ fn rows_among(recording: &Recording, mut aligner: Aligner, limit: usize) -> Reco
 }
 
 /// Views that a guard has, as a hint for what a finding had to do without.
-pub(crate) const OPTIONAL_VIEWS: [View; 4] = [View::Wire, View::ControllerJournal, View::VendorTwin, View::Access];
+pub(crate) const OPTIONAL_VIEWS: [View; 4] =
+    [View::Wire, View::ControllerJournal, View::VendorTwin, View::Access];

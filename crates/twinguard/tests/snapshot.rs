@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use proptest::prelude::*;
 use twinguard::integrity::storage::{Memory, Part, Storage};
+use twinguard::integrity::{Sealed, SigningKey, Trust, Verified, entries_of, seal};
 use twinguard::protocol::{Frame, LinkType};
 use twinguard::redteam::{
     Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address,
@@ -18,8 +19,8 @@ use twinguard::response::Autonomy;
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::cooling_loop::{Options, PLANT};
 use twinguard::types::{
-    ActionKind, Command, CommandId, CommandOrigin, Digest, Duration, Intent, Outcome, Point, PrincipalId,
-    SignalId, Timestamp, Value,
+    ActionKind, Bundle, Command, CommandId, CommandOrigin, Digest, Duration, Intent, Outcome, Point,
+    PrincipalId, SignalId, Timestamp, Value,
 };
 use twinguard::{Builder, Config, Counters, Error, Guard, Input, Operator, Output};
 
@@ -359,6 +360,54 @@ fn signals_that_were_found_in_traffic_are_found_again() {
     };
     assert!(part(&once, 2) == part(&twice, 2), "the detectors are the same");
     assert!(part(&once, 4) == part(&twice, 4), "the rows are the same");
+}
+
+fn sealed(text: &str, version: u64) -> Verified<Plant> {
+    let key = SigningKey::from_seed("vendor.example/plant", &[5; 32]).unwrap();
+    let mut bundle = Bundle::default();
+    bundle.insert("plant.toml", text.as_bytes().to_vec());
+    let seal = seal::create(entries_of(&bundle).unwrap(), "plant", version, &key).unwrap();
+    Sealed::from_bundle(bundle, &seal, &Trust::new(key.public().clone())).unwrap().load().unwrap()
+}
+
+#[test]
+fn a_plant_file_that_says_the_same_changes_no_word() {
+    let run = run();
+    let [attack, ..] = run.story();
+    let saved = run.saved.iter().rev().find(|saved| saved.told <= attack).unwrap();
+    let restore = || builder(&run.plant).journal(saved.journal.copy()).restore(&saved.bytes).unwrap();
+    let words = |guard: &mut Guard| -> Vec<Output> {
+        let rest = run.told.iter().skip(saved.told).flat_map(|(at, told)| told.tell(guard, *at));
+        rest.filter(|output| !matches!(output, Output::Receipt(_))).collect()
+    };
+    let (mut guard, mut again) = (restore(), restore());
+    let size = again.evidence().size();
+    let (at, _) = run.told[saved.told - 1];
+    again.reload(at, sealed(&format!("{PLANT}\n# the same again\n"), 2)).unwrap();
+    assert_eq!(again.evidence().size(), size + 1, "the journal says what was loaded");
+    assert_eq!(again.seal().unwrap().version, 2);
+    let (then, now) = (words(&mut guard), words(&mut again));
+    // Only that no verdict says any more that the same value was looked at a minute ago.
+    let judged = |outputs: &[Output]| -> Vec<Output> {
+        outputs.iter().filter(|output| !matches!(output, Output::Verdict(_))).map(without_inputs).collect()
+    };
+    assert_eq!(judged(&now), judged(&then));
+    assert_eq!(now.len(), then.len());
+    let refused = |guard: &mut Guard, text: &str, version| {
+        guard.reload(at, sealed(text, version)).unwrap_err().to_string()
+    };
+    assert!(refused(&mut again, PLANT, 1).contains("older than the one in force"));
+    let more = format!("{PLANT}\n[[signal]]\npath = \"one.more\"\n");
+    assert!(refused(&mut again, &more, 3).contains("its signals or bindings are others"));
+}
+
+/// The digest over all inputs sees the verdicts' reasons.
+fn without_inputs(output: &Output) -> Output {
+    let mut output = output.clone();
+    if let Output::Finding(finding) = &mut output {
+        finding.inputs = Digest::default();
+    }
+    output
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! A newly sealed plant file for a running guard.
+
+use serde::Serialize;
+use twinguard_integrity::Verified;
+use twinguard_response::Playbook;
+use twinguard_twin::Plant;
+use twinguard_types::{Digest, SignalId, Timestamp};
+
+use super::Guard;
+use crate::sense::Senses;
+use crate::{Error, Seal};
+
+/// What the journal says of it.
+#[derive(Serialize)]
+struct Reload<'a> {
+    plant: &'a str,
+    plant_digest: Digest,
+    seal: Seal,
+}
+
+/// The signals that a plant's model reads and answers with.
+fn places(plant: &Plant) -> Option<[&[Option<SignalId>]; 2]> {
+    plant.dynamics.as_ref().map(|dynamics| [dynamics.inputs.as_slice(), dynamics.outputs.as_slice()])
+}
+
+impl Guard {
+    /// Goes on under a newly sealed plant file: rules, identities, zones, limits, safe state, the model's parameters.
+    ///
+    /// What was learnt stays, and so do a running incident, isolated peers, held commands and actions in force. A twin
+    /// whose model changed starts anew and is not scored until it has settled; the gate's rates count anew. The journal
+    /// says what was loaded. On an error the guard is as it was.
+    ///
+    /// # Errors
+    /// [`Error::Reload`] while the guard still learns, for a seal that is older than the one in force, and for a plant
+    /// whose signals, bindings, or signals of the model are others: what was learnt does not speak of them, so build a
+    /// new guard. Else what the gate, the playbook or the twin refuse, or the journal's storage.
+    pub fn reload(&mut self, now: Timestamp, plant: Verified<Plant>) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::Reload { reason });
+        let seal =
+            Seal { root: plant.root(), version: plant.version(), rollback_checked: plant.rollback_checked() };
+        let plant = plant.into_inner();
+        if self.senses.is_learning() {
+            return refuse("the guard still learns what is normal");
+        }
+        if self.seal.is_some_and(|before| seal.version < before.version) {
+            return refuse("its seal is older than the one in force");
+        }
+        if plant.catalogue != self.plant.catalogue || plant.bindings != self.plant.bindings {
+            return refuse("its signals or bindings are others");
+        }
+        if places(&plant) != places(&self.plant) {
+            return refuse("its model reads or answers with other signals");
+        }
+        let gate = self.gate.under(&plant)?;
+        let responder = Playbook::new(plant.safe_state.clone(), self.config.autonomy)?;
+        let responder = responder.with_state(self.responder.state())?;
+        let fresh = Senses::new(&plant, &self.config, None)?;
+        let now = self.clamp(now);
+        self.evidence.word(
+            now,
+            "reload",
+            &Reload { plant: &plant.name, plant_digest: plant.digest, seal },
+        )?;
+        self.senses.go_on_as(fresh, [&self.plant, &plant], self.distrusted.keys().copied());
+        self.gate = gate;
+        self.responder = responder;
+        self.plant = plant;
+        self.seal = Some(seal);
+        Ok(())
+    }
+}

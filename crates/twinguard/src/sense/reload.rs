@@ -1,0 +1,44 @@
+//! Another plant file for a running pair of twin and detectors.
+
+use twinguard_twin::plant::{Dynamics, Plant};
+use twinguard_types::SignalId;
+
+use super::Senses;
+
+/// Whether a twin of the one can go on as a twin of the other; the model's parameters the twin compares itself.
+fn same_dynamics(before: &Plant, after: &Plant) -> bool {
+    let numbers = |it: &Dynamics| {
+        [&it.input_defaults, &it.input_sigma, &it.output_sigma, &it.process_sigma, &it.parameter_sigma]
+            .map(Clone::clone)
+    };
+    let same = |a: &Dynamics, b: &Dynamics| numbers(a) == numbers(b) && a.step == b.step;
+    match (&before.dynamics, &after.dynamics) {
+        (Some(a), Some(b)) => same(a, b) && before.time == after.time,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+impl Senses {
+    /// What stays of the twin, the detectors and the incident under another plant file with the same signals. `fresh` is
+    /// made of that file. A twin of another model starts anew, without the signals that are not believed.
+    pub(crate) fn go_on_as(
+        &mut self,
+        mut fresh: Self,
+        [before, after]: [&Plant; 2],
+        distrusted: impl Iterator<Item = SignalId>,
+    ) {
+        if let Some(twin) = &mut fresh.twin {
+            let goes_on = same_dynamics(before, after)
+                && self.twin.as_ref().is_some_and(|running| twin.restore(&running.snapshot()).is_ok());
+            if !goes_on {
+                self.settled = (0, 0);
+                distrusted.for_each(|signal| twin.exclude(signal, true));
+            }
+        }
+        self.twin = fresh.twin;
+        self.sigma = fresh.sigma;
+        self.horizon = fresh.horizon;
+        self.binding = fresh.binding;
+    }
+}

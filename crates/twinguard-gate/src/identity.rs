@@ -25,8 +25,11 @@ impl Identities {
             .iter()
             .flat_map(|party| party.networks.iter().map(|network| (*network, party.principal.clone())))
             .collect();
-        let zones =
-            plant.zones.iter().flat_map(|zone| zone.networks.iter().map(|network| (*network, zone.name.clone()))).collect();
+        let zones = plant
+            .zones
+            .iter()
+            .flat_map(|zone| zone.networks.iter().map(|network| (*network, zone.name.clone())))
+            .collect();
         Self { parties, zones }
     }
 
@@ -37,7 +40,10 @@ impl Identities {
             .iter()
             .filter(|(network, _)| network.contains(address))
             .max_by_key(|(network, _)| network.prefix())
-            .map_or_else(|| Principal::new(address.to_string()).kind(PrincipalKind::Unknown), |(_, party)| party.clone())
+            .map_or_else(
+                || Principal::new(address.to_string()).kind(PrincipalKind::Unknown),
+                |(_, party)| party.clone(),
+            )
     }
 
     /// The zones that an address lies in.

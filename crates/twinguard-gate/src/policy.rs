@@ -94,7 +94,10 @@ impl Policy {
                             recent.pop_front();
                         }
                         if recent.len() as f64 >= limit {
-                            let reason = format!("rule `{}` allows {limit} commands a minute, which are used up", rule.name);
+                            let reason = format!(
+                                "rule `{}` allows {limit} commands a minute, which are used up",
+                                rule.name
+                            );
                             nearest_miss = nearest_miss.or(Some(reason));
                             continue;
                         }
@@ -128,10 +131,12 @@ impl Policy {
             Some((_, safe)) if *safe == request.value => {
                 Ruling::Allowed { rule: "safe state of the plant file".to_owned(), two_person: false }
             }
-            Some((_, safe)) => {
-                Ruling::Refused { reason: format!("the safe value of the plant file is {safe}, nothing else may be written") }
+            Some((_, safe)) => Ruling::Refused {
+                reason: format!("the safe value of the plant file is {safe}, nothing else may be written"),
+            },
+            None => {
+                Ruling::Refused { reason: "the plant file names no safe value for this signal".to_owned() }
             }
-            None => Ruling::Refused { reason: "the plant file names no safe value for this signal".to_owned() },
         }
     }
 
@@ -144,7 +149,9 @@ impl Policy {
 
 fn who_matches(rule: &Rule, request: &Request<'_>, identities: &Identities) -> bool {
     let zones = rule.zones.is_empty()
-        || request.from.is_some_and(|from| identities.zones(from).any(|zone| rule.zones.iter().any(|wanted| wanted == zone)));
+        || request.from.is_some_and(|from| {
+            identities.zones(from).any(|zone| rule.zones.iter().any(|wanted| wanted == zone))
+        });
     let roles = rule.roles.is_empty() || rule.roles.iter().any(|role| request.principal.has_role(role));
     let named = (rule.principals.is_empty() && rule.networks.is_empty())
         || rule.principals.iter().any(|name| **name == *request.principal.name)
@@ -225,7 +232,10 @@ mod tests {
         let mut ask = |from, path, value, secs| ask(&mut policy, &plant, from, path, value, secs);
         assert!(matches!(ask("10.0.0.10", "valve", 0.5, 0), Ruling::Allowed { .. }));
         assert_eq!(refused(ask("10.0.0.66", "valve", 0.5, 0)), "no rule lets this sender write this signal");
-        assert_eq!(refused(ask("10.0.0.10", "valve", 0.05, 0)), "0.05 is outside 0.1 to 1, which rule `controller writes` allows");
+        assert_eq!(
+            refused(ask("10.0.0.10", "valve", 0.05, 0)),
+            "0.05 is outside 0.1 to 1, which rule `controller writes` allows"
+        );
         assert_eq!(refused(ask("10.0.0.10", "pump", 0.15, 0)), "rule `never a closed pump` forbids it");
     }
 
@@ -235,7 +245,9 @@ mod tests {
         let mut policy = Policy::from_plant(&plant).unwrap();
         let allowed: Vec<bool> = [0, 1, 2, 59, 60, 61, 62]
             .into_iter()
-            .map(|secs| matches!(ask(&mut policy, &plant, "10.0.0.10", "valve", 0.5, secs), Ruling::Allowed { .. }))
+            .map(|secs| {
+                matches!(ask(&mut policy, &plant, "10.0.0.10", "valve", 0.5, secs), Ruling::Allowed { .. })
+            })
             .collect();
         assert_eq!(allowed, [true, true, false, false, true, true, false]);
     }

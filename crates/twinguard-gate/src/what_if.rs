@@ -49,7 +49,8 @@ pub(crate) fn foresee(
     // The way to a safer state is never barred: what counts is whether the command makes it worse.
     match fork.simulate(horizon, &[]) {
         Ok(without) => {
-            let least = without.margins.iter().find(|margin| margin.limit == worst.limit).map(|margin| margin.least);
+            let least =
+                without.margins.iter().find(|margin| margin.limit == worst.limit).map(|margin| margin.least);
             match least {
                 Some(least) if worst.least >= least => Foresight::NoWorse { margin },
                 _ => Foresight::Crosses { margin, after: worst.crossed.unwrap_or(worst.at).since(start) },

@@ -18,8 +18,8 @@ use twinguard_twin::Plant;
 use twinguard_twin::simulator::cooling_loop::{Options, Output, SET_POINT, Site};
 use twinguard_twin::simulator::{Noise, Register, Simulator, Table};
 use twinguard_types::{
-    Action, ActionId, ActionKind, Binding, Duration, Intent, Outcome, OutcomeResult, Point, PrincipalId, SignalId, Source,
-    Timestamp, Value,
+    Action, ActionId, ActionKind, Binding, Duration, Intent, Outcome, OutcomeResult, Point, PrincipalId,
+    SignalId, Source, Timestamp, Value,
 };
 
 use crate::defender::{Defender, Reaction, Stimulus};
@@ -137,7 +137,6 @@ impl Peer {
     }
 }
 
-
 impl Range {
     /// A site under a scenario. `plant` says which signal lies in which register.
     #[must_use]
@@ -194,15 +193,20 @@ impl Range {
     }
 
     /// The controller reads all input registers; what arrives is what the attacker left of it.
-    fn poll<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<Option<Vec<u16>>, RangeError<D::Error>> {
+    fn poll<D: Defender>(
+        &mut self,
+        now: Timestamp,
+        defender: &mut D,
+    ) -> Result<Option<Vec<u16>>, RangeError<D::Error>> {
         let transaction = self.polls.next_transaction();
         let request = Repr::read(transaction, UNIT, Function::READ_INPUT_REGISTERS.0, 0, INPUTS)?.emit();
         self.send(now, Master::Controller, Sender::Client, &request, defender)?;
         if !self.site.plant.answers() {
             return Ok(None);
         }
-        let mut registers: Vec<u16> =
-            (0..INPUTS).map(|address| self.site.plant.read(UNIT, Table::Input, address).unwrap_or_default()).collect();
+        let mut registers: Vec<u16> = (0..INPUTS)
+            .map(|address| self.site.plant.read(UNIT, Table::Input, address).unwrap_or_default())
+            .collect();
         let function = Function::READ_INPUT_REGISTERS.0;
         self.scenario.on_reading(&mut Reading { at: now, function, address: 0, registers: &mut registers });
         let words = WordBuffer::new(&registers).ok_or(Illegal::Layout { function })?;
@@ -212,7 +216,8 @@ impl Range {
         for (address, raw) in (0..).zip(&registers) {
             let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
             self.site.vendor.observe(register);
-            let seen = self.virtual_value(&register, defender).map_or(register, |raw| Register { raw, ..register });
+            let seen =
+                self.virtual_value(&register, defender).map_or(register, |raw| Register { raw, ..register });
             self.site.controller.observe(seen);
         }
         Ok(Some(registers))
@@ -262,7 +267,12 @@ impl Range {
     }
 
     /// The attacker writes right after the controller does.
-    fn attack<D: Defender>(&mut self, now: Timestamp, run: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
+    fn attack<D: Defender>(
+        &mut self,
+        now: Timestamp,
+        run: Timestamp,
+        defender: &mut D,
+    ) -> Result<(), RangeError<D::Error>> {
         if run.as_nanos() % 10_000_000_000 != 0 {
             return Ok(());
         }
@@ -270,7 +280,12 @@ impl Range {
         self.scenario.inject(now, &mut injections);
         let mut at = now + Duration::from_millis(300);
         for injection in injections {
-            let register = Register { unit: UNIT, table: Table::Holding, address: injection.address, raw: injection.value };
+            let register = Register {
+                unit: UNIT,
+                table: Table::Holding,
+                address: injection.address,
+                raw: injection.value,
+            };
             self.write(at, Master::Attacker(injection.from), register, defender)?;
             at = at + Duration::from_millis(20);
         }
@@ -295,7 +310,11 @@ impl Range {
         let truth = self.site.plant.truth();
         let ambient = self.site.plant.ambient();
         let mut spoken: BTreeMap<SignalId, Spoken> = BTreeMap::new();
-        let true_values = numbers(&truth).into_iter().chain([(8, ambient.load_pu), (9, ambient.air_c), (10, ambient.supply_c)]);
+        let true_values = numbers(&truth).into_iter().chain([
+            (8, ambient.load_pu),
+            (9, ambient.air_c),
+            (10, ambient.supply_c),
+        ]);
         for (address, value) in true_values {
             if let Some(signal) = self.signal(Table::Input, address) {
                 spoken.entry(signal).or_default().truth = Some(value);
@@ -318,7 +337,12 @@ impl Range {
                 spoken.entry(signal).or_default().truth = Some(value);
             }
         }
-        Sample { at, truth, signals: spoken.into_iter().collect(), reactions: core::mem::take(&mut self.reactions) }
+        Sample {
+            at,
+            truth,
+            signals: spoken.into_iter().collect(),
+            reactions: core::mem::take(&mut self.reactions),
+        }
     }
 
     fn signal(&self, table: Table, address: u16) -> Option<SignalId> {
@@ -377,7 +401,9 @@ impl Range {
         match master {
             Master::Controller => &mut self.polls,
             Master::Platform => &mut self.platform,
-            Master::Attacker(from) => self.attackers.entry(from).or_insert_with(|| Peer::new(from, 49_152, seed)),
+            Master::Attacker(from) => {
+                self.attackers.entry(from).or_insert_with(|| Peer::new(from, 49_152, seed))
+            }
         }
     }
 
@@ -451,12 +477,19 @@ impl Range {
                 self.substituted.insert(*signal, action.id);
             }
             ActionKind::Command(command) => {
-                let binding = self.bindings.iter().find(|(tag, binding)| {
-                    binding.signal == command.signal && tag.contains("/hr/")
-                });
-                let place = binding.and_then(|(tag, binding)| Some((tag.rsplit('/').next()?.parse::<u16>().ok()?, binding)));
+                let binding = self
+                    .bindings
+                    .iter()
+                    .find(|(tag, binding)| binding.signal == command.signal && tag.contains("/hr/"));
+                let place = binding
+                    .and_then(|(tag, binding)| Some((tag.rsplit('/').next()?.parse::<u16>().ok()?, binding)));
                 let Some((address, binding)) = place else { return Ok(()) };
-                let register = Register { unit: UNIT, table: Table::Holding, address, raw: raw(binding, command.value.as_f64()) };
+                let register = Register {
+                    unit: UNIT,
+                    table: Table::Holding,
+                    address,
+                    raw: raw(binding, command.value.as_f64()),
+                };
                 if address != SET_POINT {
                     self.held.insert(address, action.id);
                 }
@@ -465,7 +498,9 @@ impl Range {
             ActionKind::Release { action } => {
                 self.substituted.retain(|_, by| by != action);
                 self.held.retain(|_, by| by != action);
-                if let Some(ActionKind::IsolatePeer { peer }) = self.actions.get(action).map(|action| &action.kind) {
+                if let Some(ActionKind::IsolatePeer { peer }) =
+                    self.actions.get(action).map(|action| &action.kind)
+                {
                     self.isolated.remove(peer);
                 }
             }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use twinguard_types::Suspect;
 
-use crate::registry::SCENARIOS;
 use crate::{Attack, Injection, Reading, Window};
 
 /// What an attack is aimed at, in raw terms of the wire.
@@ -60,20 +59,22 @@ impl Scenario {
         Self { name: "none", story: "nothing is attacked", window: None, attacks: Vec::new() }
     }
 
-    /// The scenario of a name, aimed at a target; `None` for an unknown name.
+    /// The scenario of a registry line, aimed at a target.
     #[must_use]
-    pub fn build(name: &str, target: &Target) -> Option<Self> {
-        if name == "none" {
-            return Some(Self::none());
+    pub fn of(entry: &Entry, target: &Target) -> Self {
+        Self {
+            name: entry.name,
+            story: entry.story,
+            window: Some(target.window),
+            attacks: (entry.build)(target),
         }
-        let entry = SCENARIOS.iter().find(|entry| entry.name == name)?;
-        Some(Self { name: entry.name, story: entry.story, window: Some(target.window), attacks: (entry.build)(target) })
     }
 
     /// All parties that may rightly be accused, one set per attack: of each set, one has to be named.
     #[must_use]
     pub fn suspects(&self) -> Vec<&'static [Suspect]> {
-        let sets: BTreeSet<&'static [Suspect]> = self.attacks.iter().map(|attack| attack.suspects()).collect();
+        let sets: BTreeSet<&'static [Suspect]> =
+            self.attacks.iter().map(|attack| attack.suspects()).collect();
         sets.into_iter().collect()
     }
 
@@ -94,18 +95,29 @@ impl Scenario {
 
 impl core::fmt::Debug for Scenario {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Scenario").field("name", &self.name).field("window", &self.window).finish_non_exhaustive()
+        f.debug_struct("Scenario")
+            .field("name", &self.name)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SCENARIOS;
     use twinguard_types::Timestamp;
 
     fn target() -> Target {
         let window = Window { start: Timestamp::from_secs(10), end: Timestamp::from_secs(20) };
-        Target { window, sensor: 0, bias: -8_000, actuator: 1, injected: 500, attacker: Ipv4Addr::new(10, 0, 0, 66) }
+        Target {
+            window,
+            sensor: 0,
+            bias: -8_000,
+            actuator: 1,
+            injected: 500,
+            attacker: Ipv4Addr::new(10, 0, 0, 66),
+        }
     }
 
     #[test]

@@ -38,7 +38,12 @@ impl Connection {
     /// A connection that is about to be opened; `seed` gives the initial sequence numbers.
     #[must_use]
     pub fn new(client: SocketAddrV4, server: SocketAddrV4, seed: u32) -> Self {
-        Self { client, server, next: [seed.wrapping_mul(0x9E37_79B9), seed.wrapping_mul(0x85EB_CA6B)], identification: 0 }
+        Self {
+            client,
+            server,
+            next: [seed.wrapping_mul(0x9E37_79B9), seed.wrapping_mul(0x85EB_CA6B)],
+            identification: 0,
+        }
     }
 
     /// The end that opens.

@@ -4,16 +4,24 @@
 use std::convert::Infallible;
 
 use twinguard_protocol::{Item, Stack};
-use twinguard_redteam::{Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address};
+use twinguard_redteam::{
+    Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address,
+};
 use twinguard_twin::Plant;
 use twinguard_twin::simulator::cooling_loop::Options;
 use twinguard_types::{
-    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, FindingId, PrincipalId, SignalId, Timestamp, Value,
+    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, FindingId, PrincipalId, SignalId,
+    Timestamp, Value,
 };
 
 fn plant() -> Plant {
     let mut text = "format = 1\nname = \"site\"\n".to_owned();
-    let tags = [("pump", "u1/hr/0", "u16", 0.0001), ("valve", "u1/hr/1", "u16", 0.0001), ("oil", "u1/ir/0", "i16", 0.1), ("hotspot", "u1/ir/1", "i16", 0.1)];
+    let tags = [
+        ("pump", "u1/hr/0", "u16", 0.0001),
+        ("valve", "u1/hr/1", "u16", 0.0001),
+        ("oil", "u1/ir/0", "i16", 0.1),
+        ("hotspot", "u1/ir/1", "i16", 0.1),
+    ];
     for (path, tag, encoding, scale) in tags {
         text += &format!(
             "[[signal]]\npath = \"{path}\"\n[[point]]\nsignal = \"{path}\"\nprotocol = \"modbus\"\ntag = \"{tag}\"\ntype = \"{encoding}\"\nscale = {scale}\n"
@@ -24,7 +32,8 @@ fn plant() -> Plant {
 
 fn overheat(start_s: i64) -> Scenario {
     let window = Window { start: Timestamp::from_secs(start_s), end: Timestamp::from_secs(1 << 20) };
-    let target = Target { window, sensor: 0, bias: -80, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    let target =
+        Target { window, sensor: 0, bias: -80, actuator: 1, injected: 500, attacker: address::ATTACKER };
     Scenario::build("overheat", &target).unwrap()
 }
 

@@ -9,7 +9,11 @@ use crate::Error;
 
 /// What may be done without asking a person, per class of action. The default grants nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(default, rename_all = "snake_case")
+)]
 pub struct Autonomy {
     /// Peers may be cut off from the conduit to the plant.
     pub isolate: bool,
@@ -43,7 +47,13 @@ pub trait Responder: Send {
     fn name(&self) -> &'static str;
 
     /// Adds what is to be done about a finding (or its new revision) to `actions`; never the same thing twice.
-    fn respond(&mut self, now: Timestamp, finding: &Finding, situation: &Situation<'_>, actions: &mut Vec<Action>);
+    fn respond(
+        &mut self,
+        now: Timestamp,
+        finding: &Finding,
+        situation: &Situation<'_>,
+        actions: &mut Vec<Action>,
+    );
 
     /// The gate's answer to a command of ours.
     ///

@@ -33,9 +33,23 @@ pub trait Model: Send + Sync {
     /// Writes h(t, x, u) to `out` (one entry per output).
     fn output(&self, time_s: f64, state: &[f64], input: &[f64], out: &mut [f64]);
     /// Writes ∂f/∂x (states × states) and ∂f/∂u (states × inputs), row by row, exact (no differencing).
-    fn dynamics_jacobian(&self, time_s: f64, state: &[f64], input: &[f64], by_state: &mut [f64], by_input: &mut [f64]);
+    fn dynamics_jacobian(
+        &self,
+        time_s: f64,
+        state: &[f64],
+        input: &[f64],
+        by_state: &mut [f64],
+        by_input: &mut [f64],
+    );
     /// Writes ∂h/∂x (outputs × states) and ∂h/∂u (outputs × inputs), row by row, exact.
-    fn output_jacobian(&self, time_s: f64, state: &[f64], input: &[f64], by_state: &mut [f64], by_input: &mut [f64]);
+    fn output_jacobian(
+        &self,
+        time_s: f64,
+        state: &[f64],
+        input: &[f64],
+        by_state: &mut [f64],
+        by_input: &mut [f64],
+    );
     /// Parameters by name, in a fixed order: what a seal or an attestation covers.
     fn parameters(&self) -> &[(String, f64)];
 }

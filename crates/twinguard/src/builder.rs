@@ -7,9 +7,9 @@ use twinguard_integrity::storage::Storage;
 use twinguard_protocol::capture;
 use twinguard_response::Autonomy;
 use twinguard_twin::{Plant, importers::Telemetry};
-use twinguard_types::{Digest, Duration};
+use twinguard_types::Duration;
 
-use crate::evidence::JournalStorage;
+use crate::evidence::{JournalStorage, Seal};
 use crate::{Config, Error, Guard, Input};
 
 /// Normal history, of whatever form: it teaches a guard by telling it what happened.
@@ -59,23 +59,19 @@ pub struct Builder {
     journal: Option<JournalStorage>,
 }
 
-/// What the plant's seal said when it was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Seal {
-    /// Root over all sealed files.
-    pub root: Digest,
-    /// Version in the seal's series.
-    pub version: u64,
-    /// Whether older versions were ruled out.
-    pub rollback_checked: bool,
-}
-
 impl Guard {
     /// A guard for a plant whose seal was verified.
     #[must_use]
     pub fn builder(plant: Verified<Plant>) -> Builder {
-        let seal = Seal { root: plant.root(), version: plant.version(), rollback_checked: plant.rollback_checked() };
-        Builder { plant: plant.into_inner(), seal: Some(seal), config: Config::default(), learnt: None, journal: None }
+        let seal =
+            Seal { root: plant.root(), version: plant.version(), rollback_checked: plant.rollback_checked() };
+        Builder {
+            plant: plant.into_inner(),
+            seal: Some(seal),
+            config: Config::default(),
+            learnt: None,
+            journal: None,
+        }
     }
 
     /// A guard for a plant that **no seal covers**: whoever can change the file can change what this guard believes.
@@ -124,7 +120,12 @@ impl Builder {
     pub fn learn(mut self, mut history: impl History) -> Result<Self, Error> {
         let mut guard = match self.learnt.take() {
             Some(guard) => guard,
-            None => Box::new(Guard::assemble(self.plant.clone(), self.seal, self.config.clone(), Some(Duration::MAX))?),
+            None => Box::new(Guard::assemble(
+                self.plant.clone(),
+                self.seal,
+                self.config.clone(),
+                Some(Duration::MAX),
+            )?),
         };
         history.teach(&mut guard)?;
         self.learnt = Some(guard);

@@ -10,7 +10,18 @@ use twinguard_integrity::{Checkpoint, Journal, LogProof, PublicKey, SigningKey, 
 use twinguard_types::{Action, Digest, Finding, Label, Receipt, Timestamp};
 
 use crate::snapshot::refuse;
-use crate::{Config, Error, Seal, Verdicted};
+use crate::{Config, Error, Verdicted};
+
+/// What the plant's seal said when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Seal {
+    /// Root over all sealed files.
+    pub root: Digest,
+    /// Version in the seal's series.
+    pub version: u64,
+    /// Whether older versions were ruled out.
+    pub rollback_checked: bool,
+}
 
 /// What keeps a journal.
 pub type JournalStorage = Box<dyn Storage + Send>;
@@ -61,7 +72,9 @@ impl Evidence {
         }
         if given && !evidence.began_with(head)? {
             let Head { size, root } = head;
-            return Err(refuse(format!("the storage does not hold its journal of {size} leaves with root {root}")));
+            return Err(refuse(format!(
+                "the storage does not hold its journal of {size} leaves with root {root}"
+            )));
         }
         Ok((Self { restored: Some(head), ..evidence }, false))
     }
@@ -105,11 +118,21 @@ impl Evidence {
     }
 
     /// What a person or the platform said.
-    pub(crate) fn word(&mut self, at: Timestamp, kind: &'static str, record: &impl Serialize) -> Result<Receipt, Error> {
+    pub(crate) fn word(
+        &mut self,
+        at: Timestamp,
+        kind: &'static str,
+        record: &impl Serialize,
+    ) -> Result<Receipt, Error> {
         self.enter(kind, at, record)
     }
 
-    fn enter(&mut self, kind: &'static str, at: Timestamp, record: &impl Serialize) -> Result<Receipt, Error> {
+    fn enter(
+        &mut self,
+        kind: &'static str,
+        at: Timestamp,
+        record: &impl Serialize,
+    ) -> Result<Receipt, Error> {
         let body = serde_json::to_vec(record)?;
         Ok(self.journal.append(Label::literal(kind), at, &body)?)
     }

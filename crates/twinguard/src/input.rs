@@ -2,7 +2,8 @@
 
 use twinguard_protocol::Frame;
 use twinguard_types::{
-    Access, ActionId, Command, CommandId, Digest, FindingId, Intent, Outcome, Point, PrincipalId, SignalId, Timestamp,
+    Access, ActionId, Command, CommandId, Digest, FindingId, Intent, Outcome, Point, PrincipalId, SignalId,
+    Timestamp,
 };
 
 /// Everything that a guard can be told. `now` comes beside it, in [`Guard::handle`](crate::Guard::handle).

@@ -2,7 +2,6 @@
 //!
 #![doc = include_str!("../README.md")]
 
-
 mod builder;
 mod config;
 #[cfg(feature = "redteam")]
@@ -17,10 +16,10 @@ mod record;
 mod sense;
 mod snapshot;
 
-pub use builder::{Builder, History, Seal};
+pub use builder::{Builder, History};
 pub use config::Config;
 pub use error::Error;
-pub use evidence::{Evidence, JournalStorage};
+pub use evidence::{Evidence, JournalStorage, Seal};
 pub use guard::{Counters, Guard};
 pub use input::{Approval, Artefact, Check, Input, Operator, Recalibration};
 pub use output::{Output, Verdicted};

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use twinguard_report as page;
 use twinguard_report::{Side, Speaker};
 use twinguard_twin::plant::{Limit, LimitKind, Plant};
-use twinguard_types::{Action, Catalogue, Command, Finding, FindingId, FindingKind, Principals, Role, Severity, SignalId, Timestamp};
+use twinguard_types::{
+    Action, Catalogue, Command, Finding, FindingId, FindingKind, Principals, Role, Severity, SignalId,
+    Timestamp,
+};
 
 use crate::{Output, Verdicted};
 
@@ -83,7 +86,9 @@ impl Track {
 
 /// The least and the largest of a few neighbours, in time order; a gap among them stays.
 fn extremes(samples: &[page::Sample]) -> Vec<page::Sample> {
-    let by_value = |a: &&page::Sample, b: &&page::Sample| a.value.partial_cmp(&b.value).unwrap_or(core::cmp::Ordering::Equal);
+    let by_value = |a: &&page::Sample, b: &&page::Sample| {
+        a.value.partial_cmp(&b.value).unwrap_or(core::cmp::Ordering::Equal)
+    };
     let mut kept: Vec<page::Sample> =
         samples.iter().min_by(by_value).into_iter().chain(samples.iter().max_by(by_value)).copied().collect();
     kept.sort_by(|a, b| a.t_s.total_cmp(&b.t_s));
@@ -145,7 +150,14 @@ impl Recorder {
     }
 
     /// What somebody says of a signal.
-    pub fn sample(&mut self, speaker: Speaker, signal: SignalId, at: Timestamp, value: Option<f64>, sigma: Option<f64>) {
+    pub fn sample(
+        &mut self,
+        speaker: Speaker,
+        signal: SignalId,
+        at: Timestamp,
+        value: Option<f64>,
+        sigma: Option<f64>,
+    ) {
         let t_s = self.seconds(at);
         self.tracks.entry((signal, speaker)).or_default().push(page::Sample { t_s, value, sigma });
     }
@@ -243,7 +255,9 @@ impl Recorder {
     /// The three sources side by side for the signals that a finding names.
     fn sources(&self, finding: &Finding) -> Vec<page::SourceRow> {
         let last = |signal, speaker| self.tracks.get(&(signal, speaker)).and_then(Track::last);
-        let rank = |signal: SignalId| finding.attribution.iter().position(|share| share.signal == signal).unwrap_or(usize::MAX);
+        let rank = |signal: SignalId| {
+            finding.attribution.iter().position(|share| share.signal == signal).unwrap_or(usize::MAX)
+        };
         let mut signals: Vec<SignalId> = self.tracks.keys().map(|(signal, _)| *signal).collect();
         signals.dedup();
         signals.retain(|signal| last(*signal, Speaker::Reported).is_some());
@@ -252,9 +266,12 @@ impl Recorder {
             .into_iter()
             .map(|signal| {
                 let value = |speaker| last(signal, speaker).and_then(|sample| sample.value);
-                let (reported, vendor, model) = (value(Speaker::Reported), value(Speaker::Vendor), value(Speaker::Estimate));
+                let (reported, vendor, model) =
+                    (value(Speaker::Reported), value(Speaker::Vendor), value(Speaker::Estimate));
                 let noise = self.catalogue.signal(signal).and_then(|signal| signal.sigma).unwrap_or(0.0);
-                let sigma = last(signal, Speaker::Estimate).and_then(|sample| sample.sigma).map(|sigma| sigma.hypot(noise));
+                let sigma = last(signal, Speaker::Estimate)
+                    .and_then(|sample| sample.sigma)
+                    .map(|sigma| sigma.hypot(noise));
                 page::SourceRow {
                     signal: self.catalogue.path(signal).to_owned(),
                     unit: self.unit(signal),
@@ -275,9 +292,14 @@ impl Recorder {
     #[must_use]
     pub fn report(&self, run: &Run) -> page::RunReport {
         let span_s = self.end.since(self.start).as_secs_f64().max(1.0);
-        let mut report = page::RunReport::new(self.plant.clone(), page::TimeAxis { start: self.start, span_s, utc: run.utc });
+        let mut report = page::RunReport::new(
+            self.plant.clone(),
+            page::TimeAxis { start: self.start, span_s, utc: run.utc },
+        );
         let mut worst: Vec<&Recorded> = self.findings.values().collect();
-        worst.sort_by_key(|recorded| (core::cmp::Reverse(recorded.finding.severity), recorded.finding.raised_at));
+        worst.sort_by_key(|recorded| {
+            (core::cmp::Reverse(recorded.finding.severity), recorded.finding.raised_at)
+        });
         let first = worst.first().map(|recorded| &recorded.finding);
 
         report.headline = self.headline(first, worst.len());
@@ -311,7 +333,12 @@ impl Recorder {
                 finding: recorded.finding.clone(),
                 consequence: None,
                 leaf: recorded.leaf,
-                symptoms: recorded.finding.evidence.iter().map(|evidence| evidence.detector.clone()).collect(),
+                symptoms: recorded
+                    .finding
+                    .evidence
+                    .iter()
+                    .map(|evidence| evidence.detector.clone())
+                    .collect(),
             })
             .collect();
         report.commands = self.command_rows(&report.time);
@@ -339,8 +366,16 @@ impl Recorder {
     fn outcome(&self) -> Option<page::Outcome> {
         let (limit, track) = self.main_limit()?;
         let (side, margin, beyond) = match (limit.max, limit.min) {
-            (Some(max), _) => (Side::Above, max - track.values().reduce(f64::max)?, track.values().filter(|v| *v > max).count()),
-            (None, Some(min)) => (Side::Below, track.values().reduce(f64::min)? - min, track.values().filter(|v| *v < min).count()),
+            (Some(max), _) => (
+                Side::Above,
+                max - track.values().reduce(f64::max)?,
+                track.values().filter(|v| *v > max).count(),
+            ),
+            (None, Some(min)) => (
+                Side::Below,
+                track.values().reduce(f64::min)? - min,
+                track.values().filter(|v| *v < min).count(),
+            ),
             (None, None) => return None,
         };
         let (first, last) = (track.samples.first()?, track.last()?);
@@ -352,7 +387,9 @@ impl Recorder {
 
     /// The never-exceed limit whose signal came nearest to it, with the best-informed track of that signal.
     fn main_limit(&self) -> Option<(&Limit, &Track)> {
-        let track = |signal, speakers: &[Speaker]| speakers.iter().find_map(|speaker| self.tracks.get(&(signal, *speaker)));
+        let track = |signal, speakers: &[Speaker]| {
+            speakers.iter().find_map(|speaker| self.tracks.get(&(signal, *speaker)))
+        };
         let used = |limit: &Limit, track: &Track| {
             let above = limit.max.and_then(|max| track.values().reduce(f64::max).map(|peak| peak - max));
             let below = limit.min.and_then(|min| track.values().reduce(f64::min).map(|least| min - least));
@@ -361,10 +398,14 @@ impl Recorder {
         self.limits
             .iter()
             .filter(|limit| limit.kind == LimitKind::NeverExceed)
-            .filter_map(|limit| Some((limit, track(limit.signal, &[Speaker::True, Speaker::Estimate, Speaker::Reported])?)))
+            .filter_map(|limit| {
+                Some((limit, track(limit.signal, &[Speaker::True, Speaker::Estimate, Speaker::Reported])?))
+            })
             .max_by(|(a, on), (b, other)| {
                 // Where an unguarded run is known, it says which limit was at stake.
-                let stake = |limit: &Limit, seen| used(limit, track(limit.signal, &[Speaker::WithoutGuard]).unwrap_or(seen));
+                let stake = |limit: &Limit, seen| {
+                    used(limit, track(limit.signal, &[Speaker::WithoutGuard]).unwrap_or(seen))
+                };
                 stake(a, on).total_cmp(&stake(b, other))
             })
     }
@@ -409,12 +450,16 @@ impl Recorder {
         let known = self.catalogue.signal(signal);
         let mut plot = page::Plot::new(self.catalogue.path(signal), self.unit(signal));
         plot.resolution = known.and_then(|signal| signal.sigma).map(|sigma| sigma / 2.0);
-        for speaker in [Speaker::True, Speaker::WithoutGuard, Speaker::Reported, Speaker::Vendor, Speaker::Estimate] {
+        for speaker in
+            [Speaker::True, Speaker::WithoutGuard, Speaker::Reported, Speaker::Vendor, Speaker::Estimate]
+        {
             if let Some(track) = self.tracks.get(&(signal, speaker)) {
                 plot.traces.push(page::Trace::new(speaker, track.all()));
             }
         }
-        for limit in self.limits.iter().filter(|limit| limit.signal == signal && limit.kind != LimitKind::Interlock) {
+        for limit in
+            self.limits.iter().filter(|limit| limit.signal == signal && limit.kind != LimitKind::Interlock)
+        {
             let reason = match limit.kind {
                 LimitKind::NeverExceed => "never exceed",
                 _ => "operating limit",
@@ -422,8 +467,16 @@ impl Recorder {
             let reason = || reason.to_owned();
             let never = limit.kind == LimitKind::NeverExceed;
             let side = |side| if never { side } else { Side::Level };
-            plot.limits.extend(limit.max.map(|value| page::Limit { value, side: side(Side::Above), reason: reason() }));
-            plot.limits.extend(limit.min.map(|value| page::Limit { value, side: side(Side::Below), reason: reason() }));
+            plot.limits.extend(limit.max.map(|value| page::Limit {
+                value,
+                side: side(Side::Above),
+                reason: reason(),
+            }));
+            plot.limits.extend(limit.min.map(|value| page::Limit {
+                value,
+                side: side(Side::Below),
+                reason: reason(),
+            }));
         }
         if let Some((from, ..)) = &run.attack {
             plot.marks.push((from.since(self.start).as_secs_f64(), "attack".to_owned()));
@@ -435,7 +488,11 @@ impl Recorder {
 fn distance(row: &page::SourceRow) -> f64 {
     let sigma = row.sigma.filter(|sigma| *sigma > 0.0);
     let from = |value: Option<f64>, other: Option<f64>| Some((value? - other?).abs() / sigma?);
-    from(row.reported, row.model).into_iter().chain(from(row.vendor, row.model)).reduce(f64::max).unwrap_or(0.0)
+    from(row.reported, row.model)
+        .into_iter()
+        .chain(from(row.vendor, row.model))
+        .reduce(f64::max)
+        .unwrap_or(0.0)
 }
 
 fn reading(reported: Option<f64>, vendor: Option<f64>, model: Option<f64>, sigma: Option<f64>) -> String {

@@ -49,7 +49,9 @@ impl Attack for Replay {
             track.recorded.push_back((reading.at, reading.registers.to_vec()));
         } else if self.window.contains(reading.at) {
             let played = track.recorded.get(track.next % track.recorded.len().max(1));
-            if let Some((_, registers)) = played.filter(|(_, registers)| registers.len() == reading.registers.len()) {
+            if let Some((_, registers)) =
+                played.filter(|(_, registers)| registers.len() == reading.registers.len())
+            {
                 reading.registers.copy_from_slice(registers);
             }
             track.next += 1;

@@ -17,8 +17,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_types::{
-    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, Duration, Finding, FindingId, Outcome, OutcomeResult,
-    Severity, SignalId, Suspect, Symptom, Timestamp, Value, Verdict,
+    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, Duration, Finding, FindingId, Outcome,
+    OutcomeResult, Severity, SignalId, Suspect, Symptom, Timestamp, Value, Verdict,
 };
 
 use crate::{Autonomy, Error, Responder, Situation};
@@ -76,7 +76,9 @@ impl Playbook {
     pub fn new(safe_state: Vec<(SignalId, f64)>, autonomy: Autonomy) -> Result<Self, Error> {
         let safe_state = safe_state
             .into_iter()
-            .map(|(signal, value)| Value::real(value).map(|value| (signal, value)).map_err(|_| Error::SafeValue { signal }))
+            .map(|(signal, value)| {
+                Value::real(value).map(|value| (signal, value)).map_err(|_| Error::SafeValue { signal })
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self {
             safe_state,
@@ -96,7 +98,11 @@ impl Playbook {
             next: self.next,
             pending: self.pending.values().cloned().collect(),
             in_force: self.in_force.clone(),
-            asked: self.asked.iter().map(|((finding, taken), granted)| (*finding, *taken, *granted)).collect(),
+            asked: self
+                .asked
+                .iter()
+                .map(|((finding, taken), granted)| (*finding, *taken, *granted))
+                .collect(),
             notified: self.notified.clone(),
         }
     }
@@ -200,10 +206,18 @@ impl Responder for Playbook {
         "playbook"
     }
 
-    fn respond(&mut self, now: Timestamp, finding: &Finding, situation: &Situation<'_>, actions: &mut Vec<Action>) {
+    fn respond(
+        &mut self,
+        now: Timestamp,
+        finding: &Finding,
+        situation: &Situation<'_>,
+        actions: &mut Vec<Action>,
+    ) {
         // As long as nobody may be to blame, people are told and a second reading is asked for; nothing else.
         let settled = !finding.suspect_set.contains(&Suspect::None);
-        let accused = |suspects: &[Suspect]| settled && finding.suspect_set.iter().any(|suspect| suspects.contains(suspect));
+        let accused = |suspects: &[Suspect]| {
+            settled && finding.suspect_set.iter().any(|suspect| suspects.contains(suspect))
+        };
         let enough = kinds_of_evidence(finding) >= 2;
         let doubt = if enough { "" } else { "; only one kind of evidence, so this is a recommendation" };
 
@@ -227,7 +241,9 @@ impl Responder for Playbook {
 
         if accused(&[Suspect::Sensor, Suspect::Network]) {
             for share in finding.attribution.iter().filter(|share| share.share >= LEAST_SHARE) {
-                let Some(estimate) = situation.twin.and_then(|twin| twin.estimate(share.signal)) else { continue };
+                let Some(estimate) = situation.twin.and_then(|twin| twin.estimate(share.signal)) else {
+                    continue;
+                };
                 let Ok(value) = Value::real(estimate.mean) else { continue };
                 if self.taken(|taken| matches!(taken, Taken::Signal(_))) >= SUBSTITUTION_BUDGET {
                     break;
@@ -273,7 +289,9 @@ impl Responder for Playbook {
                     Some(Taken::Actuator(signal)),
                     ActionKind::Command(command),
                     self.autonomy.safe_state && enough,
-                    format!("safe state while commands cannot be trusted; production or energy may suffer{doubt}"),
+                    format!(
+                        "safe state while commands cannot be trusted; production or energy may suffer{doubt}"
+                    ),
                     "the controller takes over again after release",
                     actions,
                 );
@@ -281,8 +299,18 @@ impl Responder for Playbook {
         }
 
         if self.notified.insert(finding.id) {
-            let text = if finding.next_step.is_empty() { finding.title.clone() } else { finding.next_step.clone() };
-            self.act(now, finding.id, None, ActionKind::Notify { text }, true, finding.title.clone(), "nothing to undo", actions);
+            let text =
+                if finding.next_step.is_empty() { finding.title.clone() } else { finding.next_step.clone() };
+            self.act(
+                now,
+                finding.id,
+                None,
+                ActionKind::Notify { text },
+                true,
+                finding.title.clone(),
+                "nothing to undo",
+                actions,
+            );
         }
     }
 
@@ -297,7 +325,8 @@ impl Responder for Playbook {
     }
 
     fn on_outcome(&mut self, outcome: &Outcome) -> Result<(), Error> {
-        let action = self.pending.remove(&outcome.action).ok_or(Error::NotPending { action: outcome.action })?;
+        let action =
+            self.pending.remove(&outcome.action).ok_or(Error::NotPending { action: outcome.action })?;
         let taken = match &action.kind {
             ActionKind::IsolatePeer { peer } => Taken::Peer(*peer),
             ActionKind::Substitute { signal, .. } => Taken::Signal(*signal),
@@ -326,7 +355,10 @@ impl Responder for Playbook {
             self.pending.iter().filter(|(_, action)| action.deadline <= now).map(|(id, _)| *id).collect();
         for id in silent {
             let Some(action) = self.pending.remove(&id) else { continue };
-            let text = format!("action {id} was not confirmed by its deadline; carry it out by hand: {}", action.reason);
+            let text = format!(
+                "action {id} was not confirmed by its deadline; carry it out by hand: {}",
+                action.reason
+            );
             self.act(
                 now,
                 action.finding,
@@ -425,18 +457,38 @@ mod tests {
 
     #[test]
     fn recommending_is_the_default() {
-        let actions =
-            respond(&mut playbook(Autonomy::default()), &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Novelty]));
+        let actions = respond(
+            &mut playbook(Autonomy::default()),
+            &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Novelty]),
+        );
         assert!(actions.iter().any(|action| matches!(action.kind, ActionKind::IsolatePeer { .. })));
-        assert!(actions.iter().filter(|action| !matches!(action.kind, ActionKind::Notify { .. })).all(|action| action.recommended_only));
+        assert!(
+            actions
+                .iter()
+                .filter(|action| !matches!(action.kind, ActionKind::Notify { .. }))
+                .all(|action| action.recommended_only)
+        );
     }
 
     #[test]
     fn one_kind_of_evidence_never_acts_on_the_process() {
-        let one = respond(&mut playbook(Autonomy::FULL), &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Journal]));
-        assert!(one.iter().filter(|action| matches!(action.kind, ActionKind::Command(_))).all(|action| action.recommended_only));
-        let two = respond(&mut playbook(Autonomy::FULL), &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]));
-        assert!(two.iter().any(|action| matches!(action.kind, ActionKind::Command(_)) && !action.recommended_only));
+        let one = respond(
+            &mut playbook(Autonomy::FULL),
+            &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Journal]),
+        );
+        assert!(
+            one.iter()
+                .filter(|action| matches!(action.kind, ActionKind::Command(_)))
+                .all(|action| action.recommended_only)
+        );
+        let two = respond(
+            &mut playbook(Autonomy::FULL),
+            &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]),
+        );
+        assert!(
+            two.iter()
+                .any(|action| matches!(action.kind, ActionKind::Command(_)) && !action.recommended_only)
+        );
     }
 
     #[test]
@@ -446,7 +498,8 @@ mod tests {
         let first = respond(&mut playbook, &finding);
         assert!(respond(&mut playbook, &finding).is_empty());
         for action in &first {
-            let outcome = Outcome { action: action.id, result: OutcomeResult::Done, at: Timestamp::from_secs(2) };
+            let outcome =
+                Outcome { action: action.id, result: OutcomeResult::Done, at: Timestamp::from_secs(2) };
             let known = playbook.on_outcome(&outcome).is_ok();
             assert_eq!(known, !matches!(action.kind, ActionKind::Notify { .. }));
         }
@@ -461,7 +514,10 @@ mod tests {
     fn a_recommendation_becomes_an_action_with_more_evidence() {
         let mut playbook = playbook(Autonomy::FULL);
         respond(&mut playbook, &finding(&[Suspect::CommandPath], &[Symptom::Provenance]));
-        let later = respond(&mut playbook, &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]));
+        let later = respond(
+            &mut playbook,
+            &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]),
+        );
         assert_eq!(later.iter().filter(|action| !action.recommended_only).count(), 2);
     }
 
@@ -479,7 +535,10 @@ mod tests {
     #[test]
     fn a_refused_command_is_settled() {
         let mut playbook = playbook(Autonomy::FULL);
-        let actions = respond(&mut playbook, &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]));
+        let actions = respond(
+            &mut playbook,
+            &finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]),
+        );
         let action = actions.iter().find(|action| matches!(action.kind, ActionKind::Command(_))).unwrap();
         let verdict = Verdict {
             command: CommandId(10),

@@ -141,10 +141,13 @@ impl<R: Read> Telemetry<R> {
     /// # Errors
     /// Every [`TelemetryError`] that names line 1 or a column to be ignored.
     pub fn open(mut input: R, options: TelemetryOptions) -> Result<Self, TelemetryError> {
-        let head = header_line(&mut input).map_err(|error| TelemetryError::Csv { line: 1, source: error.into() })?;
+        let head =
+            header_line(&mut input).map_err(|error| TelemetryError::Csv { line: 1, source: error.into() })?;
         let delimiter = [b',', b';', b'\t']
             .into_iter()
-            .max_by_key(|delimiter| (head.iter().filter(|byte| *byte == delimiter).count(), u8::MAX - delimiter))
+            .max_by_key(|delimiter| {
+                (head.iter().filter(|byte| *byte == delimiter).count(), u8::MAX - delimiter)
+            })
             .unwrap_or(b',');
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -166,7 +169,9 @@ impl<R: Read> Telemetry<R> {
                 return Err(TelemetryError::UnknownColumn { name: name.clone(), nearest });
             }
         }
-        let time = header.iter().position(|column| TIME_COLUMNS.iter().any(|name| column.eq_ignore_ascii_case(name)));
+        let time = header
+            .iter()
+            .position(|column| TIME_COLUMNS.iter().any(|name| column.eq_ignore_ascii_case(name)));
         let mut catalogue = options.catalogue;
         let mut columns = Vec::with_capacity(header.len());
         for (index, name) in header.iter().enumerate() {
@@ -219,7 +224,11 @@ impl<R: Read> Telemetry<R> {
     /// [`TelemetryError::Csv`], [`TelemetryError::BadTime`], [`TelemetryError::BadValue`].
     pub fn next_row(&mut self) -> Result<Option<TelemetryRow<'_>>, TelemetryError> {
         let line = self.reader.position().line();
-        if !self.reader.read_record(&mut self.record).map_err(|source| TelemetryError::Csv { line, source })? {
+        if !self
+            .reader
+            .read_record(&mut self.record)
+            .map_err(|source| TelemetryError::Csv { line, source })?
+        {
             return Ok(None);
         }
         let line = self.record.position().map_or(line, csv::Position::line);
@@ -282,7 +291,9 @@ fn parse_value(text: &str) -> Result<Option<Value>, ()> {
 
 fn parse_time(text: &str, format: &mut usize) -> Option<Timestamp> {
     let civil = |index: usize| {
-        let parsed = DateTime::strptime(FORMATS.get(index)?, text).ok().or_else(|| hours_only(FORMATS.get(index)?, text))?;
+        let parsed = DateTime::strptime(FORMATS.get(index)?, text)
+            .ok()
+            .or_else(|| hours_only(FORMATS.get(index)?, text))?;
         let instant = jiff::tz::TimeZone::UTC.to_timestamp(parsed).ok()?;
         i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
     };
@@ -317,7 +328,8 @@ mod tests {
         let mut telemetry = Telemetry::open(text.as_bytes(), TelemetryOptions::default())?;
         let mut rows = Vec::new();
         while let Some(row) = telemetry.next_row()? {
-            let values = row.points.iter().filter(|p| p.quality.is_usable()).map(|p| p.value.as_f64()).collect();
+            let values =
+                row.points.iter().filter(|p| p.quality.is_usable()).map(|p| p.value.as_f64()).collect();
             rows.push((row.at.as_nanos() / 1_000_000_000, values));
         }
         Ok(rows)
@@ -329,28 +341,35 @@ mod tests {
         assert_eq!(rows("time,a,b\n2020-03-09 10:14:33,1,2\n").unwrap(), [(iso, vec![1.0, 2.0])]);
         assert_eq!(rows("datetime;a;b\n2020-03-09T10:14:33Z;1;2\n").unwrap(), [(iso, vec![1.0, 2.0])]);
         assert_eq!(rows("timestamp\ta\n2020-03-09T11:14:33+01:00\t1\n").unwrap(), [(iso, vec![1.0])]);
-        assert_eq!(rows("DATETIME, a\n06/01/14 00, 5\n06/01/14 01, 6\n").unwrap(), [
-            (1_388_966_400, vec![5.0]),
-            (1_388_970_000, vec![6.0])
-        ]);
+        assert_eq!(
+            rows("DATETIME, a\n06/01/14 00, 5\n06/01/14 01, 6\n").unwrap(),
+            [(1_388_966_400, vec![5.0]), (1_388_970_000, vec![6.0])]
+        );
         assert_eq!(rows("time,a\n12.5,1\n").unwrap(), [(12, vec![1.0])]);
         assert_eq!(rows("a,b\n1,2\n3,4\n").unwrap(), [(0, vec![1.0, 2.0]), (1, vec![3.0, 4.0])]);
     }
 
     #[test]
     fn missing_values_are_bad_and_hold_the_last_good_one() {
-        let mut telemetry = Telemetry::open("a\n1\nNaN\n\"\"\n2\n".as_bytes(), TelemetryOptions::default()).unwrap();
+        let mut telemetry =
+            Telemetry::open("a\n1\nNaN\n\"\"\n2\n".as_bytes(), TelemetryOptions::default()).unwrap();
         let mut seen = Vec::new();
         while let Some(row) = telemetry.next_row().unwrap() {
             seen.push((row.points[0].value.as_f64(), row.points[0].quality));
         }
-        assert_eq!(seen, [(1.0, Quality::Good), (1.0, Quality::Bad), (1.0, Quality::Bad), (2.0, Quality::Good)]);
+        assert_eq!(
+            seen,
+            [(1.0, Quality::Good), (1.0, Quality::Bad), (1.0, Quality::Bad), (2.0, Quality::Good)]
+        );
     }
 
     #[test]
     fn errors_name_the_place() {
         let check = |text: &str, expected: &str| assert_eq!(rows(text).unwrap_err().to_string(), expected);
-        check("time,a\nyesterday,1\n", "line 2: `yesterday` is not a time (ISO 8601, DD/MM/YY HH, or seconds)");
+        check(
+            "time,a\nyesterday,1\n",
+            "line 2: `yesterday` is not a time (ISO 8601, DD/MM/YY HH, or seconds)",
+        );
         check("time,a\n1,2\n2,x\n", "line 3, column `a`: `x` is not a number");
         check("time\n1\n", "line 1: no signal column in the header");
         check("a,a\n1,2\n", "line 1, column 2: path `a` is already declared with other properties");

@@ -308,6 +308,20 @@ pub(crate) fn tame(value: f64) -> f64 {
     if value.is_finite() { value.clamp(-1e100, 1e100) } else { 0.0 }
 }
 
+/// What no transmitter is believed to be better than, as a share of its reading (class 0.2, IEC 60770).
+pub(crate) const ACCURACY: f64 = 0.002;
+
+/// Decimals that it takes to write a value, at most nine.
+pub(crate) fn decimals(value: f64) -> u8 {
+    let mut scaled = value.abs();
+    let mut places = 0;
+    while places < 9 && scaled < 1e15 && (scaled - scaled.round()).abs() > 1e-6 {
+        scaled *= 10.0;
+        places += 1;
+    }
+    places
+}
+
 /// Samples apart that make two excursions of a slow statistic: five minutes at one a second, less for short histories.
 pub(crate) fn gap(samples: usize) -> usize {
     (samples / 60).clamp(30, 300)

@@ -35,7 +35,8 @@ pub struct Tail {
 archived!(Tail { samples, excursions, knots, scale, shape });
 
 impl Tail {
-    /// Learns the tail from samples in the order of time. Exceedances less than `gap` samples apart are one excursion.
+    /// Learns the tail from samples in the order of time. Exceedances less than `gap` samples apart, or less than twice the
+    /// statistic's own memory, are one excursion: a level that is held for an hour is one witness, not many.
     /// `floor` is the least scale of the tail, in the statistic's unit: what is known of its resolution.
     #[must_use]
     pub fn fit(samples: &[f64], gap: usize, floor: f64) -> Self {
@@ -48,6 +49,7 @@ impl Tail {
         sorted.select_nth_unstable_by(middle, f64::total_cmp);
         sorted[middle..].sort_unstable_by(f64::total_cmp);
         let level = |p: f64| sorted[(((1.0 - p) * n as f64) as usize).clamp(middle, n - 1)];
+        let gap = gap.max(2 * dwell(samples, level(0.01)));
         let mut best: Option<(f64, Vec<f64>)> = None;
         for p in [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] {
             let peaks = excursions(samples, level(p), gap);
@@ -124,6 +126,30 @@ impl Tail {
     pub fn speaks(&self) -> bool {
         !self.knots.is_empty()
     }
+}
+
+/// Samples (a power of two) until the autocorrelation of a column falls below 1/e.
+pub(crate) fn memory(column: &[f64], mean: f64, deviation: f64) -> usize {
+    let mut lag = 1;
+    while lag < column.len() / 2 {
+        let pairs = column.iter().zip(&column[lag..]);
+        let sum: f64 = pairs.map(|(a, b)| (a - mean) * (b - mean)).sum();
+        if sum / ((column.len() - lag) as f64) < 0.37 * deviation * deviation {
+            break;
+        }
+        lag *= 2;
+    }
+    lag
+}
+
+/// The memory of a statistic, its peaks cut.
+fn dwell(samples: &[f64], high: f64) -> usize {
+    let cut: Vec<f64> =
+        samples.iter().filter(|value| value.is_finite()).map(|value| value.min(high)).collect();
+    let n = cut.len().max(1) as f64;
+    let mean = cut.iter().sum::<f64>() / n;
+    let square = cut.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / n;
+    if square > 0.0 { memory(&cut, mean, square.sqrt()) } else { 1 }
 }
 
 /// Largest excess of each excursion above the level.

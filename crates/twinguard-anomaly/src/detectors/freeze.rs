@@ -2,13 +2,15 @@
 //!
 //! Source: run-length test of a stuck sensor (the "constant" rule of Sharma, Golubchik, Govindan,
 //! ACM Transactions on Sensor Networks 6, 2010); the length that is normal for each signal is learnt as a tail of its own run lengths, so
-//! coarse and slow signals are given more time. A signal with fewer than 100 runs in its history says nothing.
+//! coarse and slow signals are given more time. It waits until a signal has shown as many decimals as its history has: values that come
+//! rounded stand still for no reason. A signal with fewer than 100 runs in its history says nothing.
 
 use twinguard_types::{Event, Source, Symptom, Timestamp};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
-    archived, detector::Channels,
+    archived,
+    detector::{Channels, decimals},
 };
 
 /// Fewer equal samples are never a freeze.
@@ -43,9 +45,12 @@ impl Run {
 struct State {
     channels: Channels,
     runs: Vec<Run>,
+    /// Decimals of each signal: in the history, and since.
+    learnt: Vec<u8>,
+    shown: Vec<u8>,
 }
 
-archived!(State { channels, runs });
+archived!(State { channels, runs, learnt, shown });
 
 impl Detector for Freeze {
     fn name(&self) -> &'static str {
@@ -61,6 +66,7 @@ impl Detector for Freeze {
         let n = context.catalogue.len();
         let mut runs = vec![Run::default(); n];
         let mut samples = vec![Vec::new(); n];
+        let mut learnt = vec![0; n];
         for event in history.events() {
             if let Event::Point(point) = event
                 && point.source == Source::Field
@@ -68,6 +74,8 @@ impl Detector for Freeze {
                 && let Some(run) = runs.get_mut(point.signal.index())
                 && let Some(length) = run.step(point.arrived_at, point.value.as_f64())
             {
+                let place = point.signal.index();
+                learnt[place] = decimals(point.value.as_f64()).max(learnt[place]);
                 samples[point.signal.index()].push(f64::from(length));
             }
         }
@@ -79,6 +87,8 @@ impl Detector for Freeze {
         Ok(Box::new(State {
             channels: Channels::new(context, signals, tails),
             runs: vec![Run::default(); n],
+            learnt,
+            shown: vec![0; n],
         }))
     }
     fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
@@ -96,7 +106,12 @@ impl Fitted for State {
         let run = self.runs.get_mut(place)?;
         run.step(point.arrived_at, point.value.as_f64());
         let (length, since) = (run.length, run.since);
-        let counted = if length < LEAST_RUN { 0.0 } else { f64::from(length) };
+        let shown = self.shown.get_mut(place)?;
+        if length == 1 && *shown < self.learnt[place] {
+            *shown = decimals(point.value.as_f64()).max(*shown);
+        }
+        let rounded = *shown < self.learnt[place];
+        let counted = if length < LEAST_RUN || rounded { 0.0 } else { f64::from(length) };
         let score = self.channels.single(point.arrived_at, Symptom::Freeze, place, counted);
         let detail = Detail::Frozen { signal: point.signal, samples: length };
         Some(Observation { score, detail, onset: Some(since) })

@@ -9,7 +9,7 @@ use twinguard_types::{Event, Role, SignalId, Source, Symptom, Timestamp};
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
     archived,
-    detector::{Channels, tame},
+    detector::{ACCURACY, Channels, tame},
 };
 
 /// Surprise of a change that the declared rate excludes.
@@ -91,12 +91,13 @@ impl Detector for Rate {
             state[place] = Channel { declared, noise: 8.0 * sigma, usual_nanos: usual, last: None };
         }
         let mut samples = vec![Vec::new(); n];
-        let mut broken = vec![false; n];
+        let (mut broken, mut levels) = (vec![false; n], vec![0.0; n]);
         let mut runner = state.clone();
         for (signal, at, value) in history.events().filter_map(|event| field(&event)) {
             let Some(channel) = runner.get_mut(signal.index()) else { continue };
             if let Some((change, ratio, _)) = channel.step(at, value) {
                 samples[signal.index()].push(change * change);
+                levels[signal.index()] += value.abs();
                 broken[signal.index()] |= ratio > 1.0;
             }
         }
@@ -111,7 +112,8 @@ impl Detector for Rate {
             let mut tail = Tail::default();
             if info.role == Role::Measurement && values.len() >= 1_000 && moves * 10 >= values.len() {
                 let typical = values.iter().sum::<f64>() / values.len() as f64;
-                tail = Tail::fit(values, 30, 0.5 * typical);
+                let exact = ACCURACY * levels[place] / values.len() as f64;
+                tail = Tail::fit(values, 30, (0.5 * typical).max(exact * exact));
                 learnt = true;
             }
             signals.push(signal);

@@ -4,16 +4,18 @@
 //! Technometrics 12, 1970), scored by a moving mean (λ = 0.1) of the standardised error less a slow bounded mean. The error's scale is
 //! taken out of fold (five contiguous folds), with a floor of 5 % of the signal's own deviation. Signals that the others mislead about
 //! (error above 1.5 deviations) are left out; slow signals, of which the history holds fewer than twenty independent values, are
-//! high-passed. It gets better the more sensors are spoofed without knowing the plant, and lies under attacks that respect all learnt relations.
+//! high-passed. No transmitter is believed better than 0.2 % of its reading (class 0.2, IEC 60770): that error is added to every signal's
+//! variance, so that a history of many digits does not teach relations that live on digits no instrument has. It gets better the more sensors are spoofed without knowing the plant, and lies under attacks that respect all learnt relations.
 //! Cost: 2·m² multiplications a row.
 
 use twinguard_types::{Event, Row, SignalId, Symptom, View};
 
 use crate::{
-    Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
+    Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
     archived,
-    detector::{Channels, gap, tame, transpose},
+    detector::{ACCURACY, Channels, gap, tame},
     linalg,
+    tail::memory,
     whiten::clipped_moments,
 };
 
@@ -110,24 +112,9 @@ struct State {
 
 archived!(State { layout, scaler, errors, channels, present });
 
-/// Rows until the autocorrelation of a column falls below 1/e.
-fn memory(column: &[f64], mean: f64, deviation: f64) -> usize {
-    let mut lag = 1;
-    while lag < column.len() / 2 {
-        let (mut sum, mut count) = (0.0, 0.0);
-        for pair in 0..column.len() - lag {
-            sum += (column[pair] - mean) * (column[pair + lag] - mean);
-            count += 1.0;
-        }
-        if sum / count < 0.37 * deviation * deviation {
-            break;
-        }
-        lag *= 2;
-    }
-    lag
-}
-
-fn solve(gram: &[f64], m: usize, rows: f64) -> Vec<f64> {
+/// `noise`: variance of each signal's instrument, in its normal deviations.
+fn solve(gram: &[f64], noise: &[f64], rows: f64) -> Vec<f64> {
+    let m = noise.len();
     let width = 2 * m;
     let mut weights = vec![0.0; m * width];
     let (mut matrix, mut x) = (vec![0.0; width * width], vec![0.0; width]);
@@ -136,7 +123,8 @@ fn solve(gram: &[f64], m: usize, rows: f64) -> Vec<f64> {
         let n = chosen.len();
         for (i, from) in chosen.iter().enumerate() {
             for (j, to) in chosen.iter().enumerate() {
-                matrix[i * n + j] = gram[from * width + to] + if i == j { RIDGE * rows } else { 0.0 };
+                let ridge = if i == j { (RIDGE + noise[from % m]) * rows } else { 0.0 };
+                matrix[i * n + j] = gram[from * width + to] + ridge;
             }
             x[i] = gram[from * width + target];
         }
@@ -224,6 +212,12 @@ impl Detector for Redundancy {
                 }
             }
         }
+        let noise: Vec<f64> = (0..m)
+            .map(|channel| {
+                let error = ACCURACY * state.scaler.mean[channel].abs() / state.scaler.scale[channel];
+                error * error
+            })
+            .collect();
         let sum_without = |left: Option<usize>| {
             let mut sum = vec![0.0; width * width];
             let mut rows = 0.0;
@@ -231,7 +225,7 @@ impl Detector for Redundancy {
                 sum.iter_mut().zip(gram).for_each(|(sum, value)| *sum += value);
                 rows += used[place];
             }
-            solve(&sum, m, rows)
+            solve(&sum, &noise, rows)
         };
         let cross: Vec<Vec<f64>> = (0..FOLDS).map(|place| sum_without(Some(place))).collect();
         let blank = || vec![0.0; m];
@@ -255,7 +249,7 @@ impl Detector for Redundancy {
         let mut samples = vec![Vec::new(); m];
         for target in 0..m {
             let sigma = clipped_moments(&errors[target]).1;
-            state.errors.sigma[target] = sigma.max(FLOOR);
+            state.errors.sigma[target] = (sigma * sigma + noise[target]).sqrt().max(FLOOR);
             if sigma > 1.5 {
                 continue;
             }
@@ -272,7 +266,12 @@ impl Detector for Redundancy {
         }
         (state.scaler.valid, state.scaler.ready) = (false, false);
         let signals: Vec<SignalId> = state.scaler.places.iter().map(|place| layout[*place]).collect();
-        state.channels = Channels::new(context, signals, transpose(&samples, gap(count), 0.01));
+        // an instrument's error may last: where the history is finer than that, the tail must not be
+        let share = |target: usize| noise[target] / (state.errors.sigma[target] * state.errors.sigma[target]);
+        let tail =
+            |(target, list): (usize, &Vec<f64>)| Tail::fit(list, gap(count), share(target).clamp(0.01, 1.0));
+        let tails = samples.iter().enumerate().map(tail).collect();
+        state.channels = Channels::new(context, signals, tails);
         state.present = vec![true; m];
         Ok(Box::new(state))
     }

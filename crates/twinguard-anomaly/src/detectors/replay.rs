@@ -3,7 +3,7 @@
 //! Source: absence of fresh noise as the mark of a replay (Mo, Sinopoli, Allerton 2009, motivate it; the passive test here is a search for
 //! repeated k-grams with a hash per signal, as Karp, Rabin, IBM Journal of Research and Development 31, 1987). For every signal the
 //! probability c that a *change* of value coincides with an earlier one, given that the value before did, is learnt from random lags of the normal
-//! history; a match at a lag adds −log₁₀ c, an unchanged value adds nothing, so stuck, coarse and few-valued signals say little. The
+//! history, and likewise for a run of four where the history has enough of them; a match at a lag adds −log₁₀ c, an unchanged value adds nothing, so stuck, coarse and few-valued signals say little; where coincidences at meaningless lags become more common than in the history, they say less. The
 //! number of lags searched is paid for. What the history itself repeats scales the surprise down.
 //! Signals count one by one: a replay of some of them, with the others alive, is found as well.
 //! Memory: six hours at one row a second, at most sixteen signals. It lies for replays older than that, and noise added to a replay hides it.
@@ -39,9 +39,28 @@ struct Channel {
     signal: u32,
     decades: f64,
     gram: usize,
+    /// Changes lately, and how many coincided with the value at a lag that means nothing.
+    changes: f64,
+    met: f64,
 }
 
-archived!(Channel { place, signal, decades, gram });
+archived!(Channel { place, signal, decades, gram, changes, met });
+
+impl Channel {
+    /// What a coincidence says now: no more than in the history, less where the signal has become coarser.
+    fn decades(&self) -> f64 {
+        const PRIOR: f64 = 5.0;
+        let learnt = libm::pow(10.0, -self.decades);
+        let chance = (self.met + PRIOR * learnt) / (self.changes + PRIOR);
+        self.decades.min(-libm::log10(chance))
+    }
+
+    fn decoy(&mut self, coincided: bool) {
+        const KEEP: f64 = 0.995;
+        self.changes = KEEP * self.changes + 1.0;
+        self.met = KEEP * self.met + f64::from(u8::from(coincided));
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 struct Lag {
@@ -111,6 +130,7 @@ fn coincidence(history: &History<'_>, layout: &[SignalId], seed: u64) -> (Vec<f6
             }
             let mut random = seed ^ 0x5851_f42d_4c95_7f2d;
             let (mut tries, mut hits, mut all, mut met) = (0.0_f64, 0.0_f64, 0.0_f64, 0.0_f64);
+            let (mut run_tries, mut run_hits) = (0.0_f64, 0.0_f64);
             for _ in 0..150_000 {
                 random =
                     random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -129,9 +149,15 @@ fn coincidence(history: &History<'_>, layout: &[SignalId], seed: u64) -> (Vec<f6
                 if column[now - 1] == column[now - lag - 1] {
                     tries += 1.0;
                     hits += equal;
+                    let run =
+                        now > lag + 4 && (2..5).all(|back| column[now - back] == column[now - lag - back]);
+                    run_tries += f64::from(u8::from(run));
+                    run_hits += if run { equal } else { 0.0 };
                 }
             }
             let chance = ((hits + 1.0) / (tries + 2.0)).max((met + 1.0) / (all + 2.0));
+            let run = if run_tries < 30.0 { 0.0 } else { (run_hits + 1.0) / (run_tries + 2.0) };
+            let chance = chance.max(run);
             (-libm::log10(chance)).clamp(0.0, 2.0)
         })
         .collect();
@@ -150,7 +176,7 @@ impl State {
             return None;
         }
         let changed = here != self.at(row - 1, channel);
-        Some(if changed { self.channels[channel].decades } else { 0.0 })
+        Some(if changed { self.channels[channel].decades() } else { 0.0 })
     }
 
     /// Takes a row; the most surprising lag's total.
@@ -162,6 +188,12 @@ impl State {
             let place = self.channels[channel].place;
             let value = if row.qualities[place].is_usable() { print(row.values[place]) } else { 0 };
             self.prints[(now as usize % WINDOW) * m + channel] = value;
+            // a lag that changes with every row: no replay keeps to it
+            let lag = LEAST_LAG + now.wrapping_mul(2_654_435_761) % 251;
+            if now > lag && value != 0 && value != self.at(now - 1, channel) {
+                let coincided = value == self.at(now - lag, channel);
+                self.channels[channel].decoy(coincided);
+            }
         }
         for slot in 0..LAGS {
             let lag = self.lags[slot].lag;
@@ -272,7 +304,7 @@ impl Detector for Replay {
                 let decades = decades[*place];
                 let gram = ((libm::log10(WINDOW as f64) + 2.5) / decades).ceil().max(4.0) as usize;
                 let gram = if gram > 24 { 0 } else { gram };
-                Channel { place: *place, signal: layout[*place].0, decades, gram }
+                Channel { place: *place, signal: layout[*place].0, decades, gram, changes: 0.0, met: 0.0 }
             })
             .collect();
         let m = channels.len();
@@ -300,6 +332,7 @@ impl Detector for Replay {
             most = most.max(state.step(&row) - state.price);
         }
         state.lags.iter_mut().for_each(|lag| lag.lag = 0);
+        state.channels.iter_mut().for_each(|channel| (channel.changes, channel.met) = (0.0, 0.0));
         // the loudest of n normal rows should be about log10 n
         let expected = libm::log10(samples.max(10) as f64);
         state.scale = if most > expected { expected / most } else { 1.0 };

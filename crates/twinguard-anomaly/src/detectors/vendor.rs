@@ -1,6 +1,7 @@
 //! The vendor's twin shows something else than the field says.
 //!
-//! Source: moving mean (Roberts 1959, λ = 0.1) of vendor minus field per signal, offset learnt, tail learnt; and the length for which the
+//! Source: moving mean (Roberts 1959, λ = 0.1) of vendor minus field per signal, offset learnt and slowly followed (a
+//! vendor re-tunes its twin), tail learnt; and the length for which the
 //! shown value stands still, against the longest normal run (learnt). The field value must be fresh. It lies
 //! when field and vendor are fed by the same poisoned source: then only the model disagrees.
 
@@ -14,6 +15,11 @@ use crate::{
 };
 
 const WEIGHT: f64 = 0.1;
+/// Samples over which the normal offset is followed, how far from the learnt one (in deviations), and the first ones of a
+/// watch, which only tare.
+const DRIFT: f64 = 1000.0;
+const DRIFT_MOST: f64 = 3.0;
+const TARE: u32 = 60;
 /// Oldest field value that is compared.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -27,6 +33,8 @@ struct Pair {
     offset: f64,
     scale: f64,
     mean: f64,
+    drift: f64,
+    compared: u32,
     shown: f64,
     still: u32,
     moved: u32,
@@ -34,7 +42,7 @@ struct Pair {
     off: bool,
 }
 
-archived!(Pair { field, offset, scale, mean, shown, still, moved, stillness, off });
+archived!(Pair { field, offset, scale, mean, drift, compared, shown, still, moved, stillness, off });
 
 impl Pair {
     /// Takes a point; the raw difference when it is the vendor's.
@@ -62,6 +70,20 @@ impl Pair {
             }
             Source::Model => None,
         }
+    }
+
+    /// Takes a difference into the moving mean; its square once the offset is tared.
+    fn weigh(&mut self, difference: f64) -> f64 {
+        self.compared = self.compared.saturating_add(1);
+        let z = ((difference - self.offset) / self.scale).clamp(-1e4, 1e4) - self.drift;
+        let pace = (1.0 / f64::from(self.compared)).max(1.0 / DRIFT);
+        self.drift = (self.drift + pace * z.clamp(-DRIFT_MOST, DRIFT_MOST)).clamp(-DRIFT_MOST, DRIFT_MOST);
+        if self.compared <= TARE {
+            return 0.0;
+        }
+        self.mean += WEIGHT * (z - self.mean);
+        // squared: the square of a Gaussian has the exponential tail that is extrapolated
+        self.mean * self.mean
     }
 
     /// Changes of the field since the shown value last changed: the clock of stillness.
@@ -120,15 +142,9 @@ impl Detector for Vendor {
                 let info = context.catalogue.signal(twinguard_types::SignalId(place as u32));
                 let floor = info.and_then(|info| info.range).map_or(1e-9, |range| 1e-4 * range.span());
                 pair.scale = deviation.max(floor);
-                let mut moving: f64 = 0.0;
-                let samples: Vec<f64> = differences[place]
-                    .iter()
-                    .map(|difference| {
-                        let z = ((difference - mean) / pair.scale).clamp(-1e4, 1e4);
-                        moving += WEIGHT * (z - moving);
-                        moving * moving
-                    })
-                    .collect();
+                let mut runner = pair.clone();
+                let samples: Vec<f64> =
+                    differences[place].iter().map(|difference| runner.weigh(*difference)).collect();
                 tail = Tail::fit(&samples, gap(samples.len()), 0.01);
                 pair.stillness = Tail::fit(&still[place], 1, 1.0);
                 compared += 1;
@@ -155,9 +171,7 @@ impl Fitted for State {
         if pair.scale <= 0.0 {
             return None;
         }
-        let z = ((difference - pair.offset) / pair.scale).clamp(-1e4, 1e4);
-        pair.mean += WEIGHT * (z - pair.mean);
-        let size = pair.mean * pair.mean;
+        let size = pair.weigh(difference);
         let stillness = pair.stillness.surprise(pair.stillness()) - self.price;
         let level = self.channels.tails[place].surprise(size) - self.price;
         pair.off = level.max(stillness) > 5.0;

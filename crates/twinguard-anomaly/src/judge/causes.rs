@@ -95,6 +95,9 @@ causes! {
     SensorNoise: Sensor Attack 0.0 Any
         "Sensor noise changed" => "readings cannot be trusted";
         "Look at the raw signal at the transmitter."; SPOOF,
+    SensorFailing: Sensor Fault 1.0 Any
+        "Sensor or its wiring failing" => "readings cannot be trusted";
+        "Look at the raw signal at the transmitter.";,
     Replay: Network Attack 0.0 Any
         "Old sensor values replayed" => "plant hidden from view";
         "Look at a local gauge, or move a command by a little and see whether the readings follow."; SPOOF VIEW AITM,
@@ -115,6 +118,9 @@ causes! {
         "Call the account's owner, and revoke the session."; ACCOUNTS,
     TwinFrozen: Twin Fault 0.5 Quiet
         "Vendor's twin shows old values" => "screens are wrong";
+        "Reload the vendor's twin from its seal, and check what feeds it."; VIEW,
+    TwinFalsified: Twin Attack 0.0 Quiet
+        "Vendor's twin falsified" => "screens are wrong";
         "Reload the vendor's twin from its seal, and check what feeds it."; VIEW,
     FeedPoison: Feed Attack 0.0 Quiet
         "Feed of the vendor's twin falsified" => "screens are wrong";
@@ -170,6 +176,8 @@ pub(crate) enum Seen {
     No,
     /// There is no view that could show it.
     Blind,
+    /// It is, but something else that was found accounts for it.
+    Explained,
 }
 
 /// Weight in nats when present, absent, and when nobody could see it.
@@ -188,9 +196,12 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::Freeze, C::SensorFrozen, 9.0, -9.0, -9.0),
     (E::Freeze, C::SensorStuck, 9.0, -9.0, -9.0),
     (E::Noise, C::SensorNoise, 12.0, -9.0, -9.0),
+    (E::Noise, C::SensorFailing, 12.0, -9.0, -9.0),
     (E::VendorOff, C::TwinFrozen, 6.0, -9.0, -9.0),
+    (E::VendorOff, C::TwinFalsified, 6.0, -9.0, -9.0),
     (E::VendorOff, C::FeedPoison, 6.0, -9.0, -9.0),
     (E::VendorFrozenOrMost, C::TwinFrozen, 6.0, -3.0, -3.0),
+    (E::VendorFrozenOrMost, C::TwinFalsified, 6.0, -3.0, -3.0),
     (E::VendorFew, C::FeedPoison, 2.0, -4.0, -4.0),
     (E::Network, C::NetworkAttack, 10.0, -9.0, -9.0),
     (E::Network, C::NetworkTrouble, 10.0, -9.0, -9.0),
@@ -209,6 +220,7 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::Identity, C::SetpointTamper, 1.6, -0.5, -0.5),
     (E::Identity, C::StolenAccount, 9.0, -9.0, -9.0),
     (E::Identity, C::FeedPoison, 1.6, -0.5, -0.5),
+    (E::Identity, C::TwinFalsified, 1.6, -0.5, -0.5),
     (E::Identity, C::ModelTamper, 1.6, -0.5, -0.5),
     (E::Identity, C::NetworkAttack, 1.6, -0.5, -0.5),
     (E::Level, C::SensorBias, 2.3, 0.0, 0.0),
@@ -216,7 +228,6 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::Level, C::PlantFault, 2.3, 0.0, 0.0),
     (E::Level, C::Load, 1.0, 0.0, 0.0),
     (E::Jump, C::SensorBias, 2.3, 0.0, 0.0),
-    (E::Jump, C::SensorDrift, 1.6, 0.0, 0.0),
     (E::OneSensor, C::SensorBias, 2.3, 0.0, 0.0),
     (E::OneSensor, C::SensorDrift, 2.3, 0.0, 0.0),
     (E::OneSensor, C::Load, -2.3, 0.0, 0.0),
@@ -234,6 +245,7 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::CheckDiffers, C::NetworkAttack, 6.0, 0.0, 0.0),
     (E::CheckDiffers, C::SensorDrift, -6.0, 0.0, 0.0),
     (E::CheckDiffers, C::SensorStuck, -6.0, 0.0, 0.0),
+    (E::CheckDiffers, C::SensorFailing, -6.0, 0.0, 0.0),
     (E::CheckDiffers, C::PlantFault, -6.0, 0.0, 0.0),
     (E::CheckDiffers, C::ActuatorStuck, -6.0, 0.0, 0.0),
     (E::CheckDiffers, C::Load, -6.0, 0.0, 0.0),
@@ -243,6 +255,15 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::CheckAgrees, C::SensorNoise, -4.0, 0.0, 0.0),
     (E::CheckAgrees, C::Replay, -4.0, 0.0, 0.0),
     (E::CheckAgrees, C::NetworkAttack, -4.0, 0.0, 0.0),
+];
+
+/// Causes that differ only in whether somebody meant it, and how the pair is called while that is open.
+pub(crate) const EITHER: &[(C, C, &str)] = &[
+    (C::SensorBias, C::SensorDrift, "Sensor reading wrong"),
+    (C::SensorFrozen, C::SensorStuck, "Sensor reading stands still"),
+    (C::SensorNoise, C::SensorFailing, "Sensor noise changed"),
+    (C::TwinFalsified, C::TwinFrozen, "Vendor's twin left the field"),
+    (C::NetworkAttack, C::NetworkTrouble, "Traffic disturbed"),
 ];
 
 /// Evidence that accuses by itself, whatever else is found, and whom.

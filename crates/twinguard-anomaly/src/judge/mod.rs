@@ -7,12 +7,12 @@ mod words;
 
 use twinguard_types::{
     Attribution, Catalogue, Cause, Confidence, DetectorId, Digest, Duration, Event, Evidence, Explanation,
-    Finding, FindingId, FindingKind, FindingState, Reason, Score, Severity, SignalId, Source, Suspect,
-    Symptom, Timestamp, View,
+    Finding, FindingId, FindingKind, FindingState, Reason, Residual, Score, Severity, SignalId, Source,
+    Suspect, Symptom, Timestamp, View,
 };
 
 pub use causes::techniques;
-use causes::{C, CAUSES, E, EVIDENCE, FACTS, Seen};
+use causes::{C, CAUSES, E, EITHER, EVIDENCE, FACTS, Physics, Seen};
 use state::{Activity, Held, Incident};
 use weigh::{Case, Decision, Term};
 
@@ -44,6 +44,8 @@ impl Default for JudgeConfig {
 const NAMED: f64 = 0.8;
 /// … for this many samples.
 const HELD: f64 = 10.0;
+/// Physics' word is told from here on, nats.
+const CLEAR: f64 = 10.0;
 /// Symptoms this long before an incident belong to it.
 const BEFORE: Duration = Duration::from_secs(120);
 const EXPLANATIONS: usize = 64;
@@ -60,12 +62,16 @@ pub struct Judge {
     activity: Vec<Activity>,
     views: [bool; 6],
     explanations: Vec<Explanation>,
-    open: Option<Incident>,
+    open: Vec<Incident>,
     next_id: u64,
     inputs: Digest,
     inputs_count: u64,
     margin: Option<Duration>,
     check: Option<bool>,
+    /// Whether an accused signal is no longer compared.
+    excluding: bool,
+    /// Per signal, whether the model ever predicted it.
+    compared: Vec<bool>,
     due: Timestamp,
 }
 
@@ -92,12 +98,14 @@ impl Judge {
             has_history,
             views: [false; 6],
             explanations: Vec::with_capacity(EXPLANATIONS),
-            open: None,
+            open: Vec::new(),
             next_id: 0,
             inputs: Digest::default(),
             inputs_count: 0,
             margin: None,
             check: None,
+            excluding: false,
+            compared: vec![false; catalogue.len()],
             due: Timestamp::MIN,
         }
     }
@@ -110,9 +118,15 @@ impl Judge {
             Event::Command(command) if command.from.is_some() => see(View::Wire),
             Event::Intent(_) => see(View::ControllerJournal),
             Event::Point(point) if point.source == Source::Vendor => see(View::VendorTwin),
-            Event::Residual(_) => see(View::Model),
+            Event::Residual(residual) => {
+                see(View::Model);
+                self.wait_for_the_excluded(residual);
+            }
             Event::Access(_) => see(View::Access),
-            Event::Explanation(explanation) if explanation.log_likelihood_ratio.is_finite() => {
+            // with the accused left out, what explains the rest is not what explains the incident
+            Event::Explanation(explanation)
+                if explanation.log_likelihood_ratio.is_finite() && !self.excluding =>
+            {
                 self.explain(*explanation);
             }
             _ => {}
@@ -166,57 +180,143 @@ impl Judge {
         self.due = Timestamp::MIN;
     }
 
-    /// The next finding or revision, if there is one at this time.
+    /// The next finding or revision, if there is one at this time; to be called until there is none.
     pub fn poll(&mut self, now: Timestamp) -> Option<Finding> {
         if now < self.due {
             return None;
         }
-        self.due = now + self.config.sample;
-        let last = self
-            .activity
-            .iter()
-            .filter(|activity| activity.confirmed.is_some())
-            .filter_map(|activity| activity.last)
-            .max();
-        let Some(incident) = &self.open else {
-            last.filter(|last| now - *last <= BEFORE)?;
-            self.open = Some(Incident {
-                id: FindingId(self.next_id),
-                revision: 0,
-                raised_at: now,
-                top: None,
-                said: 0,
-                last_revision: now,
-                closing: false,
-            });
-            self.next_id += 1;
-            return self.revise(now, true);
-        };
-        let raised_at = incident.raised_at;
-        if last.is_none_or(|last| now - last > self.config.quiet && now - raised_at > self.config.quiet) {
-            if let Some(incident) = &mut self.open {
-                incident.closing = true;
+        self.gather(now);
+        while let Some(place) = self.open.iter().position(|incident| incident.looked != Some(now)) {
+            let first = self.open[place].looked.replace(now).is_none();
+            let (id, raised_at) = (self.open[place].id, self.open[place].raised_at);
+            let last = self.owned(id).filter_map(|(_, activity)| activity.last).max();
+            let quiet =
+                last.is_none_or(|last| now - last > self.config.quiet) && now - raised_at > self.config.quiet;
+            self.open[place].closing = quiet;
+            let finding = self.revise(now, place, first || quiet);
+            if quiet {
+                self.open.remove(place);
+                let mine = |activity: &&mut Activity| activity.owner == Some(id);
+                self.activity.iter_mut().filter(mine).for_each(Activity::reset);
+                if self.open.is_empty() {
+                    self.close();
+                }
             }
-            let finding = self.revise(now, true);
-            self.close();
-            return finding;
+            if finding.is_some() {
+                return finding;
+            }
         }
-        self.revise(now, false)
+        self.due = now + self.config.sample;
+        None
     }
 
-    /// Whether an incident is open.
+    /// Lays what has newly been confirmed at the door of an incident, or opens one for it.
+    fn gather(&mut self, now: Timestamp) {
+        for place in 0..self.activity.len() {
+            let activity = &self.activity[place];
+            if activity.confirmed.is_none() || activity.owner.is_some() {
+                continue;
+            }
+            // rows are half a period old when they are scored
+            let before = BEFORE.max(self.config.sample + self.config.sample);
+            if activity.last.is_none_or(|last| now - last > before) {
+                self.activity[place].reset();
+                continue;
+            }
+            let owner =
+                self.open.iter().rev().map(|incident| incident.id).find(|id| self.belongs(place, *id, now));
+            let id = owner.unwrap_or_else(|| {
+                let id = FindingId(self.next_id);
+                self.next_id += 1;
+                self.open.push(Incident {
+                    id,
+                    revision: 0,
+                    raised_at: now,
+                    top: None,
+                    said: 0,
+                    last_revision: now,
+                    closing: false,
+                    looked: None,
+                });
+                id
+            });
+            self.activity[place].owner = Some(id);
+        }
+    }
+
+    /// Whether a newcomer is part of an incident: while that is young, anything is; later on, only what its facts or its
+    /// signals account for. So a lasting disturbance does not hide an attack that begins during it.
+    fn belongs(&self, newcomer: usize, id: FindingId, now: Timestamp) -> bool {
+        let young = |incident: &Incident| incident.id == id && now - incident.raised_at <= self.config.quiet;
+        if self.open.iter().any(young) {
+            return true;
+        }
+        let is_fact = |entry: &BankEntry, activity: &Activity| match entry.symptom {
+            Symptom::Provenance | Symptom::Repeat | Symptom::Seal | Symptom::Journal => true,
+            Symptom::Novelty => activity.writer.is_some(),
+            _ => false,
+        };
+        let it = &self.activity[newcomer];
+        let about = |activity: &Activity| {
+            let named = |shares: &[Attribution], signal| shares.iter().any(|share| share.signal == signal);
+            it.shares[..it.named].iter().any(|share| named(&activity.shares[..activity.named], share.signal))
+        };
+        // a twin that is fed with the field's trouble shows it
+        let fed = |symptom: Symptom| {
+            self.table[newcomer].symptom == Symptom::VendorOffset
+                && matches!(
+                    symptom,
+                    Symptom::Residual | Symptom::Redundancy | Symptom::Freeze | Symptom::Rate
+                )
+        };
+        !is_fact(&self.table[newcomer], it)
+            && self
+                .owned(id)
+                .any(|(entry, activity)| is_fact(entry, activity) || about(activity) || fed(entry.symptom))
+    }
+
+    /// What belongs to an incident.
+    fn owned(&self, id: FindingId) -> impl Iterator<Item = (&BankEntry, &Activity)> {
+        self.table.iter().zip(&self.activity).filter(move |(_, activity)| activity.owner == Some(id))
+    }
+
+    /// Whether an incident is open or about to be raised: from now on explanations are wanted.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.open.is_some()
+        !self.open.is_empty() || self.activity.iter().any(|activity| activity.confirmed.is_some())
     }
 
-    /// Forgets the open incident: an operator has closed it. What goes on raises a new one.
+    /// Forgets what is open: an operator has closed it. What goes on raises a new one.
     pub fn close(&mut self) {
-        self.open = None;
+        self.open.clear();
         self.activity.iter_mut().for_each(Activity::reset);
         self.explanations.clear();
-        self.check = None;
+        (self.check, self.excluding) = (None, false);
         (self.inputs, self.inputs_count) = (Digest::default(), 0);
+    }
+
+    /// A signal that is no longer compared, because it is no longer believed, is not quiet: its incident stays open until
+    /// somebody has looked.
+    fn wait_for_the_excluded(&mut self, residual: &Residual<'_>) {
+        self.excluding = false;
+        for signal in residual.signals {
+            if let Some(compared) = self.compared.get_mut(signal.index()) {
+                *compared = true;
+            }
+        }
+        for (entry, activity) in self.table.iter().zip(&mut self.activity) {
+            let excluded = |share: &Attribution| {
+                let compared = self.compared.get(share.signal.index()).copied().unwrap_or(false);
+                compared && !residual.signals.contains(&share.signal)
+            };
+            if matches!(entry.symptom, Symptom::Residual | Symptom::Rate)
+                && activity.owner.is_some()
+                && activity.shares[..activity.named].first().is_some_and(excluded)
+            {
+                activity.last = Some(residual.at);
+                self.excluding = true;
+            }
+        }
     }
 
     fn explain(&mut self, explanation: Explanation) {
@@ -241,14 +341,6 @@ impl Judge {
         self.inputs_count += 1;
     }
 
-    /// The confirmed activities of one symptom.
-    fn of(&self, symptom: Symptom) -> impl Iterator<Item = &Activity> {
-        let entries = self.table.iter().zip(&self.activity);
-        entries
-            .filter(move |(entry, activity)| entry.symptom == symptom && activity.confirmed.is_some())
-            .map(|(_, activity)| activity)
-    }
-
     fn speaks(&self, symptom: Symptom) -> bool {
         self.table
             .iter()
@@ -259,7 +351,12 @@ impl Judge {
         if view == View::History { self.has_history } else { self.views[view as usize] }
     }
 
-    fn case(&self, now: Timestamp, raised_at: Timestamp) -> Case {
+    fn case(&self, now: Timestamp, incident: &Incident) -> Case {
+        let of = |symptom: Symptom| {
+            self.owned(incident.id)
+                .filter(move |(entry, _)| entry.symptom == symptom)
+                .map(|(_, activity)| activity)
+        };
         let mut seen = [Seen::No; EVIDENCE];
         let mut set = |evidence: E, view: Option<View>, symptom: Symptom, present: bool| {
             let blind = view.is_some_and(|view| !self.view(view)) || !self.speaks(symptom);
@@ -269,9 +366,9 @@ impl Judge {
                 (false, false) => Seen::No,
             };
         };
-        let any = |symptom| self.of(symptom).next().is_some();
+        let any = |symptom| of(symptom).next().is_some();
         set(E::Unsent, Some(View::ControllerJournal), Symptom::Provenance, any(Symptom::Provenance));
-        let writer = self.of(Symptom::Novelty).any(|activity| activity.writer.is_some());
+        let writer = of(Symptom::Novelty).any(|activity| activity.writer.is_some());
         set(E::NewWriter, Some(View::Wire), Symptom::Novelty, writer);
         set(E::NewCommand, Some(View::Wire), Symptom::Novelty, any(Symptom::Novelty) && !writer);
         set(E::Seal, None, Symptom::Seal, any(Symptom::Seal));
@@ -279,7 +376,11 @@ impl Judge {
         set(E::Repeat, None, Symptom::Repeat, any(Symptom::Repeat));
         set(E::Freeze, None, Symptom::Freeze, any(Symptom::Freeze));
         set(E::Noise, None, Symptom::Noise, any(Symptom::Noise));
-        let vendor = self.of(Symptom::VendorOffset).find_map(|activity| match activity.detail {
+        let vendor_frozen = of(Symptom::VendorOffset)
+            .any(|activity| matches!(activity.detail, Detail::Vendor { frozen: true, .. }));
+        let less_noise = of(Symptom::Noise)
+            .any(|activity| matches!(activity.detail, Detail::Noise { factor, .. } if factor < 1.0));
+        let vendor = of(Symptom::VendorOffset).find_map(|activity| match activity.detail {
             Detail::Vendor { off, of, frozen, .. } => Some(frozen || off * 2 > of),
             _ => None,
         });
@@ -293,13 +394,14 @@ impl Judge {
         set(E::Identity, Some(View::Access), Symptom::Identity, any(Symptom::Identity));
         set(E::Level, None, Symptom::Range, any(Symptom::Range));
         set(E::Jump, None, Symptom::Rate, any(Symptom::Rate));
-        let residual = any(Symptom::Residual) || any(Symptom::Redundancy);
+        // what changes faster than the plant can contradicts any model of it
+        let residual = any(Symptom::Residual) || any(Symptom::Redundancy) || any(Symptom::Rate);
         let explained = self.explained();
         // without a bank of explanations the spread over the signals is all there is
         if residual && explained.iter().all(Option::is_none) {
-            let share = self
-                .of(Symptom::Redundancy)
-                .chain(self.of(Symptom::Residual))
+            let share = of(Symptom::Redundancy)
+                .chain(of(Symptom::Residual))
+                .chain(of(Symptom::Rate))
                 .filter(|activity| activity.named > 0)
                 .map(|activity| activity.shares[0].share)
                 .fold(0.0, f64::max);
@@ -317,7 +419,17 @@ impl Judge {
             (false, false) => Seen::Blind,
         };
         let step = self.config.sample.as_secs_f64().max(1e-9);
-        Case { seen, residual, explained, samples: now.since(raised_at).as_secs_f64() / step }
+        let samples = now.since(incident.raised_at).as_secs_f64() / step;
+        let mut case = Case { seen, residual, explained, samples };
+        let first = |activity: &Activity| activity.shares[..activity.named].first().map(|share| share.signal);
+        let noise_elsewhere = !of(Symptom::Noise).any(|noise| {
+            [Symptom::Residual, Symptom::Rate]
+                .into_iter()
+                .flat_map(of)
+                .any(|activity| first(activity) == first(noise))
+        });
+        case.explain_away(vendor_frozen, less_noise, noise_elsewhere);
+        case
     }
 
     /// Best log-likelihood ratio per class: sensor, actuator, load, fault.
@@ -339,9 +451,9 @@ impl Judge {
         best
     }
 
-    fn revise(&mut self, now: Timestamp, must: bool) -> Option<Finding> {
-        let incident = self.open.clone()?;
-        let case = self.case(now, incident.raised_at);
+    fn revise(&mut self, now: Timestamp, place: usize, must: bool) -> Option<Finding> {
+        let incident = self.open.get(place)?.clone();
+        let case = self.case(now, &incident);
         let decision = case.decide();
         let top = decision.parties.first().copied()?;
         let sure = top.probability >= NAMED;
@@ -359,7 +471,8 @@ impl Judge {
             .map_or(FindingKind::Undetermined, |(kind, _)| *kind);
         let severity = self.severity(kind);
         // what would make a reader look again
-        let detectors = self.activity.iter().enumerate().filter(|(_, activity)| activity.confirmed.is_some());
+        let detectors =
+            self.activity.iter().enumerate().filter(|(_, activity)| activity.owner == Some(incident.id));
         let mut news = 0xcbf2_9ce4_8422_2325_u64;
         let mut mix = |part: u64| news = (news ^ part).wrapping_mul(0x0100_0000_01b3);
         detectors.for_each(|(place, _)| mix(place as u64 + 1));
@@ -371,7 +484,7 @@ impl Judge {
         let before = incident.last_revision.since(incident.raised_at).as_secs_f64() / step;
         let milestone = [10.0, 30.0, 100.0].into_iter().any(|mark| before < mark && age >= mark);
         let told = must || news != incident.said || milestone;
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open.get_mut(place) {
             open.top = Some((top.suspect as u64, since));
             if told {
                 open.revision = if must && !open.closing { 0 } else { open.revision + 1 };
@@ -379,14 +492,16 @@ impl Judge {
                 open.last_revision = now;
             }
         }
-        told.then(|| self.finding(now, &case, &decision, (set, kind, severity)))?
+        told.then(|| {
+            self.finding(now, self.open.get(place)?, &case, &decision, named, (set, kind, severity))
+        })?
     }
 
     /// Everybody whom a fact accuses, and, while nobody is named, the two most probable.
     fn accused(&self, case: &Case, decision: &Decision, named: bool) -> Vec<Suspect> {
         let mut set: Vec<Suspect> = FACTS
             .iter()
-            .filter(|(evidence, _)| case.seen[*evidence as usize] == Seen::Yes)
+            .filter(|(evidence, _)| case.accuses(*evidence))
             .map(|(_, cause)| CAUSES[*cause as usize].suspect)
             .collect();
         let facts = !set.is_empty();
@@ -405,6 +520,8 @@ impl Judge {
             Some(time) if time <= horizon => Severity::Critical,
             Some(time) if time.as_nanos() / 4 <= horizon.as_nanos() => Severity::High,
             _ if kind == FindingKind::Benign => Severity::Low,
+            // Whoever attacks has not finished: the margin of now says little about the next hour.
+            _ if kind == FindingKind::Attack => Severity::High,
             _ => Severity::Medium,
         }
     }
@@ -412,17 +529,13 @@ impl Judge {
     fn finding(
         &self,
         now: Timestamp,
+        incident: &Incident,
         case: &Case,
         decision: &Decision,
+        named: bool,
         (suspect_set, kind, severity): (Vec<Suspect>, FindingKind, Severity),
     ) -> Option<Finding> {
-        let incident = self.open.as_ref()?;
-        let mut active: Vec<(&BankEntry, &Activity)> = self
-            .table
-            .iter()
-            .zip(&self.activity)
-            .filter(|(_, activity)| activity.confirmed.is_some())
-            .collect();
+        let mut active: Vec<(&BankEntry, &Activity)> = self.owned(incident.id).collect();
         active.sort_by(|a, b| b.1.peak.total_cmp(&a.1.peak).then(a.0.id.cmp(&b.0.id)));
         let evidence = active
             .iter()
@@ -447,7 +560,7 @@ impl Judge {
         let row = &CAUSES[decision.winner];
         let mut causes: Vec<usize> = vec![decision.winner];
         for (evidence, cause) in FACTS {
-            if case.seen[*evidence as usize] == Seen::Yes && !causes.contains(&(*cause as usize)) {
+            if case.accuses(*evidence) && !causes.contains(&(*cause as usize)) {
                 causes.push(*cause as usize);
             }
         }
@@ -475,8 +588,8 @@ impl Judge {
             raised_at: incident.raised_at,
             onset,
             severity,
-            title: self.title(&causes),
-            summary: self.summary(&active, now),
+            title: self.title(&causes, kind, named || case.has_fact(decision.winner), &active),
+            summary: self.summary(decision.winner, &active, now),
             suspect: row.suspect,
             suspect_element: self.element(decision.winner, &active),
             suspect_set,
@@ -500,17 +613,53 @@ impl Judge {
         })
     }
 
-    fn title(&self, causes: &[usize]) -> String {
+    /// What is known, and no more: while nobody is named the title says what was seen, while fault or attack is open it
+    /// says neither.
+    fn title(
+        &self,
+        causes: &[usize],
+        kind: FindingKind,
+        named: bool,
+        active: &[(&BankEntry, &Activity)],
+    ) -> String {
+        if !named {
+            if active.iter().any(|(_, activity)| activity.writer.is_some()) {
+                return "Commands from a new writer".to_owned();
+            }
+            let first = active.iter().min_by_key(|(entry, activity)| (activity.confirmed, entry.id));
+            return first.map_or("Something unusual", |(entry, _)| words::seen(entry.symptom)).to_owned();
+        }
         let both = causes.iter().any(|cause| weigh::is(*cause, C::Replay))
             && causes.iter().any(|cause| weigh::is(*cause, C::Injection));
         if both {
             return "Commands nobody sent → hidden by replayed sensor values".to_owned();
         }
-        let row = &CAUSES[causes.first().copied().unwrap_or(0)];
-        words::cut(&format!("{} → {}", row.cause, row.effect), 60)
+        let winner = causes.first().copied().unwrap_or(0);
+        let row = &CAUSES[winner];
+        let open =
+            EITHER.iter().find(|(attack, fault, _)| weigh::is(winner, *attack) || weigh::is(winner, *fault));
+        let cause = match open {
+            Some((_, _, either)) if kind == FindingKind::Undetermined => either,
+            _ => row.cause,
+        };
+        words::cut(&format!("{cause} → {}", row.effect), 60)
     }
 
-    fn summary(&self, active: &[(&BankEntry, &Activity)], now: Timestamp) -> String {
+    /// Physics' best explanation of the winner's class, where it stands out.
+    fn explanation(&self, winner: usize) -> Option<&Explanation> {
+        let of_class = |held: &&Explanation| match (CAUSES[winner].physics, held.cause) {
+            (Physics::Sensor, Cause::SensorBias(_))
+            | (Physics::Actuator, Cause::ActuatorOffset(_))
+            | (Physics::Load, Cause::Disturbance(_)) => held.log_likelihood_ratio > CLEAR,
+            _ => false,
+        };
+        self.explanations
+            .iter()
+            .filter(of_class)
+            .max_by(|a, b| a.log_likelihood_ratio.total_cmp(&b.log_likelihood_ratio))
+    }
+
+    fn summary(&self, winner: usize, active: &[(&BankEntry, &Activity)], now: Timestamp) -> String {
         let mut sentences: Vec<String> = Vec::new();
         // facts speak before statistics
         let order = [
@@ -533,7 +682,7 @@ impl Judge {
             for (_, activity) in active.iter().filter(|(entry, _)| entry.symptom == symptom) {
                 let detail = activity.writer.as_ref().unwrap_or(&activity.detail);
                 let since = activity.onset.or(activity.confirmed).map(|since| (since, now));
-                let mut text = words::detail(detail, &self.catalogue, since);
+                let mut text = words::detail(detail, symptom, &self.catalogue, since);
                 if symptom == Symptom::Seal {
                     text = "the model's digest differed from its seal".to_owned();
                 }
@@ -541,6 +690,9 @@ impl Judge {
                     sentences.push(capital(&text, &self.catalogue));
                 }
             }
+        }
+        if let Some(held) = self.explanation(winner).filter(|_| sentences.len() < 2) {
+            sentences.push(capital(&words::explanation(held, &self.catalogue, now), &self.catalogue));
         }
         if sentences.is_empty() {
             let signals: Vec<String> = self
@@ -641,13 +793,21 @@ impl Judge {
             .iter()
             .map(|(term, nats)| {
                 let text = match term {
-                    Term::Prior => "such causes are more or less common beforehand".to_owned(),
+                    Term::Prior if *nats > 0.0 => "this cause is more common to begin with".to_owned(),
+                    Term::Prior => "this cause is less common to begin with".to_owned(),
                     Term::Physics => match case.residual {
-                        Seen::Yes => "field and model disagreed, as this cause would have it".to_owned(),
-                        _ => "field and model agreed".to_owned(),
+                        Seen::Yes if *nats > 0.0 => {
+                            "this cause fits the size and course of the deviation better".to_owned()
+                        }
+                        Seen::Yes => "this cause fits the size and course of the deviation worse".to_owned(),
+                        _ => "the readings agreed with what was expected".to_owned(),
                     },
                     Term::Evidence(evidence) => {
-                        words::evidence(*evidence, case.seen[*evidence as usize] == Seen::Yes).to_owned()
+                        let seen = case.seen[*evidence as usize];
+                        let text = words::evidence(*evidence, matches!(seen, Seen::Yes | Seen::Explained));
+                        let besides =
+                            if seen == Seen::Explained { ", which the rest accounts for" } else { "" };
+                        format!("{text}{besides}")
                     }
                 };
                 Reason {
@@ -679,7 +839,8 @@ impl Judge {
         self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
         self.open.save(&mut writer);
         (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
-        (self.margin, self.check, self.due).save(&mut writer);
+        (self.margin, self.check).save(&mut writer);
+        (self.excluding, self.compared.clone(), self.due).save(&mut writer);
         writer.finish()
     }
 
@@ -706,7 +867,8 @@ impl Judge {
         }
         self.open = Archive::load(&mut reader)?;
         (self.next_id, self.inputs, self.inputs_count) = Archive::load(&mut reader)?;
-        (self.margin, self.check, self.due) = Archive::load(&mut reader)?;
+        (self.margin, self.check) = Archive::load(&mut reader)?;
+        (self.excluding, self.compared, self.due) = Archive::load(&mut reader)?;
         reader.end()?;
         Ok(self)
     }

@@ -18,9 +18,11 @@ pub(super) struct Activity {
     pub(super) writer: Option<Detail>,
     pub(super) shares: Vec<Attribution>,
     pub(super) named: usize,
+    /// The incident that it belongs to.
+    pub(super) owner: Option<FindingId>,
 }
 
-archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named });
+archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named, owner });
 
 impl Activity {
     pub(super) fn new() -> Self {
@@ -30,6 +32,7 @@ impl Activity {
     pub(super) fn reset(&mut self) {
         (self.recent, self.confirmed, self.last, self.peak) = (0, None, None, 0.0);
         (self.onset, self.detail, self.writer, self.named) = (None, Detail::None, None, 0);
+        self.owner = None;
     }
 }
 
@@ -44,9 +47,11 @@ pub(super) struct Incident {
     pub(super) said: u64,
     pub(super) last_revision: Timestamp,
     pub(super) closing: bool,
+    /// When it was last looked at; `None` before it was raised.
+    pub(super) looked: Option<Timestamp>,
 }
 
-archived!(Incident { id, revision, raised_at, top, said, last_revision, closing });
+archived!(Incident { id, revision, raised_at, top, said, last_revision, closing, looked });
 
 /// An explanation as a snapshot holds it.
 pub(super) struct Held {

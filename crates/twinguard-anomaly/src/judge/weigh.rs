@@ -6,7 +6,7 @@
 
 use twinguard_types::{Confidence, FindingKind, Suspect};
 
-use super::causes::{ALL, C, CAUSES, E, EVIDENCE, Physics, Seen, WEIGHTS};
+use super::causes::{ALL, C, CAUSES, E, EVIDENCE, FACTS, Physics, Seen, WEIGHTS};
 
 /// What is known when a decision is made.
 #[derive(Clone, Debug)]
@@ -54,6 +54,37 @@ const SUSPECTS: [Suspect; 10] = [
 ];
 
 impl Case {
+    /// Whether this piece of evidence is there and nothing else accounts for it.
+    pub(crate) fn accuses(&self, evidence: E) -> bool {
+        self.seen[evidence as usize] == Seen::Yes
+    }
+
+    /// Whether this cause's own fact was found.
+    pub(crate) fn has_fact(&self, cause: usize) -> bool {
+        FACTS.iter().any(|(evidence, of)| is(cause, *of) && self.accuses(*evidence))
+    }
+
+    /// What the field's own trouble accounts for accuses nobody else: a twin that differs from a field which itself left
+    /// the model, jumped, stood still or follows a stranger is no liar, and a value that stands still or repeats has lost
+    /// its noise with it; while the plant is driven off, values change faster everywhere.
+    pub(crate) fn explain_away(&mut self, vendor_frozen: bool, less_noise: bool, noise_elsewhere: bool) {
+        let seen = |evidence: E| self.seen[evidence as usize] == Seen::Yes;
+        let repeats = seen(E::Repeat);
+        let field =
+            self.residual == Seen::Yes || [E::Jump, E::Freeze, E::Unsent, E::NewWriter].into_iter().any(seen);
+        let noise = repeats || if less_noise { seen(E::Freeze) } else { noise_elsewhere && field };
+        let mut explained = |evidence: E, explained: bool| {
+            let slot = &mut self.seen[evidence as usize];
+            if explained && *slot == Seen::Yes {
+                *slot = Seen::Explained;
+            }
+        };
+        for evidence in [E::VendorOff, E::VendorFrozenOrMost, E::VendorFew] {
+            explained(evidence, repeats || (field && !vendor_frozen));
+        }
+        explained(E::Noise, noise);
+    }
+
     /// Temperature by samples since the alarm: 4, 3, 2, 1.5 at 0, 10, 30, 100, straight lines between.
     fn temperature(&self) -> f64 {
         let knots = [(0.0, 4.0), (10.0, 3.0), (30.0, 2.0), (100.0, 1.5)];
@@ -78,7 +109,7 @@ impl Case {
             Physics::Fault => 3,
         };
         match self.residual {
-            Seen::No => -8.0,
+            Seen::No | Seen::Explained => -8.0,
             // nobody could see it: the cause is hardly helped nor cleared
             Seen::Blind => -1.0,
             Seen::Yes => {
@@ -95,14 +126,14 @@ impl Case {
 
     /// Whether something else that was found accounts for readings that leave the model.
     fn explained_away(&self) -> bool {
-        [E::Repeat, E::Freeze, E::Noise, E::Seal].iter().any(|it| self.seen[*it as usize] == Seen::Yes)
+        [E::Repeat, E::Freeze, E::Noise, E::Seal].into_iter().any(|it| self.accuses(it))
     }
 
     fn weight(&self, evidence: E, cause: usize) -> f64 {
         let line = WEIGHTS.iter().find(|line| line.0 == evidence && line.1 as usize == cause);
         line.map_or(0.0, |(_, _, yes, no, blind)| match self.seen[evidence as usize] {
             Seen::Yes => *yes,
-            Seen::No => *no,
+            Seen::No | Seen::Explained => *no,
             Seen::Blind => *blind,
         })
     }

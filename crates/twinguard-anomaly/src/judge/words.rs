@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use twinguard_types::{Catalogue, SignalId, Timestamp};
+use twinguard_types::{Catalogue, Cause, Explanation, SignalId, Symptom, Timestamp};
 
 use super::causes::E;
 use crate::Detail;
@@ -18,6 +18,10 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
         _ if size >= 10.0 => 1,
         _ => 2,
     };
+    digits(value, decimals, unit)
+}
+
+fn digits(value: f64, decimals: usize, unit: &str) -> String {
     let unit = match unit {
         "degC" => "°C",
         other => other,
@@ -27,6 +31,17 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
         let _ = write!(text, "{THIN}{unit}");
     }
     text
+}
+
+/// Two numbers of one unit, with as many decimals as it takes to tell them apart.
+pub(crate) fn pair(a: f64, b: f64, unit: &str) -> (String, String) {
+    let (first, second) = (quantity(a, unit), quantity(b, unit));
+    if first != second || a == b {
+        return (first, second);
+    }
+    let gap = (a - b).abs().max(1e-9);
+    let decimals = (1.0 - libm::log10(gap)).ceil().clamp(0.0, 9.0) as usize;
+    (digits(a, decimals, unit), digits(b, decimals, unit))
 }
 
 /// A span of seconds.
@@ -63,6 +78,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 /// What a detail says, as a sentence without its full stop.
 pub(crate) fn detail(
     detail: &Detail,
+    symptom: Symptom,
     catalogue: &Catalogue,
     began: Option<(Timestamp, Timestamp)>,
 ) -> String {
@@ -76,20 +92,26 @@ pub(crate) fn detail(
     match detail {
         Detail::None => String::new(),
         Detail::Level { signal, seen, expected } => {
-            let unit = unit(*signal);
-            format!(
-                "{} read {}, expected {}",
-                path(*signal),
-                quantity(*seen, unit),
-                quantity(*expected, unit)
-            )
+            let bound = if seen < expected { "at least" } else { "at most" };
+            let (seen, expected) = pair(*seen, *expected, unit(*signal));
+            let path = path(*signal);
+            match symptom {
+                Symptom::Rate => format!("{path} jumped from {expected} to {seen}, faster than it ever did"),
+                Symptom::Range => format!("{path} read {seen}, usual is {bound} {expected}"),
+                _ => {
+                    // younger than that, it says nothing
+                    let old = began.is_some_and(|(since, now)| now.since(since).as_secs_f64() >= 10.0);
+                    let ago = if old { &*ago } else { "" };
+                    format!("{path} read {seen} where the other signals say {expected}{ago}")
+                }
+            }
         }
         Detail::Frozen { signal, samples } => {
             format!("{} repeated one value {samples} times{ago}", path(*signal))
         }
         Detail::Repeat { lag_s, rows, signals } => {
             let values = if *signals == 1 { "one signal".to_owned() } else { format!("{signals} signals") };
-            format!("{values} repeated {rows} rows of {} before to the last digit", span(*lag_s))
+            format!("{values} repeated {rows} rows from {} earlier to the last digit", span(*lag_s))
         }
         Detail::Noise { signal, factor, .. } => {
             format!(
@@ -129,6 +151,48 @@ pub(crate) fn detail(
         Detail::Count { count, from: address } => {
             format!("{count} such events, the last from {}", from(address))
         }
+    }
+}
+
+/// What physics holds to be off, by how much and since when, as a sentence without its full stop.
+pub(crate) fn explanation(held: &Explanation, catalogue: &Catalogue, now: Timestamp) -> String {
+    let (signal, what) = match held.cause {
+        Cause::SensorBias(signal) => (signal, "reads"),
+        Cause::ActuatorOffset(signal) => (signal, "acts as if commanded"),
+        Cause::Disturbance(signal) => (signal, "acts as if it were"),
+        _ => return String::new(),
+    };
+    let unit = catalogue.signal(signal).map_or("", |signal| &signal.unit);
+    let side = match (held.cause, held.magnitude < 0.0) {
+        (Cause::SensorBias(_), true) => "too low",
+        (Cause::SensorBias(_), false) => "too high",
+        (_, true) => "lower",
+        (_, false) => "higher",
+    };
+    let size = quantity(held.magnitude.abs(), unit);
+    let since = span(now.since(held.since).as_secs_f64());
+    format!("{} {what} {size} {side} by the model, for {since} or longer", clean(catalogue.path(signal)))
+}
+
+/// What was seen, for a title before anybody is named.
+pub(crate) fn seen(symptom: Symptom) -> &'static str {
+    match symptom {
+        Symptom::Residual => "Readings left what the model expects",
+        Symptom::Redundancy => "Readings contradict each other",
+        Symptom::Range => "A reading left its usual range",
+        Symptom::Rate => "A reading jumped",
+        Symptom::Freeze => "A reading stands still",
+        Symptom::Noise => "A reading's noise changed",
+        Symptom::Novelty => "Commands of a kind not seen before",
+        Symptom::Timing => "Traffic is late or missing",
+        Symptom::Malformed => "Odd messages on the network",
+        Symptom::Identity => "Unusual access",
+        Symptom::VendorOffset => "The vendor's twin left the field",
+        Symptom::Repeat => "Earlier readings came again",
+        Symptom::Provenance => "Commands nobody sent",
+        Symptom::Seal => "The model differs from its seal",
+        Symptom::Journal => "A set-point without an order",
+        _ => "Something unusual",
     }
 }
 
@@ -186,6 +250,7 @@ mod tests {
     fn numbers_carry_units_and_no_more_digits_than_needed() {
         assert_eq!(quantity(-3.1449, "degC"), "−3.14\u{202f}°C");
         assert_eq!(quantity(322.4, "L/min"), "322\u{202f}L/min");
+        assert_eq!(pair(2.9812, 2.9801, ""), ("2.9812".to_owned(), "2.9801".to_owned()));
         assert_eq!(span(0.02), "20\u{202f}ms");
         assert_eq!(span(754.0), "13\u{202f}min");
     }

@@ -1,6 +1,6 @@
 //! The same arithmetic as [`kernel`](super::kernel) for orders known at compile time: rows live in registers.
 //!
-//! Sources as there. Bierman's recursion is taken apart into passes over vectors, so that only the running sum of the
+//! Source: Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, §V.3, as there. The recursion is taken apart into passes over vectors, so that only the running sum of the
 //! innovation's variance is serial and the divisions overlap.
 
 use super::kernel::{self, Order, Scratch, Turn};

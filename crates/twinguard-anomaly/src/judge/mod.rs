@@ -2,19 +2,20 @@
 
 mod causes;
 mod state;
+mod tell;
 mod weigh;
 mod words;
 
 use twinguard_types::{
     Attribution, Catalogue, Cause, Confidence, DetectorId, Digest, Duration, Event, Evidence, Explanation,
-    Finding, FindingId, FindingKind, FindingState, Reason, Residual, Score, Severity, SignalId, Source,
-    Suspect, Symptom, Timestamp, View,
+    Finding, FindingId, FindingKind, FindingState, Residual, Score, Severity, Source, Suspect, Symptom,
+    Timestamp, View,
 };
 
 pub use causes::techniques;
-use causes::{C, CAUSES, E, EITHER, EVIDENCE, FACTS, Physics, Seen};
+use causes::{CAUSES, E, EVIDENCE, FACTS, Seen};
 use state::{Activity, Held, Incident};
-use weigh::{Case, Decision, Term};
+use weigh::{Case, Decision};
 
 use crate::{Archive, Bank, BankEntry, Coverage, Detail, Error, Observation, Reader, Writer};
 
@@ -44,8 +45,6 @@ impl Default for JudgeConfig {
 const NAMED: f64 = 0.8;
 /// … for this many samples.
 const HELD: f64 = 10.0;
-/// Physics' word is told from here on, nats.
-const CLEAR: f64 = 10.0;
 /// Symptoms this long before an incident belong to it.
 const BEFORE: Duration = Duration::from_secs(120);
 const EXPLANATIONS: usize = 64;
@@ -613,215 +612,6 @@ impl Judge {
         })
     }
 
-    /// What is known, and no more: while nobody is named the title says what was seen, while fault or attack is open it
-    /// says neither.
-    fn title(
-        &self,
-        causes: &[usize],
-        kind: FindingKind,
-        named: bool,
-        active: &[(&BankEntry, &Activity)],
-    ) -> String {
-        if !named {
-            if active.iter().any(|(_, activity)| activity.writer.is_some()) {
-                return "Commands from a new writer".to_owned();
-            }
-            let first = active.iter().min_by_key(|(entry, activity)| (activity.confirmed, entry.id));
-            return first.map_or("Something unusual", |(entry, _)| words::seen(entry.symptom)).to_owned();
-        }
-        let both = causes.iter().any(|cause| weigh::is(*cause, C::Replay))
-            && causes.iter().any(|cause| weigh::is(*cause, C::Injection));
-        if both {
-            return "Commands nobody sent → hidden by replayed sensor values".to_owned();
-        }
-        let winner = causes.first().copied().unwrap_or(0);
-        let row = &CAUSES[winner];
-        let open =
-            EITHER.iter().find(|(attack, fault, _)| weigh::is(winner, *attack) || weigh::is(winner, *fault));
-        let cause = match open {
-            Some((_, _, either)) if kind == FindingKind::Undetermined => either,
-            _ => row.cause,
-        };
-        words::cut(&format!("{cause} → {}", row.effect), 60)
-    }
-
-    /// Physics' best explanation of the winner's class, where it stands out.
-    fn explanation(&self, winner: usize) -> Option<&Explanation> {
-        let of_class = |held: &&Explanation| match (CAUSES[winner].physics, held.cause) {
-            (Physics::Sensor, Cause::SensorBias(_))
-            | (Physics::Actuator, Cause::ActuatorOffset(_))
-            | (Physics::Load, Cause::Disturbance(_)) => held.log_likelihood_ratio > CLEAR,
-            _ => false,
-        };
-        self.explanations
-            .iter()
-            .filter(of_class)
-            .max_by(|a, b| a.log_likelihood_ratio.total_cmp(&b.log_likelihood_ratio))
-    }
-
-    fn summary(&self, winner: usize, active: &[(&BankEntry, &Activity)], now: Timestamp) -> String {
-        let mut sentences: Vec<String> = Vec::new();
-        // facts speak before statistics
-        let order = [
-            Symptom::Provenance,
-            Symptom::Repeat,
-            Symptom::Seal,
-            Symptom::Journal,
-            Symptom::Novelty,
-            Symptom::VendorOffset,
-            Symptom::Freeze,
-            Symptom::Range,
-            Symptom::Redundancy,
-            Symptom::Rate,
-            Symptom::Noise,
-            Symptom::Timing,
-            Symptom::Malformed,
-            Symptom::Identity,
-        ];
-        for symptom in order {
-            for (_, activity) in active.iter().filter(|(entry, _)| entry.symptom == symptom) {
-                let detail = activity.writer.as_ref().unwrap_or(&activity.detail);
-                let since = activity.onset.or(activity.confirmed).map(|since| (since, now));
-                let mut text = words::detail(detail, symptom, &self.catalogue, since);
-                if symptom == Symptom::Seal {
-                    text = "the model's digest differed from its seal".to_owned();
-                }
-                if !text.is_empty() && sentences.len() < 2 {
-                    sentences.push(capital(&text, &self.catalogue));
-                }
-            }
-        }
-        if let Some(held) = self.explanation(winner).filter(|_| sentences.len() < 2) {
-            sentences.push(capital(&words::explanation(held, &self.catalogue, now), &self.catalogue));
-        }
-        if sentences.is_empty() {
-            let signals: Vec<String> = self
-                .attribution(active)
-                .iter()
-                .take(2)
-                .map(|share| words::clean(self.catalogue.path(share.signal)))
-                .collect();
-            let who = if signals.is_empty() { "The readings".to_owned() } else { signals.join(" and ") };
-            sentences.push(format!("{who} left what the model expects"));
-        }
-        sentences.iter().map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
-    }
-
-    /// Which one: a signal's path or an address.
-    fn element(&self, winner: usize, active: &[(&BankEntry, &Activity)]) -> Option<String> {
-        let detail = |symptom: Symptom| {
-            let found = active.iter().find(|(entry, _)| entry.symptom == symptom);
-            found.map(|(_, activity)| activity.writer.unwrap_or(activity.detail))
-        };
-        let path = |signal: SignalId| Some(words::clean(self.catalogue.path(signal)));
-        let explained = |wanted: fn(&Cause) -> Option<SignalId>| {
-            self.explanations
-                .iter()
-                .filter_map(|held| wanted(&held.cause).map(|signal| (signal, held.log_likelihood_ratio)))
-                .max_by(|a, b| a.1.total_cmp(&b.1))
-                .map(|(signal, _)| signal)
-        };
-        match CAUSES[winner].suspect {
-            Suspect::CommandPath | Suspect::Identity => {
-                let writer = [Symptom::Provenance, Symptom::Novelty].into_iter().find_map(|symptom| {
-                    match detail(symptom)? {
-                        Detail::Unsent { signal, from, .. } | Detail::NewWriter { signal, from } => {
-                            from.map(|from| from.to_string()).or_else(|| path(signal))
-                        }
-                        Detail::NewCommand { signal, .. } => path(signal),
-                        Detail::NewFunction { client, .. } => Some(client.to_string()),
-                        _ => None,
-                    }
-                });
-                writer.or_else(|| match detail(Symptom::Identity)? {
-                    Detail::Count { from, .. } => from.map(|from| from.to_string()),
-                    _ => None,
-                })
-            }
-            Suspect::Sensor => {
-                let sensor = |cause: &Cause| match cause {
-                    Cause::SensorBias(signal) => Some(*signal),
-                    _ => None,
-                };
-                let frozen = match detail(Symptom::Freeze) {
-                    Some(Detail::Frozen { signal, .. }) => Some(signal),
-                    _ => None,
-                };
-                let signal = frozen.or_else(|| explained(sensor));
-                signal.or_else(|| Some(self.attribution(active).first()?.signal)).and_then(path)
-            }
-            Suspect::Actuator => explained(|cause| match cause {
-                Cause::ActuatorOffset(signal) => Some(*signal),
-                _ => None,
-            })
-            .and_then(path),
-            Suspect::Twin | Suspect::Feed => match detail(Symptom::VendorOffset)? {
-                Detail::Vendor { signal, .. } => path(signal),
-                _ => None,
-            },
-            Suspect::Network => match detail(Symptom::Timing)? {
-                Detail::Traffic { server, .. } => Some(server.to_string()),
-                _ => None,
-            },
-            Suspect::Model | Suspect::Fault | Suspect::None => None,
-        }
-    }
-
-    /// Shares of the signals over all active detectors, each weighed by its surprise.
-    fn attribution(&self, active: &[(&BankEntry, &Activity)]) -> Vec<Attribution> {
-        let mut shares: Vec<Attribution> = Vec::new();
-        let mut total = 0.0;
-        for (_, activity) in active {
-            for share in &activity.shares[..activity.named] {
-                let weight = share.share * activity.peak;
-                total += weight;
-                match shares.iter_mut().find(|held| held.signal == share.signal) {
-                    Some(held) => held.share += weight,
-                    None => shares.push(Attribution { signal: share.signal, share: weight }),
-                }
-            }
-        }
-        shares.iter_mut().for_each(|share| share.share /= f64::max(total, 1e-300));
-        shares.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.signal.cmp(&b.signal)));
-        shares
-    }
-
-    fn reasons(&self, case: &Case, decision: &Decision) -> Vec<Reason> {
-        let against = CAUSES[decision.runner_up].cause;
-        decision
-            .terms
-            .iter()
-            .map(|(term, nats)| {
-                let text = match term {
-                    Term::Prior if *nats > 0.0 => "this cause is more common to begin with".to_owned(),
-                    Term::Prior => "this cause is less common to begin with".to_owned(),
-                    Term::Physics => match case.residual {
-                        Seen::Yes if *nats > 0.0 => {
-                            "this cause fits the size and course of the deviation better".to_owned()
-                        }
-                        Seen::Yes => "this cause fits the size and course of the deviation worse".to_owned(),
-                        _ => "the readings agreed with what was expected".to_owned(),
-                    },
-                    Term::Evidence(evidence) => {
-                        let seen = case.seen[*evidence as usize];
-                        let text = words::evidence(*evidence, matches!(seen, Seen::Yes | Seen::Explained));
-                        let besides =
-                            if seen == Seen::Explained { ", which the rest accounts for" } else { "" };
-                        format!("{text}{besides}")
-                    }
-                };
-                Reason {
-                    text: format!(
-                        "{} (against: {})",
-                        capital(&text, &self.catalogue),
-                        against.to_lowercase()
-                    ),
-                    nats: *nats,
-                }
-            })
-            .collect()
-    }
-
     fn missing(&self) -> Vec<View> {
         [View::Wire, View::ControllerJournal, View::VendorTwin, View::Model, View::Access, View::History]
             .into_iter()
@@ -881,17 +671,6 @@ impl Judge {
 }
 
 const VERSION: u32 = 1;
-
-/// With a capital letter, unless it begins with something that has a spelling of its own: a path, an address.
-fn capital(text: &str, catalogue: &Catalogue) -> String {
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else { return String::new() };
-    let word = text.split(' ').next().unwrap_or_default();
-    if catalogue.id(word).is_none() && word.chars().all(|c| c.is_ascii_lowercase()) {
-        return first.to_uppercase().chain(chars).collect();
-    }
-    text.to_owned()
-}
 
 impl core::fmt::Debug for Judge {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -8,7 +8,10 @@
 //! `cargo run --release --example watch -- --capture FILE.pcap --learn-first 10min` and
 //! `cargo run --release --example watch -- --telemetry NOW.csv --learn BEFORE.csv` do the same on data of your own.
 
-#![allow(clippy::disallowed_methods, reason = "a program: files and waiting are its business, not a library's")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a program: files and waiting are its business, not a library's"
+)]
 
 mod args;
 mod pages;

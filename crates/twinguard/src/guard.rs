@@ -456,7 +456,9 @@ impl Guard {
     }
 
     fn operator(&mut self, now: Timestamp, operator: Operator<'_>) -> Result<(), Error> {
-        if let Operator::Acknowledge { finding } | Operator::Shelve { finding, .. } | Operator::Close { finding, .. } = operator
+        if let Operator::Acknowledge { finding }
+        | Operator::Shelve { finding, .. }
+        | Operator::Close { finding, .. } = operator
             && !self.findings.contains_key(&finding)
         {
             return Err(Error::UnknownFinding { finding });
@@ -670,7 +672,12 @@ impl Guard {
     }
 
     /// Enters what a person or the platform said.
-    fn word(&mut self, at: Timestamp, kind: &'static str, record: &impl serde::Serialize) -> Result<(), Error> {
+    fn word(
+        &mut self,
+        at: Timestamp,
+        kind: &'static str,
+        record: &impl serde::Serialize,
+    ) -> Result<(), Error> {
         let receipt = self.evidence.word(at, kind, record)?;
         self.outputs.push_back(Output::Receipt(receipt));
         Ok(())

@@ -89,8 +89,8 @@ fn what_was_missing_is_said() {
     assert_eq!(journal, [View::ControllerJournal, View::Access, View::History]);
 }
 
-/// A tenth of a degree of noise around one slow movement that all six share; `bias` sits on the fourth from `from` on.
-fn history(seed: u64, rows: usize, from: usize, bias: f64) -> String {
+/// Six sensors around one slow movement, as a historian exports them; `bias` sits on the fourth from row `from` on.
+fn export(seed: u64, rows: usize, from: usize, bias: f64) -> String {
     let mut text = "time,t1,t2,t3,t4,t5,t6\n".to_owned();
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = || {
@@ -115,65 +115,85 @@ fn history(seed: u64, rows: usize, from: usize, bias: f64) -> String {
     text
 }
 
-#[test]
-fn a_tag_list_and_a_history_are_enough_to_name_a_lying_sensor() {
-    let normal = history(1, 6_000, usize::MAX, 0.0);
-    let open = |text: &'static str, catalogue| {
-        Telemetry::open(text.as_bytes(), TelemetryOptions { catalogue, ..Default::default() }).unwrap()
-    };
-    let normal: &'static str = normal.leak();
-    let plant = Plant::from_signals("tags", open(normal, Default::default()).catalogue().clone());
-    let liar = plant.catalogue.id("t4").unwrap();
-    let learn = || {
+/// What a tag list and a normal export give.
+struct Historian {
+    plant: Plant,
+    state: Vec<u8>,
+}
+
+/// The exports begin at 0; what is watched is a day later.
+const LATER: Duration = Duration::from_secs(86_400);
+
+impl Historian {
+    fn new() -> Self {
+        let normal = export(1, 6_000, usize::MAX, 0.0);
+        let open = |catalogue| {
+            Telemetry::open(normal.as_bytes(), TelemetryOptions { catalogue, ..Default::default() }).unwrap()
+        };
+        let plant = Plant::from_signals("tags", open(Default::default()).catalogue().clone());
         let builder = Guard::builder_unsealed(plant.clone()).config(config());
-        builder.learn(open(normal, plant.catalogue.clone())).unwrap().build().unwrap()
-    };
-    let watch = |text: String| {
-        let mut guard = learn();
+        let guard = builder.learn(open(plant.catalogue.clone())).unwrap().build().unwrap();
+        Self { state: guard.snapshot().unwrap(), plant }
+    }
+
+    fn watch(&self, text: &str, tell: impl Fn(&mut Guard, Timestamp, &[Point])) -> (Vec<Output>, Digest) {
+        let mut guard =
+            Guard::builder_unsealed(self.plant.clone()).config(config()).restore(&self.state).unwrap();
+        let options = TelemetryOptions { catalogue: self.plant.catalogue.clone(), ..Default::default() };
+        let mut rows = Telemetry::open(text.as_bytes(), options).unwrap();
         let mut said = Vec::new();
-        let mut rows = open(text.leak(), plant.catalogue.clone());
-        let later = Duration::from_secs(86_400);
         while let Some(row) = rows.next_row().unwrap() {
-            let points: Vec<Point> = row
-                .points
-                .iter()
-                .map(|point| Point {
-                    event_at: point.event_at + later,
-                    arrived_at: point.arrived_at + later,
-                    ..*point
-                })
-                .collect();
-            guard.handle(row.at + later, Input::Points(&points)).unwrap();
+            let at = row.at + LATER;
+            let points: Vec<Point> =
+                row.points.iter().map(|point| Point { event_at: at, arrived_at: at, ..*point }).collect();
+            tell(&mut guard, at, &points);
             said.extend(poll(&mut guard));
         }
-        said
-    };
-    assert_eq!(findings(&watch(history(2, 1_500, usize::MAX, 0.0))).count(), 0, "nothing is wrong");
-    let said = watch(history(3, 1_500, 900, 2.0));
+        (said, guard.evidence().root())
+    }
+}
+
+fn whole(guard: &mut Guard, at: Timestamp, points: &[Point]) {
+    guard.handle(at, Input::Points(points)).unwrap();
+}
+
+#[test]
+fn a_tag_list_and_a_history_are_enough_to_name_a_lying_sensor() {
+    let historian = Historian::new();
+    let (said, _) = historian.watch(&export(2, 1_500, usize::MAX, 0.0), whole);
+    assert_eq!(findings(&said).count(), 0, "nothing is wrong");
+
+    let (said, _) = historian.watch(&export(3, 1_500, 900, 2.0), whole);
     let first = findings(&said).next().expect("a finding");
-    let start = twinguard::types::Timestamp::from_secs(86_400 + 900);
+    let start = Timestamp::from_secs(900) + LATER;
     assert!(
-        first.raised_at >= start && first.raised_at <= start + Duration::from_secs(120),
+        first.raised_at >= start && first.raised_at <= start + Duration::from_secs(60),
         "{:?}",
         first.raised_at
     );
     let last = findings(&said).filter(|it| it.id == first.id).last().unwrap();
-    assert_eq!(last.attribution.first().map(|share| share.signal), Some(liar), "{:?}", last.attribution);
+    let liar = historian.plant.catalogue.id("t4");
+    assert_eq!(last.attribution.first().map(|share| share.signal), liar, "{:?}", last.attribution);
     assert!(last.suspect_set.contains(&Suspect::Sensor), "{:?}", last.suspect_set);
     assert_eq!(
         last.missing,
         [View::Wire, View::ControllerJournal, View::VendorTwin, View::Model, View::Access]
     );
-    assert!(guard_says_no_model(&said));
+    // Without a model nothing stands in for a measured value, and nothing is commanded.
+    assert!(said.iter().all(|output| match output {
+        Output::Action(it) =>
+            it.recommended_only || matches!(it.kind, ActionKind::Notify { .. } | ActionKind::Verify { .. }),
+        _ => true,
+    }));
 }
 
-/// Without a model nothing stands in for a measured value, and nothing is commanded.
-fn guard_says_no_model(said: &[twinguard::Output]) -> bool {
-    use twinguard::types::ActionKind::{Notify, Verify};
-    said.iter().all(|output| match output {
-        twinguard::Output::Action(action) => {
-            action.recommended_only || matches!(action.kind, Notify { .. } | Verify { .. })
-        }
-        _ => true,
-    })
+#[test]
+fn a_row_is_its_points_one_by_one() {
+    let historian = Historian::new();
+    let text = export(3, 1_200, 900, 2.0);
+    let (said, root) = historian.watch(&text, whole);
+    assert!(findings(&said).count() > 1);
+    let one_by_one =
+        |guard: &mut Guard, at, points: &[Point]| points.chunks(1).for_each(|it| whole(guard, at, it));
+    assert_eq!(historian.watch(&text, one_by_one), (said, root));
 }

@@ -115,7 +115,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                 events.drain(..).for_each(|event| survey.place(&event));
             }
         }
-        if stack.counters().frames % 4096 == 0 {
+        if stack.counters().frames.is_multiple_of(4096) {
             bar.set_position(reader.offset());
         }
     }

@@ -6,10 +6,10 @@ use twinguard::redteam::address;
 use twinguard::twin::Plant;
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::types::{
-    Access, AccessOutcome, ActionId, Digest, Duration, Intent, Label, Outcome, OutcomeResult, Point,
-    PrincipalId, Source, Suspect, Value, View,
+    Access, AccessOutcome, ActionId, ActionKind, Digest, Duration, Intent, Label, Outcome, OutcomeResult,
+    Point, PrincipalId, Source, Suspect, Timestamp, Value, View,
 };
-use twinguard::{Approval, Artefact, Check, Error, Guard, Input, Operator, Recalibration};
+use twinguard::{Approval, Artefact, Check, Error, Guard, Input, Operator, Output, Recalibration};
 
 use crate::site::{Told, attacked, calm, command, config, findings, plant, poll, signal};
 

@@ -203,7 +203,7 @@ fn cooling_loop(criterion: &mut Criterion) {
         .collect();
     let mut site = cooling_loop::Site::new(1, &cooling_loop::Options::default());
     let mut twin = Twin::new(&plant).expect("the sample has dynamics");
-    let mut poll = |site: &mut cooling_loop::Site| -> Vec<Point> {
+    let poll = |site: &mut cooling_loop::Site| -> Vec<Point> {
         site.plant.step();
         let now = site.plant.now();
         let read = |address| site.plant.read(1, Table::Input, address).expect("it is there");

@@ -1,5 +1,5 @@
 //! The range against defenders that do nothing, look only, or do what a good one would.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::convert::Infallible;
 

@@ -6,8 +6,8 @@ use twinguard::redteam::address;
 use twinguard::twin::Plant;
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::types::{
-    Access, AccessOutcome, ActionId, ActionKind, Digest, Duration, Intent, Label, Outcome, OutcomeResult,
-    Point, PrincipalId, Source, Suspect, Timestamp, Value, View,
+    Access, AccessOutcome, ActionId, ActionKind, Digest, Duration, Finding, Intent, Label, Outcome,
+    OutcomeResult, Point, PrincipalId, Source, Suspect, Timestamp, Value, View,
 };
 use twinguard::{Approval, Artefact, Check, Error, Guard, Input, Operator, Output, Recalibration};
 
@@ -187,13 +187,24 @@ fn a_tag_list_and_a_history_are_enough_to_name_a_lying_sensor() {
     }));
 }
 
+/// The judge looks at most once per sample, so what comes after its look waits for the next one; the judgement is the
+/// same.
 #[test]
-fn a_row_is_its_points_one_by_one() {
+fn a_row_in_pieces_is_judged_at_most_a_sample_later() {
     let historian = Historian::new();
     let text = export(3, 1_200, 900, 2.0);
-    let (said, root) = historian.watch(&text, whole);
-    assert!(findings(&said).count() > 1);
-    let one_by_one =
-        |guard: &mut Guard, at, points: &[Point]| points.chunks(1).for_each(|it| whole(guard, at, it));
-    assert_eq!(historian.watch(&text, one_by_one), (said, root));
+    let (whole, root) = historian.watch(&text, whole);
+    let (again, same) = historian.watch(&text, self::whole);
+    assert_eq!((&again, same), (&whole, root));
+
+    let (pieces, _) = historian.watch(&text, |guard, at, points| {
+        points.chunks(1).for_each(|it| self::whole(guard, at, it));
+    });
+    let last = |said: &[Output]| findings(said).last().expect("a finding").clone();
+    let (whole, pieces) = (last(&whole), last(&pieces));
+    let later = pieces.raised_at - whole.raised_at;
+    assert!(later >= Duration::ZERO && later <= Duration::from_secs(1), "{later:?}");
+    let judgement =
+        |it: &Finding| (it.id, it.revision, it.onset, it.suspect, it.suspect_set.clone(), it.kind);
+    assert_eq!(judgement(&pieces), judgement(&whole));
 }

@@ -124,7 +124,7 @@ impl Screen {
                 finding.kind.as_str()
             ))?;
         }
-        for reason in finding.reasons.iter().take(3) {
+        for reason in finding.reasons.iter().filter(|reason| reason.nats > 0.0).take(3) {
             self.line(&format!("{:>14}because {}", "", reason.text))?;
         }
         if !finding.next_step.is_empty() {

@@ -273,6 +273,7 @@ impl Guard {
         self.stack = Stack::new(stack::Config::default());
         self.events.clear();
         self.now = None;
+        self.views.clear();
         self.counters = Counters::default();
         self.outputs.clear();
         Ok(())
@@ -578,8 +579,9 @@ impl Guard {
     fn distrust(&mut self, _now: Timestamp, finding: &Finding) {
         let accused =
             finding.suspect_set.iter().any(|suspect| matches!(suspect, Suspect::Sensor | Suspect::Network));
-        let model_or_none = matches!(finding.suspect, Suspect::Model | Suspect::None);
-        if !accused || model_or_none {
+        // While nobody may be to blame, a sensor that is left out would only blind the estimate.
+        let open = finding.suspect_set.contains(&Suspect::None) || finding.suspect == Suspect::Model;
+        if !accused || open {
             return;
         }
         let repeated = finding

@@ -308,10 +308,10 @@ impl Senses {
         judge.poll(now)
     }
 
-    /// An operator has closed a finding: the judge forgets the incident.
-    pub(crate) fn close(&mut self, _finding: FindingId) {
+    /// An operator has closed a finding: the judge forgets its incident.
+    pub(crate) fn close(&mut self, finding: FindingId) {
         if let Phase::Watching { judge, .. } = &mut self.phase {
-            judge.close();
+            judge.close(finding);
         }
     }
 

@@ -194,12 +194,7 @@ impl Judge {
             self.open[place].closing = quiet;
             let finding = self.revise(now, place, first || quiet);
             if quiet {
-                self.open.remove(place);
-                let mine = |activity: &&mut Activity| activity.owner == Some(id);
-                self.activity.iter_mut().filter(mine).for_each(Activity::reset);
-                if self.open.is_empty() {
-                    self.close();
-                }
+                self.close(id);
             }
             if finding.is_some() {
                 return finding;
@@ -285,13 +280,15 @@ impl Judge {
         !self.open.is_empty() || self.activity.iter().any(|activity| activity.confirmed.is_some())
     }
 
-    /// Forgets what is open: an operator has closed it. What goes on raises a new one.
-    pub fn close(&mut self) {
-        self.open.clear();
-        self.activity.iter_mut().for_each(Activity::reset);
-        self.explanations.clear();
-        (self.check, self.excluding) = (None, false);
-        (self.inputs, self.inputs_count) = (Digest::default(), 0);
+    /// Forgets one incident: an operator has closed it. What goes on raises a new one.
+    pub fn close(&mut self, id: FindingId) {
+        self.open.retain(|incident| incident.id != id);
+        self.activity.iter_mut().filter(|activity| activity.owner == Some(id)).for_each(Activity::reset);
+        if self.open.is_empty() {
+            self.explanations.clear();
+            (self.check, self.excluding) = (None, false);
+            (self.inputs, self.inputs_count) = (Digest::default(), 0);
+        }
     }
 
     /// A signal that is no longer compared, because it is no longer believed, is not quiet: its incident stays open until

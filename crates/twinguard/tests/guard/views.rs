@@ -11,7 +11,7 @@ use twinguard::types::{
 };
 use twinguard::{Approval, Artefact, Check, Error, Guard, Input, Operator, Output, Recalibration};
 
-use crate::site::{Told, attacked, calm, command, config, findings, plant, poll, signal};
+use crate::site::{Told, attacked, calm, command, config, findings, guard, plant, poll, signal};
 
 #[test]
 fn every_input_is_taken() {
@@ -66,27 +66,34 @@ fn a_changed_artefact_accuses_the_model() {
     assert!(finding.suspect_set.contains(&Suspect::Model), "{:?}", finding.suspect_set);
 }
 
-/// The attack, without history, told with these views only; what the last finding says it lacked.
-fn missing(keep: impl Fn(&Told) -> bool) -> Vec<View> {
-    let mut guard = Guard::builder_unsealed(plant()).config(config()).build().unwrap();
-    for (now, told) in
-        attacked().told.iter().filter(|(_, told)| !matches!(told, Told::Outcome(_)) && keep(told))
-    {
+/// The attack, told with these views only; what the last finding says it lacked.
+fn missing(mut guard: Guard, keep: impl Fn(&Told) -> bool) -> Vec<View> {
+    let keep = |told: &Told| !matches!(told, Told::Outcome(_)) && keep(told);
+    for (now, told) in attacked().told.iter().filter(|(_, told)| keep(told)) {
         told.tell(&mut guard, *now).unwrap();
     }
     let said = poll(&mut guard);
-    let missing: Vec<_> = findings(&said).map(|finding| finding.missing.clone()).collect();
-    missing.last().expect("a finding").clone()
+    findings(&said).last().expect("a finding").missing.clone()
 }
 
 #[test]
 fn what_was_missing_is_said() {
-    let all = missing(|_| true);
-    assert_eq!(all, [View::Access, View::History]);
-    let vendor = missing(|told| !matches!(told, Told::Points(_)));
-    assert_eq!(vendor, [View::VendorTwin, View::Access, View::History]);
-    let journal = missing(|told| !matches!(told, Told::Intent(_)));
-    assert_eq!(journal, [View::ControllerJournal, View::Access, View::History]);
+    use View::{Access, ControllerJournal, History, VendorTwin};
+    let fresh = || Guard::builder_unsealed(plant()).config(config()).build().unwrap();
+    assert_eq!(missing(fresh(), |_| true), [Access, History]);
+    assert_eq!(missing(fresh(), |told| !matches!(told, Told::Points(_))), [VendorTwin, Access, History]);
+    assert_eq!(
+        missing(fresh(), |told| !matches!(told, Told::Intent(_))),
+        [ControllerJournal, Access, History]
+    );
+}
+
+#[test]
+fn a_view_that_only_the_history_had_is_missing() {
+    let learnt = || guard(config());
+    assert_eq!(missing(learnt(), |_| true), [View::Access]);
+    let blind = missing(learnt(), |told| !matches!(told, Told::Points(_)));
+    assert_eq!(blind, [View::VendorTwin, View::Access]);
 }
 
 /// Six sensors around one slow movement, as a historian exports them; `bias` sits on the fourth from row `from` on.

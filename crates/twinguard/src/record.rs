@@ -307,7 +307,7 @@ impl Recorder {
         report.happened = run
             .attack
             .as_ref()
-            .map(|(_, _, story)| format!("{}. Time counts from the start of the run.", capital(story)))
+            .map(|(_, _, story)| format!("{}.", capital(story)))
             .unwrap_or_default();
         report.meta.source.clone_from(&run.source);
         report.meta.simulated = run.simulated;

@@ -304,11 +304,8 @@ impl Recorder {
 
         report.headline = self.headline(first, worst.len());
         report.lead = first.map(|finding| finding.summary.clone()).unwrap_or_default();
-        report.happened = run
-            .attack
-            .as_ref()
-            .map(|(_, _, story)| format!("{}.", capital(story)))
-            .unwrap_or_default();
+        report.happened =
+            run.attack.as_ref().map(|(_, _, story)| format!("{}.", capital(story))).unwrap_or_default();
         report.meta.source.clone_from(&run.source);
         report.meta.simulated = run.simulated;
         report.meta.seed = run.seed;

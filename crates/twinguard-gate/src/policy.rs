@@ -194,6 +194,7 @@ mod tests {
         addresses = ["10.0.0.10"]
         [[rule]]
         name = "controller writes"
+        effect = "allow"
         roles = ["controller"]
         verbs = ["write"]
         signals = ["*"]

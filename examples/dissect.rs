@@ -451,7 +451,7 @@ impl Survey {
         all
     }
 
-    /// A plant file to start from (DESIGN §5).
+    /// A plant file to start from.
     fn draft(&self, map: &PointMap, capture: &Path) -> String {
         let file = capture.file_name().unwrap_or_default().to_string_lossy();
         let mut signals = String::new();

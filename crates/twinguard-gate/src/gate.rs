@@ -194,7 +194,17 @@ impl Gate {
         };
         let mut answer = self.consequence(now, command, twin);
         answer.reasons.push(VerdictReason { stage: Stage::Policy, text: format!("rule `{rule}` allows it") });
-        if two_person && answer.decision.permits() { self.hold(now, command, answer) } else { answer }
+        if !two_person || !answer.decision.permits() {
+            return answer;
+        }
+        if command.origin == CommandOrigin::Wire {
+            // It has been sent: there is nothing left to hold.
+            let text = "sent without the second person that the rule asks for".to_owned();
+            answer.decision = Decision::Deny;
+            answer.reasons.insert(0, VerdictReason { stage: Stage::Policy, text });
+            return answer;
+        }
+        self.hold(now, command, answer)
     }
 
     /// A second person's word on a held command.

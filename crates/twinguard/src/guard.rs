@@ -25,6 +25,9 @@ use crate::{Approval, Artefact, Check, Config, Error, Input, Operator, Output, R
 const OWN_NAME: &str = "twinguard";
 /// Peers remembered as offenders.
 const OFFENDER_LIMIT: usize = 256;
+/// Numbers from here on are given by the guard, to what it sees on the wire and to what it asks for; a
+/// platform counts below. Every reader of JSON keeps such numbers exactly.
+pub(crate) const OWN_COMMANDS: u64 = 1 << 52;
 /// How long after we asked for a command it may show up on the wire, and how exactly (wire types round).
 const OWN_WINDOW: Duration = Duration::from_secs(60);
 const OWN_TOLERANCE: f64 = 1e-3;
@@ -53,8 +56,6 @@ pub struct Guard {
     own: PrincipalId,
     next_command: u64,
     offenders: VecDeque<(Timestamp, IpAddr)>,
-    /// Commands of ours that wait for their verdict's outcome, by command.
-    own_commands: BTreeMap<CommandId, ActionId>,
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
     shelved: BTreeMap<FindingId, Timestamp>,
@@ -123,9 +124,8 @@ impl Guard {
             outputs: VecDeque::new(),
             principals,
             own,
-            next_command: 0,
+            next_command: OWN_COMMANDS,
             offenders: VecDeque::new(),
-            own_commands: BTreeMap::new(),
             actions: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             shelved: BTreeMap::new(),
@@ -647,7 +647,6 @@ impl Guard {
             {
                 command.id = self.take_command_id();
                 let command = *command;
-                self.own_commands.insert(command.id, action.id);
                 let own = Principal::new(OWN_NAME).kind(PrincipalKind::Guard);
                 let verdict = self.gate.admit(now, &command, &own, self.senses.twin());
                 self.responder.on_verdict(action.id, &verdict)?;
@@ -706,8 +705,10 @@ impl Guard {
     }
 
     fn emit_verdict(&mut self, command: &Command, verdict: Verdict, already_sent: bool) -> Result<(), Error> {
-        let principal =
-            self.principals.get(command.principal).cloned().unwrap_or_else(|| Principal::new("unknown"));
+        let principal = match self.principals.get(command.principal) {
+            Some(known) => known.clone(),
+            None => self.principal_of(command),
+        };
         let verdicted = Verdicted { command: *command, principal, verdict, already_sent };
         let receipt = self.evidence.verdict(verdicted.verdict.at, &verdicted)?;
         if let Decision::Clamp(value) = verdicted.verdict.decision

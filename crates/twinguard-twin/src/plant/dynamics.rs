@@ -1,6 +1,6 @@
 //! The section `[dynamics]`: which model, and which signals feed and show it.
 //!
-//! Source: DESIGN §5.
+//! Source: the plant file of `docs/src/plant-file.md`.
 
 use twinguard_types::{Catalogue, Duration, Range, SignalId};
 

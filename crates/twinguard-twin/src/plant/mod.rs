@@ -1,6 +1,6 @@
 //! The plant description: one declarative file that people can read and a seal can cover.
 //!
-//! Source of the form: DESIGN §5; zones and conduits as in IEC 62443-3-2, limits as in ISA-18.2 and IEC 61511 practice.
+//! Source of the form: `docs/src/plant-file.md`; zones and conduits as in IEC 62443-3-2, limits as in ISA-18.2 and IEC 61511 practice.
 //!
 //! ```
 //! let text = r#"

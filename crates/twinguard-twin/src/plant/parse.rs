@@ -1,6 +1,6 @@
 //! From the checked tree to a [`Plant`]: names are resolved, and what contradicts itself is refused with its place.
 //!
-//! Source: DESIGN §5.
+//! Source: the plant file of `docs/src/plant-file.md`.
 
 use std::collections::BTreeSet;
 

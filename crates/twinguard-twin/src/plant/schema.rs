@@ -1,6 +1,6 @@
 //! The one table of what a plant file may say: the parser checks by it, the JSON Schema and the manual are made of it.
 //!
-//! Source: DESIGN §5; JSON Schema 2020-12 for [`json_schema`].
+//! Source: `docs/src/plant-file.md`; JSON Schema 2020-12 for [`json_schema`].
 
 use serde_json::{Map, Value as Json, json};
 

@@ -10,11 +10,10 @@ use twinguard_protocol::point_map::PointMapState;
 use twinguard_response::PlaybookState;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    ActionId, ActionKind, CommandId, Finding, FindingId, Principal, PrincipalKind, Principals, SignalId,
-    Timestamp, View,
+    ActionId, ActionKind, Finding, FindingId, Principal, PrincipalKind, Principals, SignalId, Timestamp, View,
 };
 
-use super::{Counters, Guard, OFFENDER_LIMIT, OWN_NAME};
+use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS, OWN_NAME};
 use crate::evidence::{Evidence, Head, JournalStorage};
 use crate::sense::{Senses, SensesBytes, SensesState};
 use crate::snapshot::{self, refuse};
@@ -32,7 +31,6 @@ struct State {
     principals: Vec<Principal>,
     next_command: u64,
     offenders: VecDeque<(Timestamp, IpAddr)>,
-    own_commands: BTreeMap<CommandId, ActionId>,
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
     shelved: BTreeMap<FindingId, Timestamp>,
@@ -71,7 +69,6 @@ impl Guard {
             principals: self.principals.iter().map(|(_, principal)| principal.clone()).collect(),
             next_command: self.next_command,
             offenders: self.offenders.clone(),
-            own_commands: self.own_commands.clone(),
             actions: self.actions.clone(),
             distrusted: self.distrusted.clone(),
             shelved: self.shelved.clone(),
@@ -105,7 +102,7 @@ impl Guard {
             return Err(refuse("it remembers more offenders than a guard does"));
         }
         // A number that leaves no room for the next command cannot have been reached by counting.
-        if state.next_command > u64::from(u32::MAX) << 24 {
+        if !(OWN_COMMANDS..OWN_COMMANDS | 1 << 51).contains(&state.next_command) {
             return Err(refuse("its commands are not numbered as a guard does"));
         }
         let mut principals = Principals::new();
@@ -144,7 +141,6 @@ impl Guard {
         guard.now = state.now;
         guard.next_command = state.next_command;
         guard.offenders = state.offenders;
-        guard.own_commands = state.own_commands;
         guard.actions = state.actions;
         guard.distrusted = state.distrusted;
         guard.shelved = state.shelved;

@@ -76,7 +76,7 @@ impl Guard {
 
     /// A guard for a plant that **no seal covers**: whoever can change the file can change what this guard believes.
     ///
-    /// For drafts, tag lists and tests. Every finding and the report say that the model was loaded unsealed.
+    /// For drafts, tag lists and tests. The journal's first entry and the report say that the model was loaded unsealed.
     #[must_use]
     pub fn builder_unsealed(plant: Plant) -> Builder {
         Builder { plant, seal: None, config: Config::default(), learnt: None, journal: None }

@@ -2,14 +2,18 @@
 //!
 //! `cargo bench -p benches --bench kalman`. All filters see the same measurements. What each does: ours keeps factors
 //! (positive by construction) and gives innovation, its factor and the NIS; adskalman uses the Joseph form; kfilter
-//! (I − K H) P; minikalman P − K (H P).
+//! (I − K H) P; minikalman P − K (H P). Where n is 64, `twinguard_dense` is the filter by matrix products. filterpy on the same
+//! machine: `python3 benches/peers/filterpy_times.py` (`pip install filterpy`).
 
 #![allow(missing_docs, non_snake_case, reason = "a bench; matrices have their usual names")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nalgebra::{SMatrix, SVector};
 use std::hint::black_box;
-use twinguard::twin::filters::LinearKalman;
+use twinguard::twin::filters::{
+    DenseKalman, ExtendedKalman, Fleet, LeaveOneOut, LinearKalman, Spread, UnscentedKalman, Variant,
+};
+use twinguard::twin::isolability::Isolability;
 use twinguard::twin::simulator::{Simulator, Table, cooling_loop};
 use twinguard::twin::{Plant, Twin};
 use twinguard::types::{Duration, Point, SignalId, Source, Value};
@@ -83,6 +87,7 @@ mod ads {
     }
     observation!(4, 2);
     observation!(16, 8);
+    observation!(64, 32);
 }
 
 fn ours<const N: usize, const M: usize>(criterion: &mut Criterion) {
@@ -184,6 +189,7 @@ macro_rules! peers {
 
 peers!(peers_4, 4, 2);
 peers!(peers_16, 16, 8);
+peers!(peers_64, 64, 32);
 
 fn linear(criterion: &mut Criterion) {
     ours::<4, 2>(criterion);
@@ -191,6 +197,120 @@ fn linear(criterion: &mut Criterion) {
     ours::<16, 8>(criterion);
     peers_16(criterion);
     ours::<64, 32>(criterion);
+    dense(criterion);
+    peers_64(criterion);
+    unscented(criterion, 4, 2);
+    unscented(criterion, 16, 8);
+    fleet::<4, 2>(criterion);
+    fleet::<16, 8>(criterion);
+}
+
+fn dense(criterion: &mut Criterion) {
+    let System { F, Q, H, z, .. } = system::<64, 32>();
+    let identity = rows(&SMatrix::<f64, 64, 64>::identity());
+    let mut filter =
+        DenseKalman::new(&rows(&F), &rows(&Q), &rows(&H), &[0.2; 32], &[0.0; 64], &identity).expect("sound");
+    let z: Vec<[Option<f64>; 32]> = z.iter().map(|z| std::array::from_fn(|i| Some(z[i]))).collect();
+    let mut turn = 0;
+    criterion.bench_function("kalman/n64/twinguard_dense", |bencher| {
+        bencher.iter(|| {
+            turn = (turn + 1) % z.len();
+            black_box(filter.step(black_box(&z[turn])).expect("fits").nis)
+        });
+    });
+}
+
+/// The cascade of tanks that `peers/filterpy_times.py` runs as well, with its parameters.
+fn unscented(criterion: &mut Criterion, n: usize, m: usize) {
+    let outlets: Vec<f64> = (0..n).map(|at| 0.03 + 0.02 * (at as f64 * 0.7).sin().abs()).collect();
+    let cascade = |x: &[f64], out: &mut [f64]| {
+        let mut from = 0.08;
+        for ((out, x), outlet) in out.iter_mut().zip(x).zip(&outlets) {
+            let flow = outlet * x.max(1e-9).sqrt();
+            *out = (x + from - flow).max(1e-6);
+            from = flow;
+        }
+    };
+    let look = |x: &[f64], out: &mut [f64]| {
+        out.iter_mut().zip(x.iter().step_by(2)).for_each(|(out, x)| *out = *x);
+    };
+    let diagonal = |value: f64| -> Vec<f64> {
+        (0..n * n).map(|at| if at / n == at % n { value } else { 0.0 }).collect()
+    };
+    let spread = Spread { alpha: 0.5, beta: 2.0, kappa: 3.0 - n as f64 };
+    let mut filter =
+        UnscentedKalman::new(&vec![2.0; n], &diagonal(0.25), m, spread, Variant::Redrawn).expect("sound");
+    let (process, noise) = (diagonal(2.5e-5), vec![4e-4; m]);
+    let mut next = numbers(n as u64);
+    let z: Vec<Vec<Option<f64>>> =
+        (0..256).map(|_| (0..m).map(|_| Some(2.0 + 0.02 * next())).collect()).collect();
+    let mut turn = 0;
+    criterion.bench_function(&format!("unscented/tanks_n{n}/twinguard"), |bencher| {
+        bencher.iter(|| {
+            turn = (turn + 1) % z.len();
+            filter.predict_with(cascade, &process).expect("finite");
+            let plain = |measured: f64, predicted: f64, _: usize| measured - predicted;
+            black_box(filter.update_with(look, black_box(&z[turn]), &noise, plain).expect("fits").nis)
+        });
+    });
+}
+
+/// Many twins in turns: a step of one, and a fork with its way back.
+fn fleet<const N: usize, const M: usize>(criterion: &mut Criterion) {
+    let System { F, Q, H, z, .. } = system::<N, M>();
+    let identity = rows(&SMatrix::<f64, N, N>::identity());
+    let filter =
+        LinearKalman::new(&rows(&F), &rows(&Q), &rows(&H), &[0.2; M], &[0.0; N], &identity).expect("sound");
+    let mut fleet = Fleet::new(filter, 10_000).expect("fits");
+    let z: Vec<[Option<f64>; M]> = z.iter().map(|z| std::array::from_fn(|i| Some(z[i]))).collect();
+    let mut turn = 0;
+    criterion.bench_function(&format!("fleet/n{N}/step_of_one_of_10000"), |bencher| {
+        bencher.iter(|| {
+            turn += 1;
+            black_box(fleet.step(turn % 10_000, black_box(&z[turn % z.len()])).expect("fits").nis)
+        });
+    });
+    criterion.bench_function(&format!("fleet/n{N}/snapshot_and_restore"), |bencher| {
+        let mut kept = vec![0.0; fleet.state(0).len()];
+        bencher.iter(|| {
+            turn += 1;
+            kept.copy_from_slice(fleet.state(turn % 10_000));
+            fleet.restore((turn + 1) % 10_000, black_box(&kept)).expect("its own");
+        });
+    });
+}
+
+/// What others say of every sensor of the cooling loop: the main filter's step with its bank, and without.
+fn attribution(criterion: &mut Criterion) {
+    let text = include_str!("../crates/twinguard-twin/plants/cooling_loop.toml");
+    let plant = Plant::parse(text, "cooling_loop.toml").expect("the sample is sound");
+    let dynamics = plant.dynamics.clone().expect("the sample has dynamics");
+    let (model, input) = (&*dynamics.model, &dynamics.input_defaults);
+    let variance = vec![0.01; model.output_names().len()];
+    let mut main =
+        ExtendedKalman::new(model, &dynamics.initial_state, &dynamics.initial_sigma, &dynamics.process_sigma)
+            .expect("sound");
+    let mut bank = LeaveOneOut::new(&main).expect("sound");
+    let measured: Vec<Option<f64>> =
+        main.predict_output(model, 0.0, input).iter().map(|predicted| Some(*predicted)).collect();
+    let mut alone = main.clone();
+    criterion.bench_function("leave_one_out/cooling_loop/main_filter_alone", |bencher| {
+        bencher.iter(|| {
+            alone.predict(model, 0.0, 1.0, 1.0, input).expect("finite");
+            black_box(alone.update(model, 0.0, input, black_box(&measured), &variance).expect("fits").nis)
+        });
+    });
+    criterion.bench_function("leave_one_out/cooling_loop/with_a_filter_per_sensor", |bencher| {
+        bencher.iter(|| {
+            main.predict(model, 0.0, 1.0, 1.0, input).expect("finite");
+            bank.predicted(&main);
+            main.update(model, 0.0, input, black_box(&measured), &variance).expect("fits");
+            black_box(bank.updated(&main, &variance).expect("fits")[0].nis)
+        });
+    });
+    criterion.bench_function("isolability/cooling_loop/200_slots", |bencher| {
+        bencher.iter(|| black_box(Isolability::of(&plant, |_| true, 200).expect("sound")).causes().len());
+    });
 }
 
 fn cooling_loop(criterion: &mut Criterion) {
@@ -255,5 +375,5 @@ fn cooling_loop(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, linear, cooling_loop);
+criterion_group!(benches, linear, attribution, cooling_loop);
 criterion_main!(benches);

@@ -247,6 +247,139 @@ def main():
         if number % 4 < 2:
             write("modbus", f"{number:02}", bytes([from_client]) + message)
 
+    # The same without their headers, for serial lines; the target gives them their checksums.
+    line = [(0 if from_client else 1, message[6:]) for from_client, message in messages() if len(message) < 66]
+    write("modbus_rtu", "all", b"".join(bytes([end << 6 | len(part)]) + part for end, part in line))
+
+    for name, (from_server, parts) in DNP3.items():
+        write("dnp3", name, bytes([from_server]) + b"".join(parts))
+    for name, datagrams in ETHERCAT.items():
+        for counter in (0, 1):
+            write("ethercat", f"{name}-{counter}", b"\x3f" + ethercat([(*datagram, counter) for datagram in datagrams]))
+
+    # Messages behind a byte that says who sends and how long they are, see `messages::family`.
+    for target, seeds in FAMILIES.items():
+        for name, parts in seeds.items():
+            write(target, name, b"".join(told(server, message) for server, message in parts))
+
+
+# --- DNP3: user data, a transport byte and a fragment; several frames of 250 bytes where it is long --------------------
+TIME = bytes([0xE8, 3, 0, 0, 0, 0])
+CROB = bytes([3, 1, 100, 0, 0, 0, 100, 0, 0, 0, 0])
+RESPONSE = bytes([0xC0, 0xC1, 0x81, 0, 0])
+DNP3 = {
+    "poll": (0, [bytes([0xC0, 0xC1, 1, 60, 2, 6, 60, 3, 6, 60, 4, 6, 60, 1, 6])]),
+    "static": (
+        1,
+        [RESPONSE, bytes([1, 1, 0, 0, 9, 0x55, 2, 1, 2, 0, 3, 5, 0x81, 1, 0, 3, 1, 0, 0, 4, 0x1B, 1])]
+        + [bytes([10, 2, 1, 0, 0, 1, 0, 1, 0x81, 20, 1, 0, 0, 0, 1, 7, 0, 0, 0, 30, 5, 0, 0, 0, 1, 0, 0, 0x80, 0x3F])]
+        + [bytes([40, 2, 0x17, 1, 9, 1, 0xFF, 0xFF, 110, 2, 0, 0, 0, 65, 66, 0, 252, 0, 0, 0, 1, 2, 65, 66])],
+    ),
+    "events": (
+        1,
+        [bytes([0xC0, 0xF1, 0x82, 0x82, 0, 51, 1, 7, 1]), TIME, bytes([2, 3, 0x28, 2, 0, 1, 0, 0x81, 5, 0, 2, 0, 1, 9, 0])]
+        + [bytes([32, 7, 0x17, 1, 4, 1, 0, 0, 0, 0]), TIME, bytes([13, 2, 0x17, 1, 3, 0x80]), TIME],
+    ),
+    "select": (0, [bytes([0xC0, 0xC2, 3, 12, 1, 0x28, 1, 0, 5, 0]), CROB, bytes([41, 2, 0x17, 1, 1, 10, 0, 0])]),
+    "echo": (1, [RESPONSE, bytes([12, 1, 0x28, 1, 0, 5, 0]), CROB[:-1], b"\x04"]),
+    "time": (0, [bytes([0xC0, 0xC3, 2, 50, 1, 7, 1]), TIME, bytes([80, 1, 0, 7, 7, 0])]),
+    "freeze": (0, [bytes([0xC0, 0xC3, 11, 50, 2, 7, 1]), TIME, bytes([1, 0, 0, 0, 20, 0, 6])]),
+    "file": (0, [bytes([0xC0, 0xC4, 25, 70, 3, 0x5B, 1, 27, 0, 26, 0, 1, 0]), bytes(16), bytes([1, 0, 0, 4, 1, 0]), b"a"]),
+    "authentication": (0, [bytes([0xC0, 0xC5, 5, 120, 3, 7, 1, 1, 0, 0, 0, 1, 0, 120, 9, 0x5B, 1, 4, 0, 1, 2, 3, 4])]),
+    "segments": (1, [b"\x40", RESPONSE[1:], bytes([30, 1, 1, 0, 0, 59, 0]), bytes(238), b"\x81", bytes(62)]),
+    "hostile": (1, [RESPONSE, bytes([30, 1, 9, 255, 255, 255, 255, 1, 2])]),
+}
+
+# --- families by themselves ----------------------------------------------------------------------------------------------
+def told(server, message):
+    if len(message) < 0x3F:
+        return bytes([server << 6 | len(message)]) + message
+    return bytes([server << 6 | 0x3F]) + message
+
+
+def enip(command, data, session=7):
+    return struct.pack("<HHIIQI", command, len(data), session, 0, 1, 0) + data
+
+
+def cip(message, connected=None):
+    if connected is None:
+        return enip(0x6F, bytes(6) + struct.pack("<HHHHH", 2, 0, 0, 0xB2, len(message)) + message)
+    items = struct.pack("<HHHIHHH", 2, 0xA1, 4, connected, 0xB1, len(message) + 2, 9)
+    return enip(0x70, bytes(6) + items + message)
+
+
+def c37(code, data):
+    frame = struct.pack(">BBHHII", 0xAA, code << 4 | 1, len(data) + 16, 7734, 1149577200, 16817) + data
+    crc = 0xFFFF
+    for byte in frame:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return frame + struct.pack(">H", crc)
+
+
+def hart(kind, delimiter, command, data):
+    frame = bytes([delimiter, 0x80, command, len(data)]) + data
+    check = 0
+    for byte in frame:
+        check ^= byte
+    return struct.pack(">BBBBHH", 1, kind, 3, 0, 7, len(frame) + 9) + frame + bytes([check])
+
+
+RATE = bytes([0x91, 4]) + b"rate"
+READ = bytes([0x4C, 3]) + RATE + bytes([1, 0])
+PACKET = bytes([0x0A, 2, 0x20, 2, 0x24, 1, 2, 0, 6, 0, 16, 0]) + READ + READ
+OPEN = bytes([10, 5]) + bytes(4) + struct.pack("<IHHI", 0x22, 9, 8, 7) + bytes(16) + bytes([1, 4])
+OPEN += bytes([0x20, 4, 0x24, 100, 0x2C, 101, 0x2C, 102])
+UNIT = b"Station A       " + struct.pack(">HHHHH", 7734, 1, 1, 1, 1) + b"Name            " * 18
+UNIT += struct.pack(">IIIHH", 915527, 1, 0xFFFF, 1, 22)
+FAMILIES = {
+    "enip": {
+        "session": [(0, enip(0x65, bytes([1, 0, 0, 0]), 0)), (1, enip(0x65, bytes([1, 0, 0, 0]))), (0, enip(0x66, b""))],
+        "read": [(0, cip(READ)), (1, cip(bytes([0xCC, 0, 0, 0, 0xC3, 0, 1, 0, 2, 0])))],
+        "write": [(0, cip(bytes([0x4D, 3]) + RATE + bytes([0xC4, 0, 1, 0, 7, 0, 0, 0]), 5))],
+        "nested": [(0, cip(bytes([0x4C, 6, 0x91, 1, 0x6D, 0, 0x28, 2, 0x28, 3, 0x91, 1, 0x78, 0, 1, 0])))],
+        "list": [(0, cip(bytes([3, 2, 0x20, 1, 0x24, 1, 2, 0, 5, 0, 6, 0])))],
+        "vendor": [(0, cip(bytes([0x4C, 2, 0x20, 0x72, 0x24, 0, 0, 0xCE])))],
+        "packet": [(0, cip(PACKET, 5))],
+        "routed": [(0, cip(bytes([0x52, 2, 0x20, 6, 0x24, 1, 7, 0xE9, len(PACKET), 0]) + PACKET + bytes([1, 0, 1, 0])))],
+        "open": [(0, cip(bytes([0x54, 2, 0x20, 6, 0x24, 1]) + OPEN))],
+        "cyclic": [(2, struct.pack("<HHHIIHH", 2, 0x8002, 8, 0x11, 1, 0xB1, 6) + bytes([1, 0, 1, 2, 3, 4]))],
+        "identity": [(0, enip(0x63, b"", 0))],
+    },
+    "synphasor": {
+        "command": [(0, c37(4, bytes([0, 2])))],
+        "header": [(1, c37(1, b"a station"))],
+        "data": [(1, c37(0, bytes(14)))],
+        "configuration": [(1, c37(3, struct.pack(">IH", 1000000, 1) + UNIT + struct.pack(">H", 30)))],
+    },
+    "hart_ip": {
+        "session": [(0, bytes([1, 0, 0, 0, 0, 1, 0, 13, 1, 0, 0, 3, 0xE8])), (0, bytes([1, 0, 2, 0, 0, 2, 0, 8]))],
+        "dynamic": [(0, hart(0, 2, 3, b"")), (1, hart(1, 6, 3, bytes([0, 0]) + struct.pack(">fBfBf", 4, 39, 1, 57, 2)))],
+        "slots": [(1, hart(2, 1, 9, bytes([0, 0, 0, 246, 0, 39]) + struct.pack(">fBI", 1.5, 0xC0, 32000)))],
+        "direct": [(0, bytes([1, 0, 4, 0, 0, 3, 0, 16, 0, 0, 0, 1, 0, 0, 3, 0]))],
+        "write": [(0, hart(0, 2, 40, struct.pack(">f", 12)))],
+    },
+}
+
+
+# --- EtherCAT: frames of datagrams (command, address, data), on their way out and back --------------------------------
+def ethercat(datagrams):
+    frame = b""
+    for number, (command, address, data, counter) in enumerate(datagrams):
+        more = 0x8000 if number + 1 < len(datagrams) else 0
+        frame += struct.pack("<BBIHH", command, number, address, len(data) | more, 0) + data + struct.pack("<H", counter)
+    return struct.pack("<H", 0x1000 | len(frame)) + frame
+
+
+ETHERCAT = {
+    "state": [(5, 0x0120_03E9, b"\x08\0"), (4, 0x0130_03E9, bytes(2)), (7, 0x0130_0000, bytes(2))],
+    "process": [(12, 0x10000, bytes(range(24))), (11, 0x20000, b"out"), (10, 0x30000, b"inputs")],
+    "write": [(5, 0x1000_03E9, bytes([10, 0, 0, 0, 0, 0x13, 0, 0x20, 0x2B, 0x40, 0x60, 0, 15, 0, 0, 0]))],
+    "told": [(4, 0x1080_03E9, bytes([14, 0, 0, 0, 0, 0x23, 0, 0x30, 0x41, 8, 16, 0, 4, 0, 0, 0]) + b"name")],
+    "file": [(2, 0x1000_FFFF, bytes([10, 0, 0, 0, 0, 0x14, 2, 0, 0, 0, 0, 0]) + b"f.ew")],
+}
+
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,8 @@ use twinguard::types::Severity;
 ///
 /// Without arguments a transformer's cooling loop is simulated: it speaks Modbus TCP, its controller and the vendor's
 /// twin follow it, and after a while somebody replays old sensor values and closes the cooling water. Every screen
-/// shows normal; the guard sees it, says who lies, and brings the plant to its safe state.
+/// shows normal; the guard sees it, says who lies, and brings the plant to its safe state. With --simulate another
+/// reference plant is on stage.
 #[derive(Debug, Parser)]
 #[command(name = "watch", version, max_term_width = 100)]
 pub struct Args {
@@ -42,6 +43,10 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = parse_rate)]
     pub false_alarms_per_day: Option<f64>,
 
+    /// The plant to simulate: a transformer's cooling loop, or any other reference plant
+    #[arg(long, value_name = "NAME", default_value = "cooling_loop", value_parser = plant_names())]
+    pub simulate: String,
+
     /// Seed of the simulation
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
@@ -69,6 +74,11 @@ pub struct Args {
     /// Simulated seconds per second of the clock on a terminal; 0 for as fast as it goes
     #[arg(long, value_name = "NUMBER")]
     pub pace: Option<f64>,
+}
+
+fn plant_names() -> clap::builder::PossibleValuesParser {
+    let others = twinguard::twin::simulator::references().iter().map(|reference| reference.name);
+    clap::builder::PossibleValuesParser::new(["cooling_loop"].into_iter().chain(others))
 }
 
 fn attack_names() -> clap::builder::PossibleValuesParser {

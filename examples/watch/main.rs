@@ -5,6 +5,8 @@
 //! normal. Expect a finding within a minute that names the replay and the command path, a refused command, virtual
 //! sensors in place of the replayed ones, the safe state, and a summary of what was prevented.
 //!
+//! `cargo run --release --example watch -- --simulate robot_arm` puts another reference plant on stage.
+//!
 //! `cargo run --release --example watch -- --capture FILE.pcap --learn-first 10min` and
 //! `cargo run --release --example watch -- --telemetry NOW.csv --learn BEFORE.csv` do the same on data of your own.
 

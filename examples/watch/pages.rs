@@ -11,6 +11,7 @@ use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::{SigningKey, entries_of, seal};
 use twinguard::protocol::{Frame, LinkType, capture};
 use twinguard::report::{self, RunReport};
+use twinguard::twin::simulator::Reference;
 use twinguard::types::{Bundle, Finding};
 
 /// The files beside the page.
@@ -100,9 +101,7 @@ pub fn evidence(guard: &Guard, checkpoint: &str, key: &SigningKey) -> Result<rep
 /// A key for this run alone, from the system's randomness.
 pub fn run_key() -> Result<SigningKey> {
     let mut seed = [0; 32];
-    File::open("/dev/urandom")
-        .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut seed))
-        .context("no randomness for the journal's key")?;
+    getrandom::fill(&mut seed).context("no randomness for the journal's key")?;
     Ok(SigningKey::from_seed("twinguard.example/watch", &seed)?)
 }
 
@@ -131,14 +130,20 @@ impl Wire {
     }
 }
 
-/// The vendor's model of the demonstration plant.
+/// The vendor's model of the plant on stage.
 pub struct Model {
+    name: &'static str,
     plant: &'static str,
 }
 
 /// The cooling loop's plant file, as it ships.
 pub fn demo_model() -> Model {
-    Model { plant: twinguard::twin::simulator::cooling_loop::PLANT }
+    Model { name: "cooling_loop", plant: twinguard::twin::simulator::cooling_loop::PLANT }
+}
+
+/// A reference plant's file, as it ships.
+pub fn model(reference: &'static Reference) -> Model {
+    Model { name: reference.name, plant: reference.plant }
 }
 
 impl Model {
@@ -154,7 +159,7 @@ impl Model {
 
     /// What the vendor does once, before delivery.
     pub fn seal(&self, key: &SigningKey) -> Result<Vec<u8>> {
-        Ok(seal::create(entries_of(&self.bundle()?)?, "cooling_loop", 1, key)?)
+        Ok(seal::create(entries_of(&self.bundle()?)?, self.name, 1, key)?)
     }
 
     /// The sealed folder, so that a reader can check and change it.

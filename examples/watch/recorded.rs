@@ -16,10 +16,19 @@ use twinguard::{Builder, Config, Guard, Input, Recorder, Run};
 
 use crate::args::{Args, Span};
 use crate::pages;
-use crate::screen::Screen;
+use crate::screen::{Screen, counted, span};
 
 /// The share of an input that is taken as normal history when nothing is said.
 const DEFAULT_SHARE: f64 = 0.3;
+/// A history is short when the time between two false alarms that were asked for is more than this many times as long.
+const ENOUGH: f64 = 100.0;
+
+/// How much of the input's beginning was learnt from.
+#[derive(Clone, Copy)]
+enum Learnt {
+    Time(Duration),
+    Rows(u64),
+}
 
 fn open(path: &Path) -> Result<(BufReader<File>, u64)> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -72,7 +81,7 @@ pub fn capture(args: &Args, path: &Path) -> Result<Option<Severity>> {
                 }
                 None => capture_span(path)?,
             };
-            (Some(span), builder(args, plant)?.learn_first(span)?)
+            (Some(Learnt::Time(span)), builder(args, plant)?.learn_first(span)?)
         }
     };
     let (input, length) = open(path)?;
@@ -90,15 +99,16 @@ pub fn capture(args: &Args, path: &Path) -> Result<Option<Severity>> {
             Ok(None) => break,
             // What could be read was guarded; the rest is said, not hidden.
             Err(error) if session.seen > 0 => {
-                screen.line(&format!("{}: {error}; what came before it was guarded", in_file()))?;
                 session.unknowns.push(format!("The capture breaks off: {error}."));
+                let told = format!("{}; what came before it was guarded", in_file());
+                session.broken = Some(anyhow::Error::from(error).context(told));
                 break;
             }
             Err(error) => return Err(error).with_context(in_file),
         }
     }
     bar.finish_and_clear();
-    let source = (name, "frames");
+    let source = (name, "frame");
     session.finish(args, guard, screen, learnt, source)
 }
 
@@ -149,13 +159,15 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
                     Duration::MAX
                 }
             };
-            (Some(span), builder(args, plant)?.learn_first(span)?)
+            let learnt = if learn_rows > 0 { Learnt::Rows(learn_rows) } else { Learnt::Time(span) };
+            (Some(learnt), builder(args, plant)?.learn_first(span)?)
         }
     };
     let mut screen = Screen::new(args.json, args.out.as_deref(), Timestamp::ZERO)?;
     let mut session = Session::default();
     while let Some(row) = rows.next_row().with_context(in_file)? {
         if learn_rows > 0 && row.row == learn_rows {
+            session.learnt_points = guard.counters().points;
             guard.finish_learning()?;
         }
         session.start(&mut screen, &guard, row.at);
@@ -169,7 +181,7 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
         session.drain(&mut guard, &mut screen, row.at)?;
     }
     bar.finish_and_clear();
-    session.finish(args, guard, screen, learnt, (name, "rows"))
+    session.finish(args, guard, screen, learnt, (name, "row"))
 }
 
 /// Columns to be ignored that the history does not have are no error there.
@@ -214,6 +226,10 @@ struct Session {
     watching: Option<Timestamp>,
     last: Timestamp,
     seen: u64,
+    /// Points that were learnt from, where the guard counts from the end of learning on.
+    learnt_points: u64,
+    /// Where the input broke off, and why.
+    broken: Option<anyhow::Error>,
     unknowns: Vec<String>,
     first_finding: Option<twinguard::types::Finding>,
 }
@@ -229,6 +245,10 @@ impl Session {
 
     fn drain(&mut self, guard: &mut Guard, screen: &mut Screen, at: Timestamp) -> Result<()> {
         self.seen += 1;
+        self.take(guard, screen, at)
+    }
+
+    fn take(&mut self, guard: &mut Guard, screen: &mut Screen, at: Timestamp) -> Result<()> {
         self.last = self.last.max(at);
         if self.watching.is_none() && !guard.is_learning() {
             self.watching = Some(at);
@@ -257,7 +277,7 @@ impl Session {
         args: &Args,
         mut guard: Guard,
         mut screen: Screen,
-        learnt: Option<Duration>,
+        learnt: Option<Learnt>,
         (source, what): (String, &str),
     ) -> Result<Option<Severity>> {
         let Some(first) = self.first else { return Err(anyhow!("{source}: nothing to guard in it")) };
@@ -265,9 +285,10 @@ impl Session {
             guard.finish_learning()?;
             screen.line("All of it was taken as normal history; nothing was left to guard.")?;
         }
-        // Whoever waits for an answer that never came is told at the end.
-        guard.handle(self.last, Input::Tick)?;
-        self.drain(&mut guard, &mut screen, self.last)?;
+        // The last instant is judged when it is over; whoever waits for an answer that never came is told at the end.
+        let end = guard.next_deadline().map_or(self.last, |deadline| deadline.max(self.last));
+        guard.handle(end, Input::Tick)?;
+        self.take(&mut guard, &mut screen, self.last)?;
         let report = guard.detection();
         let counters = guard.counters();
         let watched_s = self.watching.map_or(0.0, |from| self.last.since(from).as_secs_f64());
@@ -290,7 +311,7 @@ impl Session {
             "seed": args.seed,
             "source": source,
             "signals": guard.catalogue().len(),
-            "points": counters.points,
+            "points": self.learnt_points + counters.points,
             "commands": counters.commands,
             "malformed": counters.malformed,
             "watched_s": watched_s,
@@ -301,24 +322,46 @@ impl Session {
         if args.json {
             screen.record(&summary)?;
         } else {
-            let learnt = learnt
-                .filter(|span| *span != Duration::MAX)
-                .map(|span| format!("the first {:.0} s", span.as_secs_f64()));
-            let learnt = learnt.unwrap_or_else(|| "the history".to_owned());
-            let days = watched_s / 86_400.0;
+            let learnt = match learnt {
+                Some(Learnt::Rows(count)) => format!("the first {}", counted(count, "row")),
+                Some(Learnt::Time(time)) => format!("the first {}", span(time.as_secs_f64())),
+                None => "the history".to_owned(),
+            };
             screen.line("")?;
             screen.line(&format!(
-                "{source}: {} {what}, {} signals, {} points, {} commands, {} oddities.",
-                self.seen,
-                guard.catalogue().len(),
-                counters.points,
-                counters.commands,
-                counters.malformed
+                "{source}: {}, {}, {}, {}, {}.",
+                counted(self.seen, what),
+                counted(guard.catalogue().len() as u64, "signal"),
+                counted(self.learnt_points + counters.points, "point"),
+                counted(counters.commands, "command"),
+                counted(counters.malformed, "oddity"),
             ))?;
             screen.line(&format!(
-                "Learnt from {learnt}; watched {days:.2} d with {} detectors; {} findings ({} false alarms a day were asked for).",
-                report.detectors, screen.counts.findings, report.asked_per_day
+                "Learnt from {learnt}; watched {} with {}; {} ({} false alarms a day were asked for).",
+                span(watched_s),
+                counted(report.detectors.into(), "detector"),
+                counted(screen.counts.findings, "finding"),
+                report.asked_per_day
             ))?;
+            if report.history_days * ENOUGH < 1.0 / report.asked_per_day {
+                screen.line(&format!(
+                    "The history is short ({}): thresholds for so few false alarms are reckoned far beyond it, and only \
+                     what is plain is told. More history, or a higher --false-alarms-per-day, shows more.",
+                    span(report.history_days * 86_400.0)
+                ))?;
+            }
+            if counters.clamped > 0 {
+                screen.line(&format!(
+                    "{} came with an earlier time than the one before; each was taken at the latest time seen.",
+                    counted(counters.clamped, what)
+                ))?;
+            }
+            if let Some(missing) =
+                finding.map(|finding| &finding.missing).filter(|missing| !missing.is_empty())
+            {
+                let adds: Vec<&str> = missing.iter().map(|view| view.adds()).collect();
+                screen.line(&format!("Other views were not given: {}.", adds.join("; ")))?;
+            }
             if screen.counts.findings == 0 {
                 screen.line(&format!(
                     "Nothing abnormal: the loudest surprise was {:.1}, an alarm comes at {:.1}.",
@@ -334,7 +377,7 @@ impl Session {
             unknowns.push("True values are unknown: this is a real plant.".to_owned());
             let run = Run {
                 source: source.clone(),
-                inputs: vec![(self.seen, what.to_owned())],
+                inputs: vec![(self.seen, format!("{what}s"))],
                 detection: pages::detection(&guard, None),
                 evidence: pages::evidence(&guard, &checkpoint, &key)?,
                 utc: true,
@@ -349,7 +392,10 @@ impl Session {
             }
         }
         screen.finish()?;
-        Ok(screen.worst)
+        match self.broken {
+            Some(error) => Err(error),
+            None => Ok(screen.worst),
+        }
     }
 }
 

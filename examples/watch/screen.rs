@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use twinguard::types::{
-    ActionKind, Catalogue, Decision, Finding, FindingState, Severity, Suspect, Timestamp,
+    ActionKind, Catalogue, Decision, Duration, Finding, FindingState, Severity, Suspect, Timestamp,
 };
 use twinguard::{Output, Verdicted};
 
@@ -16,7 +16,8 @@ pub struct Screen {
     json: bool,
     out: BufWriter<std::io::Stdout>,
     findings: Option<BufWriter<File>>,
-    start: Timestamp,
+    /// Where times count from; `None`: they are told as dates.
+    start: Option<Timestamp>,
     /// Highest severity so far.
     pub worst: Option<Severity>,
     pub counts: Counts,
@@ -43,12 +44,28 @@ impl Screen {
             None => None,
         };
         let out = BufWriter::new(std::io::stdout());
-        Ok(Self { json, out, findings, start, worst: None, counts: Counts::default(), last_title: None })
+        Ok(Self {
+            json,
+            out,
+            findings,
+            start: Some(start),
+            worst: None,
+            counts: Counts::default(),
+            last_title: None,
+        })
     }
 
-    /// Counts times of the output from here.
+    /// Tells times as dates, where the input has dates; otherwise counts from its beginning.
     pub fn set_start(&mut self, start: Timestamp) {
-        self.start = start;
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        self.start = (start < Timestamp::ZERO + YEAR).then_some(start);
+    }
+
+    fn clock(&self, at: Timestamp) -> String {
+        match self.start {
+            Some(start) => clock(at, start),
+            None => format!("{at:.1}").replace('T', " ").replace('Z', ""),
+        }
     }
 
     pub fn line(&mut self, text: &str) -> Result<()> {
@@ -70,7 +87,7 @@ impl Screen {
                 } else if !matches!(action.kind, ActionKind::Verify { .. }) {
                     let what = describe(&action.kind, catalogue);
                     let mode = if action.recommended_only { "recommends" } else { "does" };
-                    let at = clock(action.at, self.start);
+                    let at = self.clock(action.at);
                     self.line(&format!("{at}  > A-{} {mode}: {what}", action.id))?;
                 }
             }
@@ -99,7 +116,7 @@ impl Screen {
             return Ok(());
         }
         self.last_title = Some(key);
-        let at = clock(finding.at, self.start);
+        let at = self.clock(finding.at);
         let severity = match finding.severity {
             Severity::Critical => "[1 critical]",
             Severity::High => "[2 high]",
@@ -125,7 +142,7 @@ impl Screen {
             ))?;
         }
         for reason in finding.reasons.iter().filter(|reason| reason.nats > 0.0).take(3) {
-            self.line(&format!("{:>14}because {}", "", reason.text))?;
+            self.line(&format!("{:>14}because: {}", "", reason.text))?;
         }
         if !finding.next_step.is_empty() {
             self.line(&format!("{:>14}next: {}", "", finding.next_step))?;
@@ -146,7 +163,7 @@ impl Screen {
         if verdict.decision == Decision::Allow || self.counts.denied > 3 {
             return Ok(());
         }
-        let at = clock(verdict.at, self.start);
+        let at = self.clock(verdict.at);
         let seen = if *already_sent { ", seen on the wire" } else { "" };
         let why = verdict.reasons.first().map(|reason| reason.text.as_str()).unwrap_or_default();
         let signal = catalogue.path(command.signal);
@@ -182,7 +199,10 @@ fn describe(kind: &ActionKind, catalogue: &Catalogue) -> String {
         ActionKind::IsolatePeer { peer } => format!("isolate {peer} from the control conduit"),
         ActionKind::IsolateSignal { signal } => format!("do not use {}", path(*signal)),
         ActionKind::Substitute { signal, value, sigma } => {
-            format!("use the model for {}: {:.2} ± {:.2}", path(*signal), value.as_f64(), 2.0 * sigma)
+            let band = 2.0 * sigma;
+            // Two digits of the band, at most six decimals.
+            let decimals = if band > 0.0 { (1.0 - band.log10().floor()).clamp(0.0, 6.0) as usize } else { 2 };
+            format!("use the model for {}: {:.decimals$} ± {band:.decimals$}", path(*signal), value.as_f64())
         }
         ActionKind::Command(command) => {
             format!("{} := {}, through the gate", path(command.signal), command.value)
@@ -192,6 +212,29 @@ fn describe(kind: &ActionKind, catalogue: &Catalogue) -> String {
         ActionKind::Release { action } => format!("give back A-{action}"),
         _ => "other".to_owned(),
     }
+}
+
+/// A length of time in its largest unit.
+pub fn span(seconds: f64) -> String {
+    let (size, unit) = match seconds {
+        s if s < 120.0 => (1.0, "s"),
+        s if s < 7_200.0 => (60.0, "min"),
+        s if s < 172_800.0 => (3_600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    let count = seconds / size;
+    let decimals = usize::from(count < 10.0 && count.fract() >= 0.05);
+    format!("{count:.decimals$} {unit}")
+}
+
+/// So many of a thing.
+pub fn counted(count: u64, thing: &str) -> String {
+    let ending = match (count, thing.strip_suffix('y')) {
+        (1, _) => return format!("1 {thing}"),
+        (_, Some(stem)) => return format!("{count} {stem}ies"),
+        _ => "s",
+    };
+    format!("{count} {thing}{ending}")
 }
 
 /// Time since the start: `1 h 02 min 03 s`.

@@ -1,4 +1,4 @@
-//! The overheating scenario on a simulated plant.
+//! The main scenario on a simulated plant: the cooling loop, or any reference plant by name.
 
 use std::io::IsTerminal;
 
@@ -12,7 +12,7 @@ use twinguard::redteam::{
 use twinguard::report::Speaker;
 use twinguard::response::Autonomy;
 use twinguard::twin::Plant;
-use twinguard::twin::simulator::cooling_loop::Options;
+use twinguard::twin::simulator::{self, Noise, Reference, cooling_loop::Options};
 use twinguard::types::{Digest, Duration, FindingState, Severity, SignalId, Suspect, Timestamp};
 use twinguard::{Config, Error, Guard, Output, Recorder, Run};
 
@@ -22,11 +22,109 @@ use crate::screen::{Screen, clock};
 
 /// 2026-03-14 09:20:00 UTC: a run counts from its own start; the journal wants dates.
 const ORIGIN: Timestamp = Timestamp::from_secs(1_773_480_000);
-const LEARN_S: i64 = 8 * 3_600;
-const NORMAL_S: i64 = 30 * 60;
-const ATTACK_S: i64 = 100 * 60;
-const AFTER_S: i64 = 10 * 60;
+/// Lengths in steps: seconds of the cooling loop, sampling periods of any other plant.
+const LEARN: i64 = 8 * 3_600;
+const NORMAL: i64 = 30 * 60;
+const ATTACK: i64 = 100 * 60;
+const AFTER: i64 = 10 * 60;
+/// What a run of the cooling loop is judged by.
 const HOT_SPOT: &str = "transformer.hotspot.temperature";
+
+/// The plant on stage.
+struct Stage {
+    reference: Option<&'static Reference>,
+    model: pages::Model,
+    plant: Plant,
+    hazard: SignalId,
+    unit: String,
+    limit: f64,
+    period: Duration,
+}
+
+impl Stage {
+    fn new(name: &str) -> Result<Self> {
+        let reference = simulator::reference(name);
+        let model = reference.map_or_else(pages::demo_model, pages::model);
+        let plant = Plant::parse(model.plant_text(), "plant.toml")?;
+        let path = reference.map_or(HOT_SPOT, |reference| reference.hazard);
+        let hazard = plant.catalogue.id(path).with_context(|| format!("the plant has no signal {path}"))?;
+        let limits = plant.limits.iter().filter(|limit| limit.signal == hazard);
+        let limit = limits.filter_map(|limit| limit.max).fold(f64::NEG_INFINITY, f64::max);
+        let unit = plant.catalogue.signal(hazard).map_or_else(String::new, |signal| signal.unit.to_string());
+        let unit = if unit == "degC" { "°C".to_owned() } else { unit };
+        let period = plant.time.sampling;
+        Ok(Self { reference, model, plant, hazard, unit, limit, period })
+    }
+
+    /// So many steps.
+    fn steps(&self, count: i64) -> Duration {
+        Duration::from_nanos(self.period.as_nanos() * count)
+    }
+
+    /// The span of so many steps, for people.
+    fn span(&self, count: i64) -> String {
+        let seconds = self.steps(count).as_secs_f64();
+        match seconds {
+            s if s >= 172_800.0 => format!("{:.0} days", s / 86_400.0),
+            s if s >= 7_200.0 => format!("{:.0} h", s / 3_600.0),
+            s if s >= 120.0 => format!("{:.0} min", s / 60.0),
+            s => format!("{s:.0} s"),
+        }
+    }
+
+    fn words(&self) -> String {
+        match self.reference {
+            None => "A transformer's cooling loop runs at full load".to_owned(),
+            Some(reference) => format!("{} runs", reference.title),
+        }
+    }
+
+    fn hazard_words(&self) -> &str {
+        if self.reference.is_none() { "Hot spot" } else { self.plant.catalogue.path(self.hazard) }
+    }
+
+    fn window(&self) -> Window {
+        Window { start: ORIGIN + self.steps(NORMAL), end: ORIGIN + self.steps(NORMAL + ATTACK) }
+    }
+
+    fn scenario(&self, args: &Args) -> Result<Scenario> {
+        let target = Target::of(&self.plant, self.window(), address::ATTACKER)
+            .with_context(|| format!("nothing is known to be attacked in `{}`", self.plant.name))?;
+        Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))
+    }
+
+    /// The run that is watched.
+    fn range(&self, seed: u64, scenario: Scenario) -> Result<Range> {
+        let Some(reference) = self.reference else {
+            let site =
+                Options { load: vec![(Timestamp::ZERO, 1.0)], set_point_changes: true, ..Options::default() };
+            return Ok(Range::new(&self.plant, &RangeOptions { seed, origin: ORIGIN, site }, scenario));
+        };
+        let options = simulator::Options { set_point_changes: true, ..simulator::Options::default() };
+        let site = reference.site(seed, &options)?;
+        Ok(Range::over(&self.plant, site, Noise::new(seed, 60), ORIGIN, scenario))
+    }
+
+    /// Normal running at changing load: another week of another cooling loop, an earlier time of any other plant.
+    fn history(&self, seed: u64) -> Result<Range, Error> {
+        let Some(reference) = self.reference else {
+            let seed = seed.wrapping_add(1_000_003);
+            let site = Options { set_point_changes: true, ..Options::default() }
+                .with_load_steps(seed, Duration::from_secs(LEARN));
+            let origin = ORIGIN - Duration::from_secs(7 * 86_400);
+            return Ok(Range::new(&self.plant, &RangeOptions { seed, origin, site }, Scenario::none()));
+        };
+        let options = simulator::Options {
+            set_point_changes: true,
+            load_steps: true,
+            stretch: 1,
+            ..simulator::Options::default()
+        };
+        let site = reference.site(seed, &options)?;
+        let origin = ORIGIN - self.steps(LEARN + 100_000);
+        Ok(Range::over(&self.plant, site, Noise::new(seed, 1_060), origin, Scenario::none()))
+    }
+}
 
 /// A guard, and beside it what a platform would keep: records, prints.
 struct Platform<'a> {
@@ -89,35 +187,27 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
             "--plant, --learn and --learn-first go with --capture or --telemetry; the simulation brings its own"
         ));
     }
-    let model = pages::demo_model();
-    let plant = Plant::parse(model.plant_text(), "plant.toml")?;
-    let hot_spot =
-        plant.catalogue.id(HOT_SPOT).with_context(|| format!("the plant has no signal {HOT_SPOT}"))?;
-    let limit = plant
-        .limits
-        .iter()
-        .filter(|limit| limit.signal == hot_spot)
-        .filter_map(|limit| limit.max)
-        .fold(0.0, f64::max);
-    let total_s = NORMAL_S + ATTACK_S + AFTER_S;
+    let stage = Stage::new(&args.simulate)?;
+    let (plant, model, hazard, limit) = (&stage.plant, &stage.model, stage.hazard, stage.limit);
+    let total = NORMAL + ATTACK + AFTER;
 
-    let unguarded = unguarded(args, &plant, total_s, hot_spot)?;
+    let unguarded = unguarded(args, &stage, total)?;
     let peak_unguarded = unguarded.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
     let mut screen = Screen::new(args.json, args.out.as_deref(), ORIGIN)?;
     if args.no_guard {
-        return without_guard(args, &unguarded, limit, screen);
+        return without_guard(args, &stage, &unguarded, screen);
     }
 
     // The vendor seals the model once; the plant loads it only through the seal.
-    let key = SigningKey::from_seed("twinguard.example/cooling_loop", &[7; 32])?;
+    let key = SigningKey::from_seed(&format!("twinguard.example/{}", plant.name), &[7; 32])?;
     let bundle = model.bundle()?;
     let seal = model.seal(&key)?;
     let verified = Sealed::from_bundle(bundle, &seal, &Trust::new(key.public().clone()))?.load::<Plant>()?;
 
-    let bar = progress(args, (LEARN_S + total_s) as u64);
+    let bar = progress(args, (LEARN + total) as u64);
     let mut config = Config { autonomy: Autonomy::FULL, seed: args.seed, ..Config::default() };
     config.false_alarms_per_day = args.false_alarms_per_day;
-    let history = |guard: &mut Guard| learn(args.seed, &plant, guard, &bar);
+    let history = |guard: &mut Guard| learn(&stage, args.seed, guard, &bar);
     let mut builder = Guard::builder(verified).config(config).learn(history)?;
     if let Some(dir) = &args.out {
         builder = builder.journal(pages::journal(dir)?);
@@ -125,35 +215,38 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     let mut guard = builder.build()?;
     let asked = guard.detection().asked_per_day;
     screen.line(&format!(
-        "A transformer's cooling loop runs at full load. The guard has learnt {} h of normal running; limit {limit} °C.",
-        LEARN_S / 3_600
+        "{}. The guard has learnt {} of normal running; limit {limit} {}.",
+        stage.words(),
+        stage.span(LEARN),
+        stage.unit
     ))?;
 
-    let scenario = scenario(args)?;
+    let scenario = stage.scenario(args)?;
     let story = scenario.story;
     let window = scenario.window;
     let mut recorder = Recorder::new(guard.plant(), ORIGIN);
-    let mut range = Range::new(&plant, &options(args.seed), scenario);
+    let mut range = stage.range(args.seed, scenario)?;
     let mut platform = Platform {
         guard: &mut guard,
         outputs: Vec::new(),
         wire: args.out.as_ref().map(|_| pages::Wire::new()),
     };
-    let mut told = Told::new(window);
-    let pace = pace(args, total_s);
-    for second in 0..total_s {
-        if window.is_some_and(|window| window.start == ORIGIN + Duration::from_secs(second)) {
-            screen
-                .line(&format!("{}  -- {story} --", clock(ORIGIN + Duration::from_secs(second), ORIGIN)))?;
+    let mut told = Told::new(&stage, window, asked);
+    let pace = pace(args, total);
+    for step in 0..total {
+        // The step goes to the next sample.
+        let next = ORIGIN + stage.steps(step + 1);
+        if window.is_some_and(|window| window.start == next) {
+            screen.line(&format!("{}  -- {story} --", clock(next, ORIGIN)))?;
         }
         let sample = range.step(&mut platform)?;
         let outputs = core::mem::take(&mut platform.outputs);
-        record(&mut recorder, platform.guard, &sample, &outputs, &unguarded, hot_spot);
+        record(&mut recorder, platform.guard, &sample, &outputs, &unguarded, &stage);
         for output in &outputs {
             told.take(output);
             screen.output(output, platform.guard.catalogue())?;
         }
-        told.peak = told.peak.max(sample.truth.theta_hotspot_c);
+        told.peak = told.peak.max(sample.truth(hazard).unwrap_or(f64::NEG_INFINITY));
         bar.inc(1);
         if let Some(pause) = pace {
             std::thread::sleep(pause);
@@ -169,7 +262,7 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     if args.json {
         screen.record(&summary)?;
     } else {
-        tell(&mut screen, &told, window, peak_unguarded, limit)?;
+        tell(&mut screen, &told, &stage, window, peak_unguarded)?;
     }
     if let Some(dir) = &args.out {
         let run = Run {
@@ -178,7 +271,7 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
             seed: Some(args.seed),
             inputs: vec![(frames, "Modbus TCP frames".to_owned())],
             attack: window.map(|window| (window.start, window.end, story.to_owned())),
-            key_figures: told.key_figures(window, peak_unguarded, limit, asked),
+            key_figures: told.key_figures(&stage, window, peak_unguarded),
             detection: pages::detection(&guard, Some(told.false_alarms)),
             evidence: pages::evidence(&guard, &checkpoint, &key)?,
             seal: guard.seal().map(|seal| (seal.root, seal.version)),
@@ -200,30 +293,9 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     Ok(screen.worst)
 }
 
-fn options(seed: u64) -> RangeOptions {
-    let site = Options { load: vec![(Timestamp::ZERO, 1.0)], set_point_changes: true, ..Options::default() };
-    RangeOptions { seed, origin: ORIGIN, site }
-}
-
-fn scenario(args: &Args) -> Result<Scenario> {
-    let window = Window {
-        start: ORIGIN + Duration::from_secs(NORMAL_S),
-        end: ORIGIN + Duration::from_secs(NORMAL_S + ATTACK_S),
-    };
-    // In raw units of the wire: 8 K on the top oil, 5 % on the water valve.
-    let target =
-        Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
-    Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))
-}
-
-/// Eight hours of normal running at changing load, another week.
-fn learn(seed: u64, plant: &Plant, guard: &mut Guard, bar: &ProgressBar) -> Result<(), Error> {
-    let seed = seed.wrapping_add(1_000_003);
-    let site = Options { set_point_changes: true, ..Options::default() }
-        .with_load_steps(seed, Duration::from_secs(LEARN_S));
-    let origin = ORIGIN - Duration::from_secs(7 * 86_400);
-    let mut range = Range::new(plant, &RangeOptions { seed, origin, site }, Scenario::none());
-    for _ in 0..LEARN_S {
+fn learn(stage: &Stage, seed: u64, guard: &mut Guard, bar: &ProgressBar) -> Result<(), Error> {
+    let mut range = stage.history(seed)?;
+    for _ in 0..LEARN {
         match range.step(guard) {
             Ok(_) => bar.inc(1),
             Err(twinguard::redteam::RangeError::Defender(error)) => return Err(error),
@@ -238,27 +310,28 @@ fn unreachable_message(error: &dyn std::fmt::Display) {
     eprintln!("watch: {error}");
 }
 
-fn unguarded(args: &Args, plant: &Plant, total_s: i64, _hot_spot: SignalId) -> Result<Vec<(Timestamp, f64)>> {
-    let mut range = Range::new(plant, &options(args.seed), scenario(args)?);
-    (0..total_s)
+fn unguarded(args: &Args, stage: &Stage, total: i64) -> Result<Vec<(Timestamp, f64)>> {
+    let mut range = stage.range(args.seed, stage.scenario(args)?)?;
+    (0..total)
         .map(|_| {
             let sample = range.step(&mut Nobody)?;
-            Ok((sample.at, sample.truth.theta_hotspot_c))
+            Ok((sample.at, sample.truth(stage.hazard).unwrap_or_default()))
         })
         .collect()
 }
 
 fn without_guard(
     args: &Args,
+    stage: &Stage,
     unguarded: &[(Timestamp, f64)],
-    limit: f64,
     mut screen: Screen,
 ) -> Result<Option<Severity>> {
+    let limit = stage.limit;
     let peak = unguarded.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
     let crossed = unguarded.iter().find(|(_, value)| *value > limit).map(|(at, _)| *at);
     if args.json {
         screen.record(&json!({ "summary": {
-            "attack": args.attack, "attack_start_s": attack_start(args), "detected_s": null, "suspect": null,
+            "attack": args.attack, "attack_start_s": attack_start(args, stage), "detected_s": null, "suspect": null,
             "suspect_set": [], "kind": null, "peak": peak, "peak_unguarded": peak, "limit": limit,
             "violated": crossed.is_some(), "false_alarms": 0, "findings": 0, "verdicts": 0, "actions": 0,
             "journal_root": null, "seed": args.seed,
@@ -266,17 +339,27 @@ fn without_guard(
     } else {
         screen.line("Nobody guards the plant. Every screen shows normal.")?;
         match crossed {
-            Some(at) => screen.line(&format!("{}  the hot spot passes {limit} °C", clock(at, ORIGIN)))?,
+            Some(at) => screen.line(&format!(
+                "{}  {} passes {limit} {}",
+                clock(at, ORIGIN),
+                stage.hazard_words(),
+                stage.unit
+            ))?,
             None => screen.line("no limit is broken")?,
         }
-        screen.line(&format!("Peak {peak:.1} °C, limit {limit} °C."))?;
+        screen.line(&format!("Peak {} {unit}, limit {limit} {unit}.", short(peak), unit = stage.unit))?;
     }
     screen.finish()?;
     Ok(None)
 }
 
-fn attack_start(args: &Args) -> Option<f64> {
-    (args.attack != "none").then_some(NORMAL_S as f64)
+fn attack_start(args: &Args, stage: &Stage) -> Option<f64> {
+    (args.attack != "none").then(|| stage.steps(NORMAL).as_secs_f64())
+}
+
+/// One place after the point for large numbers, three for small ones.
+fn short(value: f64) -> String {
+    if value.abs() < 10.0 { format!("{value:.3}") } else { format!("{value:.1}") }
 }
 
 fn record(
@@ -285,7 +368,7 @@ fn record(
     sample: &Sample,
     outputs: &[Output],
     unguarded: &[(Timestamp, f64)],
-    hot_spot: SignalId,
+    stage: &Stage,
 ) {
     for (signal, spoken) in &sample.signals {
         let mut speak = |speaker, value: Option<f64>| {
@@ -302,9 +385,9 @@ fn record(
             recorder.sample(Speaker::Estimate, *signal, sample.at, Some(mean), Some(sigma));
         }
     }
-    let index = sample.at.since(ORIGIN).as_secs_f64() as usize;
+    let index = (sample.at.since(ORIGIN).as_secs_f64() / stage.period.as_secs_f64()).round() as usize;
     if let Some((_, value)) = unguarded.get(index.saturating_sub(1)) {
-        recorder.sample(Speaker::WithoutGuard, hot_spot, sample.at, Some(*value), None);
+        recorder.sample(Speaker::WithoutGuard, stage.hazard, sample.at, Some(*value), None);
     }
     recorder.surprise(sample.at, guard.surprise().0);
     for output in outputs {
@@ -314,6 +397,10 @@ fn record(
 
 /// What came of the run.
 struct Told {
+    /// False alarms per day that were asked for.
+    asked: f64,
+    /// A hundred samples.
+    young: Duration,
     window: Option<Window>,
     detected: Option<Timestamp>,
     false_alarms: u32,
@@ -325,8 +412,10 @@ struct Told {
 }
 
 impl Told {
-    fn new(window: Option<Window>) -> Self {
+    fn new(stage: &Stage, window: Option<Window>, asked: f64) -> Self {
         Self {
+            asked,
+            young: stage.steps(100),
             window,
             detected: None,
             false_alarms: 0,
@@ -349,7 +438,7 @@ impl Told {
         }
         self.detected = self.detected.or(Some(finding.raised_at));
         // Named by 100 samples after the alarm; later revisions describe the response, not the attack.
-        let young = self.detected.is_some_and(|at| finding.at.since(at) <= Duration::from_secs(100));
+        let young = self.detected.is_some_and(|at| finding.at.since(at) <= self.young);
         if young && finding.state != FindingState::Closed {
             self.suspect = Some(finding.suspect);
             for suspect in &finding.suspect_set {
@@ -396,16 +485,17 @@ impl Told {
             "actions": screen.counts.actions,
             "journal_root": root.to_string(),
             "seed": args.seed,
+            "asked_per_day": self.asked,
         }})
     }
 
     fn key_figures(
         &self,
+        stage: &Stage,
         window: Option<Window>,
         peak_unguarded: f64,
-        limit: f64,
-        asked: f64,
     ) -> Vec<twinguard::report::KeyFigure> {
+        let (limit, unit) = (stage.limit, stage.unit.as_str());
         let figure = |label: &str, value: String, unit: &str, note: String, beyond_limit| {
             twinguard::report::KeyFigure {
                 label: label.to_owned(),
@@ -425,22 +515,22 @@ impl Told {
                 "False alarms before",
                 self.false_alarms.to_string(),
                 "",
-                format!("asked for: {asked} a day"),
+                format!("asked for: {} a day", self.asked),
                 self.false_alarms > 0,
             ),
             figure(
                 "Peak with twinguard",
-                format!("{:.1}", self.peak),
-                "°C",
-                format!("limit {limit:.1} °C"),
+                short(self.peak),
+                unit,
+                format!("limit {} {unit}", short(limit)),
                 self.peak > limit,
             ),
             figure(
                 "Peak without",
-                format!("{peak_unguarded:.1}"),
-                "°C",
+                short(peak_unguarded),
+                unit,
                 if peak_unguarded > limit {
-                    format!("{:.1} K over", peak_unguarded - limit)
+                    format!("{} {} over", short(peak_unguarded - limit), unit.replace("°C", "K"))
                 } else {
                     String::new()
                 },
@@ -453,9 +543,9 @@ impl Told {
 fn tell(
     screen: &mut Screen,
     told: &Told,
+    stage: &Stage,
     window: Option<Window>,
     peak_unguarded: f64,
-    limit: f64,
 ) -> Result<()> {
     screen.line("")?;
     match (told.detected, window) {
@@ -469,8 +559,12 @@ fn tell(
         _ => screen.line("Nothing was attacked.")?,
     }
     screen.line(&format!(
-        "Hot spot: peak {:.1} °C with twinguard, {peak_unguarded:.1} °C without it; limit {limit} °C.",
-        told.peak
+        "{}: peak {} {unit} with twinguard, {} {unit} without it; limit {} {unit}.",
+        stage.hazard_words(),
+        short(told.peak),
+        short(peak_unguarded),
+        stage.limit,
+        unit = stage.unit,
     ))?;
     screen.line(&format!(
         "False alarms before the attack: {}. Commands judged: {}, refused: {}. Actions: {}.",

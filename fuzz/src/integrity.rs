@@ -4,13 +4,20 @@ use std::sync::LazyLock;
 
 use twinguard::{
     integrity::{
-        Checkpoint, Entry, Journal, Leaf, LogProof, Manifest, PortablePath, PublicKey, SigningKey,
-        journal as log,
+        Checkpoint, Draft, Entry, Form, Golden, HighWater, Holder, Journal, Leaf, LogProof, Manifest,
+        Parameter, Parameters, PortablePath, PublicKey, Role, SigningKey,
+        archive::{Archive, Budget},
+        ecdsa::{Curve, EcSigningKey},
+        journal as log, json,
         note::Note,
+        openssf::{self, Hash, Options},
         seal as sealing,
+        source::Limits,
         storage::{Memory, Part},
+        tree::{self, Group, Tree},
+        trust::TrustRoot,
     },
-    types::{Digest, Label, Timestamp},
+    types::{Bundle, Digest, Label, Timestamp},
 };
 
 /// A journal of 300 leaves, 290 of them signed for, in which one part is exchanged. What opens still has the signed
@@ -70,6 +77,65 @@ pub fn seal(data: &[u8]) {
     }
 }
 
+/// An archive. What opens and unpacks stays within its budget, and its paths are portable and different.
+pub fn archive(data: &[u8]) {
+    let budget = Budget { entries: 64, bytes: 1 << 20, ratio: 200, nesting: 1 };
+    let Ok(archive) = Archive::parse(data.to_vec(), budget) else { return };
+    assert!(archive.paths().len() <= 64);
+    if let Ok(files) = archive.unpack() {
+        assert!(files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() <= 1 << 20);
+        assert_eq!(files.iter().count(), archive.paths().len());
+    }
+}
+
+/// A bundle of OpenSSF model-signing, and JSON. What verifies is what the fixture's key signed of the fixture's model.
+pub fn bundle(data: &[u8]) {
+    if let Ok(value) = json::parse(data)
+        && let Ok(text) = json::canonical(&value)
+    {
+        let again = json::parse(text.as_bytes()).expect("what was written can be read");
+        assert_eq!(json::canonical(&again).expect("and written again"), text);
+    }
+    let key = ec_key().public();
+    for legacy in [false, true] {
+        let options = Options { legacy, ..Options::default() };
+        if let Ok(report) = openssf::verify(&model(), data, &key, &options) {
+            assert_eq!(report.files, 2, "nothing else was signed");
+        }
+    }
+    let _ = openssf::verify_artifact(b"artefact", data, &key);
+}
+
+/// The small formats beside the manifest: roots of trust, high-water marks, golden trajectories, outboard trees, slices.
+pub fn trust(data: &[u8]) {
+    if let Ok(root) = TrustRoot::parse(data) {
+        assert_eq!(root.encode(), data, "a root of trust has one form");
+    }
+    let _ = TrustRoot::pinned(data, &Digest([0; 32]));
+    if let Ok(tree) = Tree::from_outboard(data, Group::CHUNK, &Digest([0; 32])) {
+        assert_eq!(tree.groups(), 1, "no node leads to a root of zeros");
+    }
+    assert!(tree::open_slice(data, 0..64, Group::CHUNK, &Digest([0; 32])).is_err());
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    if let Ok(golden) = text.parse::<Golden>() {
+        assert_eq!(golden.to_string().parse::<Golden>().expect("what was written can be read"), golden);
+    }
+    if let Ok(marks) = text.parse::<HighWater>() {
+        assert_eq!(marks.to_string(), text, "marks have one form");
+    }
+}
+
+fn ec_key() -> EcSigningKey {
+    EcSigningKey::from_random(Curve::P256, &[7; 66]).expect("a fixed number below the order")
+}
+
+fn model() -> Bundle {
+    let mut model = Bundle::new(Digest::default());
+    model.insert("weights.bin", vec![7; 40]);
+    model.insert("a/config.json", b"{}".to_vec());
+    model
+}
+
 /// Leaves that the fixture's checkpoint signs for.
 const SIGNED: u64 = 290;
 
@@ -101,6 +167,7 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let leaf = Leaf {
         kind: Label::literal("verdict"),
         at: Timestamp::from_secs(17),
+        form: Form::Bytes,
         body: &17u64.to_be_bytes()[..8],
     };
     let entries = ["plant.toml", "data/history.csv"]
@@ -115,6 +182,28 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     }
 });
 
+const GOLDEN: &str = "twinguard golden 1\nstep 1.0\ntolerance 1e-9 0.0\ninputs u\noutputs y\n1.0 | 2.0\n";
+/// One stored file `a` with the content `x`.
+const ZIP: &[u8] = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\x83\x16\xdc\x8c\x01\0\0\0\x01\0\0\0\x01\0\0\0ax\
+    PK\x01\x02\x14\x03\x14\0\0\0\0\0\0\0\0\0\x83\x16\xdc\x8c\x01\0\0\0\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\xa4\x81\0\0\0\0a\
+    PK\x05\x06\0\0\0\0\x01\0\x01\0/\0\0\0 \0\0\0\0\0";
+
+fn bundle_of_model() -> Vec<u8> {
+    openssf::sign(&model(), "model", &ec_key(), Hash::Sha256, &[], &Limits::default()).expect("two files")
+}
+
+fn manifest_with_parameters() -> Vec<u8> {
+    let entry = Entry::of(PortablePath::new("plant.toml").expect("a plain path"), b"x");
+    let parameter = Parameter::new("plant.toml", "area", "m2", 2.5.into()).expect("a plain name");
+    let parameters = Parameters::new(vec![parameter]).expect("one");
+    Draft::new("fuzz", 1, vec![entry]).parameters(parameters).finish().expect("one file").encode()
+}
+
+fn root_of_trust() -> TrustRoot {
+    let role = || Role::new([Holder::from(FIXTURE.key.clone())], 1).expect("one of one");
+    TrustRoot::new(1, role(), role()).expect("version 1")
+}
+
 /// Inputs to start from in our own formats: target, name, bytes. They stand in the corpus, where a test compares them,
 /// so that a change of a lasting format does not go unseen.
 pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
@@ -123,6 +212,12 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("proof", "leaf".to_owned(), fixture.leaf.clone()),
         ("proof", "proof".to_owned(), fixture.proof.clone().into_bytes()),
         ("seal", "seal".to_owned(), fixture.seal.clone()),
+        ("archive", "zip".to_owned(), ZIP.to_vec()),
+        ("bundle", "p256".to_owned(), bundle_of_model()),
+        ("seal", "parameters".to_owned(), manifest_with_parameters()),
+        ("trust", "root".to_owned(), root_of_trust().encode()),
+        ("trust", "golden".to_owned(), GOLDEN.into()),
+        ("trust", "outboard".to_owned(), Tree::of(&[7; 3000], Group::CHUNK).to_outboard()),
         ("seal", "manifest".to_owned(), sealing::parse_unverified(&fixture.seal).expect("our own").encode()),
     ];
     for (number, (part, bytes)) in fixture.log.parts().enumerate() {

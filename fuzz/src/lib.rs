@@ -17,7 +17,11 @@ use twinguard::{
     twin::{
         Model, Plant, TimeBase,
         equation::Source,
-        importers::{Telemetry, TelemetryOptions},
+        experiment::Experiment,
+        grid::{Case, Options, Start},
+        importers::{self, Matpower, Telemetry, TelemetryOptions},
+        registry,
+        water::{Accuracy, Hydraulics},
     },
 };
 
@@ -26,19 +30,77 @@ pub type Target = fn(&[u8]);
 
 /// All targets by name, in alphabetical order.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("ams", |data| messages::family("ams", data)),
+    ("archive", integrity::archive),
+    ("bacnet", |data| messages::family("bacnet", data)),
+    ("bsap", |data| messages::family("bsap", data)),
+    ("bundle", integrity::bundle),
+    ("c1222", |data| messages::family("c1222", data)),
     ("capture", capture),
+    ("cotp", |data| messages::family("cotp", data)),
+    ("dnp3", messages::dnp3),
+    ("enip", |data| messages::family("enip", data)),
+    ("epanet", epanet),
     ("equation", equation),
+    ("ethercat", |data| messages::family("ethercat", data)),
+    ("experiment", experiment),
+    ("fox", |data| messages::family("fox", data)),
+    ("genisys", |data| messages::family("genisys", data)),
+    ("goose", |data| messages::family("goose", data)),
+    ("grid", grid),
+    ("hart_ip", |data| messages::family("hart_ip", data)),
+    ("iec101", |data| messages::family("iec101", data)),
+    ("iec104", |data| messages::family("iec104", data)),
+    ("importers", importers),
     ("journal", integrity::journal),
     ("link", frames::link),
+    ("melsec", |data| messages::family("melsec", data)),
+    ("mms", |data| messages::family("mms", data)),
     ("modbus", modbus),
+    ("modbus_rtu", messages::modbus_rtu),
+    ("mqtt", |data| messages::family("mqtt", data)),
+    ("omron", |data| messages::family("omron", data)),
+    ("opcua", |data| messages::family("opcua", data)),
     ("plant", plant),
+    ("pn_dcp", |data| messages::family("pn_dcp", data)),
+    ("pn_io", |data| messages::family("pn_io", data)),
+    ("pn_rt", |data| messages::family("pn_rt", data)),
     ("point_map", messages::point_map),
     ("proof", integrity::proof),
+    ("roc_plus", |data| messages::family("roc_plus", data)),
+    ("s7comm", |data| messages::family("s7comm", data)),
+    ("s7comm_plus", |data| messages::family("s7comm_plus", data)),
     ("seal", integrity::seal),
+    ("srtp", |data| messages::family("srtp", data)),
     ("stack", messages::stack),
+    ("sv", |data| messages::family("sv", data)),
+    ("synphasor", |data| messages::family("synphasor", data)),
     ("tcp", frames::tcp),
     ("telemetry", telemetry),
+    ("trust", integrity::trust),
 ];
+
+/// A power grid: JSON, or MATPOWER-style tables. A small one is estimated as well: a state or an error, finite numbers.
+pub fn grid(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(case) = Matpower::parse(text) {
+        assert_eq!(case.numbers.len(), case.grid.buses().len());
+    }
+    let Ok(case) = Case::parse(text) else { return };
+    assert_eq!(case.values.len(), case.meters.len());
+    if case.grid.buses().len() + case.meters.len() > 200 {
+        return;
+    }
+    let Ok(mut estimator) = case.estimator() else { return };
+    let options = Options { max_iterations: 20, ..Options::default() };
+    if estimator.estimate(&case.values, Start::Flat, &options).is_ok() {
+        assert!(
+            estimator.magnitudes_pu().iter().chain(estimator.angles_rad()).all(|number| number.is_finite())
+        );
+    }
+    let found = estimator.observability();
+    assert_eq!(found.islands.iter().map(Vec::len).sum::<usize>(), case.grid.buses().len());
+}
 
 /// A capture file of either format, through links, fragments, TCP, families and pairing.
 pub fn capture(data: &[u8]) {
@@ -101,6 +163,7 @@ pub fn equation(data: &[u8]) {
 
 /// One Modbus message, first a byte that says who speaks. What can be read as legal is written as it came.
 pub fn modbus(data: &[u8]) {
+    messages::family("modbus", data);
     let Some((speaker, adu)) = data.split_first() else { return };
     let sender = [Sender::Server, Sender::Client, Sender::Unknown][usize::from(speaker % 3)];
     let Some(view) = View::new(adu, sender) else { return };
@@ -113,6 +176,56 @@ pub fn modbus(data: &[u8]) {
             assert_eq!(written.as_bytes(), adu, "a legal message is written as it came");
         }
     }
+}
+
+/// A water network. What is refused has a line in the file; what is accepted runs for some steps, twice with the same bits.
+pub fn epanet(data: &[u8]) {
+    const STEPS: usize = 8;
+    const LARGEST: usize = 400;
+    match importers::epanet(data) {
+        Ok(network) if network.node_count() + network.links.len() <= LARGEST => {
+            let run = || {
+                let mut water = Hydraulics::new(network.clone(), Accuracy::AsWritten).expect("not too large");
+                let mut heads = Vec::new();
+                for _ in 0..STEPS {
+                    let solved = water.solve().is_ok();
+                    heads.extend(water.heads().iter().map(|head| head.to_bits()));
+                    if !solved || water.advance().is_none() {
+                        break;
+                    }
+                }
+                heads
+            };
+            assert_eq!(run(), run());
+        }
+        Ok(_) => {}
+        Err(error) => assert!(error.line as usize <= data.iter().filter(|byte| **byte == b'\n').count() + 1),
+    }
+}
+
+/// A model in any format that is imported. What is refused says where; what is accepted is a plant file.
+pub fn importers(data: &[u8]) {
+    for importer in registry::importers() {
+        match (importer.import)(data) {
+            Ok(imported) => {
+                let written = Plant::from_signals("fuzz", imported.catalogue).to_toml();
+                assert!(written.starts_with("format") || written.contains("format = "));
+            }
+            Err(refused) => assert!(!refused.place.is_empty() && !refused.reason.is_empty()),
+        }
+    }
+}
+
+/// An experiment on a plant's model, short of running it.
+pub fn experiment(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let Ok(experiment) = Experiment::parse(text, "fuzz") else { return };
+    if let Ok(Some(linear)) = experiment.linearised() {
+        let finite = linear.eigenvalues.iter().all(|(re, im)| re.is_finite() && im.is_finite());
+        assert!(finite, "poles are numbers");
+    }
+    let _ = experiment.torques();
+    assert!(experiment.run(experiment.cases()).is_err(), "there is no such case");
 }
 
 /// A plant file, TOML or JSON. What is accepted can be written, and read again as the same plant.

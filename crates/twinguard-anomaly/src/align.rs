@@ -125,6 +125,12 @@ impl Aligner {
         Some(Row { at, signals: &self.signals, values: &self.values, qualities: &self.qualities })
     }
 
+    /// Whether a first point has come, so that rows follow.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// The signals, in the order of a row.
     #[must_use]
     pub fn signals(&self) -> &[SignalId] {

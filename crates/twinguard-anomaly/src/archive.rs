@@ -5,7 +5,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use twinguard_types::{
-    Attribution, CommandId, DetectorId, Digest, Duration, FindingId, Label, PrincipalId, SignalId, Timestamp,
+    Attribution, CommandId, DetectorId, Digest, Duration, FindingId, Label, Oddity, PrincipalId, SignalId,
+    Timestamp,
 };
 
 use crate::Error;
@@ -281,6 +282,38 @@ impl Archive for Label {
         let bytes = reader.take(usize::from(len))?;
         let text = core::str::from_utf8(bytes).map_err(|_| reader.refuse("a label is not UTF-8"))?;
         Self::new(text).map_err(|_| reader.refuse("a label is too long"))
+    }
+}
+
+/// Oddities that a snapshot can hold; their places are kept.
+const ODDITIES: [Oddity; 17] = [
+    Oddity::LengthMismatch,
+    Oddity::BadQuantity,
+    Oddity::BadValue,
+    Oddity::BadAddress,
+    Oddity::BadProtocolId,
+    Oddity::UnknownFunction,
+    Oddity::Truncated,
+    Oddity::TrailingBytes,
+    Oddity::BadChecksum,
+    Oddity::UnmatchedResponse,
+    Oddity::UnansweredRequest,
+    Oddity::DuplicateTransaction,
+    Oddity::ResponseMismatch,
+    Oddity::NotThisProtocol,
+    Oddity::Gap,
+    Oddity::ConflictingOverlap,
+    Oddity::Dropped,
+];
+
+impl Archive for Oddity {
+    fn save(&self, writer: &mut Writer) {
+        let place = ODDITIES.iter().position(|it| it == self).unwrap_or(ODDITIES.len());
+        (place as u8).save(writer);
+    }
+    fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let place = usize::from(u8::load(reader)?);
+        ODDITIES.get(place).copied().ok_or_else(|| reader.refuse("an unknown oddity"))
     }
 }
 

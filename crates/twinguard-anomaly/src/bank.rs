@@ -1,7 +1,7 @@
 //! All detectors of one guard: fitted together, with thresholds for a wanted number of false alarms per day, checked on
 //! history that they did not see.
 
-use twinguard_types::{Catalogue, DetectorId, Event, Symptom, View};
+use twinguard_types::{Catalogue, DetectorId, Event, SignalId, Symptom, View};
 
 use crate::{
     Archive, Context, Coverage, Detector, Error, Fitted, History, Observation, Reader, Writer,
@@ -200,6 +200,11 @@ impl Bank {
                 sink(&seen);
             }
         }
+    }
+
+    /// A signal has another instrument from now on: what the detectors added up of it starts anew; what they learnt stays.
+    pub fn forget(&mut self, signal: SignalId) {
+        self.fitted.iter_mut().for_each(|it| it.forget(signal));
     }
 
     /// The detectors and their thresholds, by id.

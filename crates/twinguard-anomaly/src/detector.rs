@@ -2,7 +2,9 @@
 
 use core::net::IpAddr;
 
-use twinguard_types::{Attribution, Catalogue, DetectorId, Event, Score, SignalId, Symptom, Timestamp, View};
+use twinguard_types::{
+    Attribution, Catalogue, DetectorId, Event, Label, Oddity, Score, SignalId, Symptom, Timestamp, View,
+};
 
 use crate::{Error, History, Reader, Tail, Writer};
 
@@ -56,6 +58,10 @@ pub trait Detector: Send + Sync {
 pub trait Fitted: Send {
     /// Looks at an event; `None` when the event is not its business.
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>>;
+
+    /// A signal has another instrument from now on: what was added up of it starts anew, what was learnt stays. For those
+    /// that add up nothing signal by signal there is nothing to do.
+    fn forget(&mut self, _signal: SignalId) {}
 
     /// What its scores rest on.
     fn coverage(&self) -> Coverage;
@@ -190,11 +196,22 @@ pub enum Detail {
         /// Whether it is the latency.
         latency: bool,
     },
-    /// A number of odd messages or refused accesses.
+    /// A number of unusual or refused accesses.
     Count {
         /// How many in this burst.
         count: u32,
         /// The peer, where one is known.
+        from: Option<IpAddr>,
+    },
+    /// A number of odd messages of one kind.
+    Odd {
+        /// How many in this burst.
+        count: u32,
+        /// The last one's protocol family or layer.
+        family: Label,
+        /// What is odd about them.
+        oddity: Oddity,
+        /// The last one's sender, where one is known.
         from: Option<IpAddr>,
     },
 }
@@ -216,6 +233,11 @@ crate::archived!(Channels { id, signals, tails, price, surprise, shares });
 const NAMED: usize = 8;
 
 impl Channels {
+    /// Where a signal stands among them.
+    pub(crate) fn places(&self, signal: SignalId) -> impl Iterator<Item = usize> {
+        self.signals.iter().enumerate().filter(move |(_, held)| **held == signal).map(|(place, _)| place)
+    }
+
     /// One tail per signal. The number of channels that speak is paid for (Bonferroni).
     pub(crate) fn new(context: &Context<'_>, signals: Vec<SignalId>, tails: Vec<Tail>) -> Self {
         let live = tails.iter().filter(|tail| tail.speaks()).count().max(1);
@@ -367,4 +389,5 @@ details! {
     9 Vendor { signal, offset, off, of, frozen },
     10 Traffic { client, server, seen_s, normal_s, latency },
     11 Count { count, from },
+    12 Odd { count, family, oddity, from },
 }

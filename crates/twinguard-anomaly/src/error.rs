@@ -34,6 +34,14 @@ pub enum Error {
         /// As asked for.
         name: String,
     },
+    /// A history that nothing can be learnt from.
+    #[error("the history cannot be used: {reason} (here {count})")]
+    Training {
+        /// What is wrong.
+        reason: &'static str,
+        /// The number that is wrong.
+        count: usize,
+    },
     /// Two sequences that must be equally long are not.
     #[error("{labels} labels but {scores} scores")]
     Lengths {

@@ -24,10 +24,11 @@
 //! What is there: [`Recording`] (normal operation, replayable), [`Aligner`] (points to rows), sixteen [`detectors`] behind one
 //! trait ([`Detector`], [`Fitted`]), [`Tail`] (from a statistic to its surprise, honest about few samples), [`Bank`] (all
 //! detectors with thresholds for asked false alarms per day, checked on held-out history), [`Judge`] (one incident, one
-//! finding; suspect, kind, reasons in nats), [`metrics`], and [`archive`] (snapshots that continue bit by bit).
+//! finding; suspect, kind, reasons in nats), [`suite`] (one call from rows of history to one calibrated surprise per row),
+//! [`metrics`] and [`evaluation`] (rates, and the open benchmarks' scores), and [`archive`] (snapshots that continue bit by bit).
 //!
 //! What is not: physics (explanations come from the twin as events), adaptation after learning beyond a slow bounded mean,
-//! merging of states, watermarks, benchmarks' best scores. Results are deterministic; nothing is allocated after fitting.
+//! merging of states, watermarks. Results are deterministic; nothing is allocated after fitting.
 
 #![allow(clippy::needless_range_loop, reason = "parallel lists are walked by channel")]
 
@@ -37,12 +38,14 @@ mod bank;
 mod detector;
 pub mod detectors;
 mod error;
+pub mod evaluation;
 mod history;
 mod judge;
 mod linalg;
 pub mod metrics;
 pub mod registry;
 mod special;
+pub mod suite;
 mod table;
 mod tail;
 mod whiten;

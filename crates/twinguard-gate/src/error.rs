@@ -1,4 +1,4 @@
-use twinguard_types::{CommandId, PrincipalId};
+use twinguard_types::CommandId;
 
 /// What this crate refuses.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -16,13 +16,23 @@ pub enum Error {
         /// The command as named.
         command: CommandId,
     },
-    /// An approval by the one who asked, or twice by the same person.
-    #[error("principal `{principal}` may not approve command `{command}`: a second person is needed")]
+    /// An approval by the one who asked.
+    #[error("`{name}` may not approve command `{command}`: a second person is needed")]
     SamePerson {
         /// The command.
         command: CommandId,
         /// Who tried.
-        principal: PrincipalId,
+        name: String,
+    },
+    /// An approval by somebody who may not give such a command either.
+    #[error("`{name}` may not approve command `{command}`: rule `{rule}` does not speak of them")]
+    NotEntitled {
+        /// The command.
+        command: CommandId,
+        /// Who tried.
+        name: String,
+        /// The rule that asks for two people.
+        rule: String,
     },
     /// A state that no gate of this plant can have had.
     #[error("state of a gate: {reason}")]

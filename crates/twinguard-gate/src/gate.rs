@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use twinguard_twin::Twin;
 use twinguard_twin::plant::{LimitKind, Plant};
 use twinguard_types::{
-    Command, CommandId, CommandOrigin, Decision, Duration, Principal, PrincipalId, SignalId, Stage,
-    Timestamp, Value, Verdict, VerdictReason,
+    Command, CommandId, CommandOrigin, Decision, Duration, Principal, SignalId, Stage, Timestamp, Value,
+    Verdict, VerdictReason,
 };
 
 use crate::policy::{Request, Ruling};
@@ -59,7 +59,8 @@ pub struct Gate {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Held {
     command: Command,
-    approved_by: Option<PrincipalId>,
+    asker: Principal,
+    rule: String,
     margin: Option<(SignalId, f64)>,
     until: Timestamp,
 }
@@ -193,7 +194,8 @@ impl Gate {
             Ruling::Allowed { rule, two_person } => (rule, two_person),
         };
         let mut answer = self.consequence(now, command, twin);
-        answer.reasons.push(VerdictReason { stage: Stage::Policy, text: format!("rule `{rule}` allows it") });
+        let text = format!("rule `{rule}` allows it");
+        answer.reasons.push(VerdictReason { stage: Stage::Policy, text });
         if !two_person || !answer.decision.permits() {
             return answer;
         }
@@ -204,25 +206,31 @@ impl Gate {
             answer.reasons.insert(0, VerdictReason { stage: Stage::Policy, text });
             return answer;
         }
-        self.hold(now, command, answer)
+        self.hold(now, (command, principal), rule, answer)
     }
 
-    /// A second person's word on a held command.
+    /// A second person's word on a held command; gives the command, who asked for it, and what becomes of it.
+    ///
+    /// Whoever may give such a command by the same rule may agree to it: another one than who asked.
     ///
     /// # Errors
-    /// [`Error::NotHeld`], [`Error::SamePerson`].
+    /// [`Error::NotHeld`], [`Error::SamePerson`], [`Error::NotEntitled`].
     pub fn approve(
         &mut self,
         now: Timestamp,
         command: CommandId,
-        principal: PrincipalId,
+        approver: &Principal,
         approved: bool,
         twin: Option<&Twin>,
-    ) -> Result<(Command, Verdict), Error> {
+    ) -> Result<(Command, Principal, Verdict), Error> {
         self.expire(now);
         let held = self.held.get(&command).cloned().ok_or(Error::NotHeld { command })?;
-        if held.command.principal == principal || held.approved_by == Some(principal) {
-            return Err(Error::SamePerson { command, principal });
+        let name = || approver.name.to_string();
+        if held.asker.name == approver.name {
+            return Err(Error::SamePerson { command, name: name() });
+        }
+        if !self.policy.entitles(&held.rule, approver) {
+            return Err(Error::NotEntitled { command, name: name(), rule: held.rule });
         }
         self.held.remove(&command);
         let reason = |text: &str| vec![VerdictReason { stage: Stage::Identity, text: text.to_owned() }];
@@ -234,16 +242,17 @@ impl Gate {
                 reasons: reason("a person refused it"),
                 margin: held.margin,
             };
-            return Ok((held.command, verdict));
+            return Ok((held.command, held.asker, verdict));
         }
         // The plant has moved on since the command was held: its consequence is looked at again.
         let mut verdict = self.consequence(now, &held.command, twin);
         verdict.reasons.extend(reason("a second person agreed"));
-        Ok((held.command, verdict))
+        Ok((held.command, held.asker, verdict))
     }
 
     /// Refuses what waited too long for a person; call it as time passes.
     pub fn tick(&mut self, now: Timestamp) -> Vec<(Command, Verdict)> {
+        self.isolated.retain(|_, until| until.is_none_or(|until| now < until));
         self.expire(now)
     }
 
@@ -273,7 +282,13 @@ impl Gate {
             .collect()
     }
 
-    fn hold(&mut self, now: Timestamp, command: &Command, mut verdict: Verdict) -> Verdict {
+    fn hold(
+        &mut self,
+        now: Timestamp,
+        (command, asker): (&Command, &Principal),
+        rule: String,
+        mut verdict: Verdict,
+    ) -> Verdict {
         self.expire(now);
         if self.held.len() >= HELD_LIMIT {
             verdict.decision = Decision::Deny;
@@ -283,7 +298,8 @@ impl Gate {
             );
             return verdict;
         }
-        let held = Held { command: *command, approved_by: None, margin: verdict.margin, until: now + HOLD };
+        let (asker, margin) = (asker.clone(), verdict.margin);
+        let held = Held { command: *command, asker, rule, margin, until: now + HOLD };
         self.held.insert(command.id, held);
         verdict.decision = Decision::Hold;
         verdict.reasons.insert(

@@ -12,6 +12,7 @@ use twinguard_types::{Principal, PrincipalKind};
 /// The table of known parties and zones.
 #[derive(Clone, Debug, Default)]
 pub struct Identities {
+    named: Vec<Principal>,
     parties: Vec<(Network, Principal)>,
     zones: Vec<(Network, String)>,
 }
@@ -30,7 +31,8 @@ impl Identities {
             .iter()
             .flat_map(|zone| zone.networks.iter().map(|network| (*network, zone.name.clone())))
             .collect();
-        Self { parties, zones }
+        let named = plant.parties.iter().map(|party| party.principal.clone()).collect();
+        Self { named, parties, zones }
     }
 
     /// Who speaks from an address: the party with the narrowest network that holds it, else the address itself.
@@ -44,6 +46,12 @@ impl Identities {
                 || Principal::new(address.to_string()).kind(PrincipalKind::Unknown),
                 |(_, party)| party.clone(),
             )
+    }
+
+    /// The party of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Principal> {
+        self.named.iter().find(|party| &*party.name == name)
     }
 
     /// The zones that an address lies in.

@@ -112,6 +112,17 @@ impl Policy {
         }
     }
 
+    /// Whether a rule of this name speaks of this principal: by role and by name, wherever they are.
+    pub(crate) fn entitles(&self, rule: &str, principal: &Principal) -> bool {
+        let speaks_of = |rule: &Rule| {
+            (rule.roles.is_empty() || rule.roles.iter().any(|role| principal.has_role(role)))
+                && (rule.principals.is_empty()
+                    || rule.principals.iter().any(|name| **name == *principal.name))
+        };
+        principal.kind != PrincipalKind::Guard
+            && self.rules.iter().any(|it| it.name == rule && it.two_person && speaks_of(it))
+    }
+
     /// Per rule, the instants of the last commands that it let through.
     pub(crate) fn recent(&self) -> &[VecDeque<Timestamp>] {
         &self.recent

@@ -1,4 +1,4 @@
-use crate::manifest::Differences;
+use crate::difference::Differences;
 
 /// What this crate refuses, and what keeps it from working.
 ///
@@ -90,6 +90,110 @@ pub enum Error {
     UntrustedKey {
         /// Id of the key that the signature names.
         found: String,
+    },
+    /// A part of a file that is not what its tree says, or a tree that is malformed.
+    #[error("part {group} of a file is refused: {reason}")]
+    Slice {
+        /// Which group.
+        group: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An archive that is malformed, or that two readers could understand in two ways.
+    #[error("archive entry `{entry}` is refused: {reason}")]
+    Archive {
+        /// Which entry, or which part of the archive.
+        entry: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An envelope with too few or too many signatures.
+    #[error("envelope has {found} signatures, exactly one was expected")]
+    SignatureCount {
+        /// How many it has.
+        found: usize,
+    },
+    /// JSON that is malformed, says a name twice, or has no canonical form.
+    #[error("malformed JSON: {reason}")]
+    Json {
+        /// What is wrong, with line and column where known.
+        reason: String,
+    },
+    /// A Sigstore bundle or its statement that is not as specified.
+    #[error("bundle is malformed at `{place}`: {reason}")]
+    Bundle {
+        /// Which member.
+        place: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Validly signed, but in an encoding that has to be asked for.
+    #[error("signed in {what}, which is accepted on demand only")]
+    Legacy {
+        /// Which encoding.
+        what: &'static str,
+    },
+    /// A set of keys, roles or exclusions that contradicts itself.
+    #[error("policy is refused: {reason}")]
+    Policy {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A holder signed with one of their keys, and the other's signature is not there.
+    #[error("signature of key `{key}` was left out: its holder signs with all of their keys")]
+    Stripped {
+        /// The key whose signature is missing.
+        key: String,
+    },
+    /// Too few holders signed.
+    #[error("{found} of {needed} needed holders signed")]
+    Threshold {
+        /// How many signed.
+        found: usize,
+        /// How many have to.
+        needed: usize,
+    },
+    /// A key that was revoked before the seal was entered in the log, or a seal whose entry was not shown.
+    #[error("key `{key}` was revoked from log index {from} on: {reason}")]
+    Revoked {
+        /// The key.
+        key: String,
+        /// First index at which it no longer counts.
+        from: u64,
+        /// What was shown instead of an earlier entry.
+        reason: &'static str,
+    },
+    /// A seal, or trusted keys, whose time is over.
+    #[error("{what} was valid until second {until}, it is second {now}")]
+    Expired {
+        /// What.
+        what: &'static str,
+        /// The last second.
+        until: u64,
+        /// The second of the judgement.
+        now: u64,
+    },
+    /// A parameter that is malformed, unknown, or not the sealed one.
+    #[error("parameter `{name}` is refused: {reason}")]
+    Parameter {
+        /// Its name, shortened to 200 characters.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Validly sealed, but it does not behave as its golden trajectory says.
+    #[error(
+        "model does not reproduce its golden trajectory: `{output}` at step {step} is {found}, {expected} is sealed"
+    )]
+    Behaviour {
+        /// Which output.
+        output: String,
+        /// At which step, from 0.
+        step: usize,
+        /// The sealed value.
+        expected: f64,
+        /// What the model gave.
+        found: f64,
     },
     /// A signature that does not verify.
     #[error("signature does not verify with key `{key}`")]

@@ -15,7 +15,7 @@ use crate::checkpoint::LogProof;
 use crate::merkle::{self, Frontier, Nodes, leaf_hash, root_of};
 use crate::storage::{Memory, Part, Storage, TILE_WIDTH, bundle_entries, hashes, tile_bytes};
 use crate::tail::{Tail, record_head, tail_header};
-use crate::{Checkpoint, Error, Leaf, SigningKey};
+use crate::{Checkpoint, Error, Form, Leaf, SigningKey};
 
 pub use crate::audit::{Archive, Report, verify, verify_against};
 
@@ -155,17 +155,30 @@ impl<S: Storage> Journal<S> {
         Ok(Receipt { leaf, leaf_hash, root: self.root() })
     }
 
+    /// Enters one item of deterministic CBOR, see [`cbor`](crate::cbor), and gives the receipt for it.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; [`Error::Leaf`] for bytes that are not such an item.
+    pub fn append_item(&mut self, kind: Label, at: Timestamp, item: &[u8]) -> Result<Receipt, Error> {
+        let (leaf, leaf_hash) = self.enter(&Leaf { kind, at, form: Form::Item, body: item })?;
+        Ok(Receipt { leaf, leaf_hash, root: self.root() })
+    }
+
     /// [`Journal::append`] without the root, which costs a hash for every bit that the size has set: for bulk.
     ///
     /// # Errors
     /// As [`Journal::append`].
     pub fn push(&mut self, kind: Label, at: Timestamp, body: &[u8]) -> Result<(u64, Digest), Error> {
+        self.enter(&Leaf { kind, at, form: Form::Bytes, body })
+    }
+
+    fn enter(&mut self, leaf: &Leaf<'_>) -> Result<(u64, Digest), Error> {
         const HEAD: usize = 2 + 4;
         self.ready()?;
         let mut record = core::mem::take(&mut self.record);
         record.clear();
         record.resize(HEAD, 0);
-        let encoded = Leaf { kind, at, body }.encode_into(&mut record);
+        let encoded = leaf.encode_into(&mut record);
         let index = self.size();
         let result = encoded.and_then(|()| {
             let (head, entry) = record.split_at_mut(HEAD);

@@ -59,6 +59,29 @@ impl PublicKey {
         Ok(Self { name: name.into(), id: key_id(name, bytes), key })
     }
 
+    /// Reads `PUBLIC KEY` in PEM (RFC 8410). A PEM has no name: the key's own digits are its name.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for anything but an Ed25519 key, or one of small order.
+    #[cfg(any(feature = "openssf", feature = "pq"))]
+    pub fn from_pem(pem: &str) -> Result<Self, Error> {
+        use ed25519_dalek::pkcs8::DecodePublicKey as _;
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(pem.trim_end());
+        let key = key.map_err(|_| Error::Key { reason: "it is not the PEM of an Ed25519 public key" })?;
+        Self::from_bytes(&pem_name(key.as_bytes()), key.as_bytes())
+    }
+
+    /// `PUBLIC KEY` in PEM, without the name.
+    ///
+    /// # Errors
+    /// [`Error::Key`], which no key that was read gives.
+    #[cfg(any(feature = "openssf", feature = "pq"))]
+    pub fn to_pem(&self) -> Result<String, Error> {
+        use ed25519_dalek::pkcs8::EncodePublicKey as _;
+        use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+        self.key.to_public_key_pem(LineEnding::LF).map_err(|_| Error::Key { reason: "it has no PEM" })
+    }
+
     /// The name under which the key signs; for a journal also the origin.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -141,6 +164,30 @@ impl SigningKey {
         Ok(Self { key, public })
     }
 
+    /// Reads `PRIVATE KEY` (PKCS#8, RFC 8410, not encrypted) in PEM; `name` is what it signs under, or its own digits.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for anything but an Ed25519 key, or a name as in [`PublicKey::from_bytes`].
+    #[cfg(any(feature = "openssf", feature = "pq"))]
+    pub fn from_pem(pem: &str, name: Option<&str>) -> Result<Self, Error> {
+        use ed25519_dalek::pkcs8::DecodePrivateKey as _;
+        let key = ed25519_dalek::SigningKey::from_pkcs8_pem(pem.trim_end());
+        let key = key.map_err(|_| Error::Key { reason: "it is not the PEM of an Ed25519 private key" })?;
+        let own = pem_name(key.verifying_key().as_bytes());
+        Self::from_seed(name.unwrap_or(&own), key.as_bytes())
+    }
+
+    /// `PRIVATE KEY` (PKCS#8) in PEM, without the name: secret.
+    ///
+    /// # Errors
+    /// [`Error::Key`], which no key that was made or read gives.
+    #[cfg(any(feature = "openssf", feature = "pq"))]
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, Error> {
+        use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+        use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+        self.key.to_pkcs8_pem(LineEnding::LF).map_err(|_| Error::Key { reason: "it has no PEM" })
+    }
+
     /// The public half.
     #[must_use]
     pub fn public(&self) -> &PublicKey {
@@ -182,6 +229,12 @@ impl FromStr for SigningKey {
         }
         Ok(key)
     }
+}
+
+#[cfg(any(feature = "openssf", feature = "pq"))]
+fn pem_name(bytes: &[u8; 32]) -> String {
+    let (head, _) = bytes.split_at(8);
+    HEXLOWER.encode(head)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
@@ -265,6 +318,22 @@ mod tests {
         for name in ["", "a b", "a+b", "a\u{a0}b", "a\nb", "a\"b", &"x".repeat(256)] {
             assert!(SigningKey::from_seed(name, &[1; 32]).is_err(), "{name:?}");
         }
+    }
+
+    #[cfg(any(feature = "openssf", feature = "pq"))]
+    #[test]
+    fn pem_is_that_of_rfc_8410() {
+        // RFC 8410 §10.1 and §10.3.
+        let public = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+                      -----END PUBLIC KEY-----\n";
+        let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                       -----END PRIVATE KEY-----\n";
+        let key = SigningKey::from_pem(private, Some("rfc.example")).unwrap();
+        assert_eq!(key.public().to_pem().unwrap(), public);
+        assert_eq!(PublicKey::from_pem(public).unwrap().name(), "19bf44096984cdfe");
+        let again = SigningKey::from_pem(&key.to_pem().unwrap(), Some("rfc.example")).unwrap();
+        assert_eq!(again.public(), key.public());
+        assert!(PublicKey::from_pem(private).is_err() && SigningKey::from_pem(public, None).is_err());
     }
 
     #[test]

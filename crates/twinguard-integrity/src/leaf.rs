@@ -3,21 +3,34 @@
 //! Deterministic CBOR (RFC 8949 §4.2.1: shortest heads, definite lengths) of an array of four:
 //! ```text
 //! [ 1 (version), kind (text of 1 to 23 bytes: a-z 0-9 . _ -), at (integer, nanoseconds), body (byte string) ]
+//! [ 2 (version), kind, at, body (one item, deterministic as well: see `cbor`) ]
 //! ```
 //! There is one encoding for one entry, and nothing else is read. Source: RFC 8949 §3, §4.2.1.
 
 use twinguard_types::{Label, Timestamp};
 
 use crate::Error;
+use crate::cbor::{self, head, read_head};
 use crate::cursor::Cursor;
+
+/// How an entry's body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Bytes whose meaning the kind gives: version 1.
+    #[default]
+    Bytes,
+    /// One item of deterministic CBOR: version 2.
+    Item,
+}
 
 /// What was decided or seen, when, and the evidence.
 ///
 /// ```
-/// use twinguard_integrity::Leaf;
+/// use twinguard_integrity::{Form, Leaf};
 /// use twinguard_types::{Label, Timestamp};
 ///
-/// let leaf = Leaf { kind: Label::literal("verdict"), at: Timestamp::from_secs(3), body: b"\xa0" };
+/// let (kind, at) = (Label::literal("verdict"), Timestamp::from_secs(3));
+/// let leaf = Leaf { kind, at, form: Form::Item, body: b"\xa0" };
 /// let bytes = leaf.encode()?;
 /// assert_eq!(Leaf::parse(&bytes)?, leaf);
 /// # Ok::<(), twinguard_integrity::Error>(())
@@ -28,7 +41,9 @@ pub struct Leaf<'a> {
     pub kind: Label,
     /// When.
     pub at: Timestamp,
-    /// The content, in whatever canonical form its kind has.
+    /// How the content is written.
+    pub form: Form,
+    /// The content: bytes, or the bytes of the item.
     pub body: &'a [u8],
 }
 
@@ -39,7 +54,8 @@ impl<'a> Leaf<'a> {
     /// The bytes.
     ///
     /// # Errors
-    /// [`Error::Leaf`] for a kind that may not be, or an entry beyond [`Leaf::MAX_BYTES`].
+    /// [`Error::Leaf`] for a kind that may not be, a body that is not the item it should be, or an entry beyond
+    /// [`Leaf::MAX_BYTES`].
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         self.encode_into(&mut bytes)?;
@@ -59,14 +75,23 @@ impl<'a> Leaf<'a> {
             });
         }
         let start = out.len();
-        out.extend_from_slice(&[0x84, 0x01]);
+        let version = match self.form {
+            Form::Bytes => 0x01,
+            Form::Item => 0x02,
+        };
+        if self.form == Form::Item {
+            cbor::check(self.body)?;
+        }
+        out.extend_from_slice(&[0x84, version]);
         head(out, 3, kind.len() as u64);
         out.extend_from_slice(kind.as_bytes());
         match self.at.as_nanos() {
             nanos @ 0.. => head(out, 0, nanos.unsigned_abs()),
             nanos => head(out, 1, !nanos as u64),
         }
-        head(out, 2, self.body.len() as u64);
+        if self.form == Form::Bytes {
+            head(out, 2, self.body.len() as u64);
+        }
         out.extend_from_slice(self.body);
         if out.len() - start > Self::MAX_BYTES {
             out.truncate(start);
@@ -88,9 +113,11 @@ impl<'a> Leaf<'a> {
         if cursor.u8() != Some(0x84) {
             return Err(Error::Leaf { offset: 0, reason: "it is not an array of four" });
         }
-        if cursor.u8() != Some(0x01) {
-            return Err(Error::Leaf { offset: 1, reason: "its version is not 1" });
-        }
+        let form = match cursor.u8() {
+            Some(0x01) => Form::Bytes,
+            Some(0x02) => Form::Item,
+            _ => return Err(Error::Leaf { offset: 1, reason: "its version is not 1 or 2" }),
+        };
         let here = cursor;
         let kind = match read_head(&mut cursor) {
             Some((3, length)) => usize::try_from(length).ok().and_then(|length| cursor.take(length)),
@@ -105,6 +132,14 @@ impl<'a> Leaf<'a> {
             _ => None,
         };
         let nanos = nanos.ok_or(at(&here, "its time is not a shortest 64-bit integer"))?;
+        if form == Form::Item {
+            let start = cursor.offset();
+            cbor::check(cursor.rest()).map_err(|error| match error {
+                Error::Leaf { offset, reason } => Error::Leaf { offset: start + offset, reason },
+                other => other,
+            })?;
+            return Ok(Self { kind, at: Timestamp::from_nanos(nanos), form, body: cursor.rest() });
+        }
         let here = cursor;
         let length = match read_head(&mut cursor) {
             Some((2, length)) => length,
@@ -113,46 +148,12 @@ impl<'a> Leaf<'a> {
         if length != cursor.rest().len() as u64 {
             return Err(at(&here, "its body does not end where the entry ends"));
         }
-        Ok(Self { kind, at: Timestamp::from_nanos(nanos), body: cursor.rest() })
+        Ok(Self { kind, at: Timestamp::from_nanos(nanos), form, body: cursor.rest() })
     }
 }
 
 fn is_kind(kind: &str) -> bool {
     !kind.is_empty() && kind.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
-}
-
-/// Head of a CBOR item in its shortest form (RFC 8949 §3).
-fn head(out: &mut Vec<u8>, major: u8, value: u64) {
-    let major = major << 5;
-    if let Ok(value) = u8::try_from(value) {
-        match value {
-            0..24 => out.push(major | value),
-            _ => out.extend_from_slice(&[major | 24, value]),
-        }
-    } else if let Ok(value) = u16::try_from(value) {
-        out.push(major | 25);
-        out.extend_from_slice(&value.to_be_bytes());
-    } else if let Ok(value) = u32::try_from(value) {
-        out.push(major | 26);
-        out.extend_from_slice(&value.to_be_bytes());
-    } else {
-        out.push(major | 27);
-        out.extend_from_slice(&value.to_be_bytes());
-    }
-}
-
-/// Major type and value of a head; nothing for one that is not in its shortest form.
-fn read_head(cursor: &mut Cursor<'_>) -> Option<(u8, u64)> {
-    let first = cursor.u8()?;
-    let (value, least) = match first & 0x1f {
-        small @ 0..24 => (u64::from(small), 0),
-        24 => (u64::from(cursor.u8()?), 24),
-        25 => (u64::from(cursor.u16()?), 1 << 8),
-        26 => (u64::from(cursor.u32()?), 1 << 16),
-        27 => (cursor.u64()?, 1 << 32),
-        _ => return None,
-    };
-    (value >= least).then_some((first >> 5, value))
 }
 
 #[cfg(test)]
@@ -161,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn leaf<'a>(kind: &'static str, nanos: i64, body: &'a [u8]) -> Leaf<'a> {
-        Leaf { kind: Label::literal(kind), at: Timestamp::from_nanos(nanos), body }
+        Leaf { kind: Label::literal(kind), at: Timestamp::from_nanos(nanos), form: Form::Bytes, body }
     }
 
     #[test]
@@ -175,11 +176,27 @@ mod tests {
     }
 
     #[test]
+    fn golden_bytes_of_version_2() {
+        // {"to": 0.25}
+        let body = [0xa1, 0x62, b't', b'o', 0xf9, 0x34, 0x00];
+        let leaf = Leaf { form: Form::Item, ..leaf("verdict", 0, &body) };
+        let bytes = leaf.encode().unwrap();
+        let mut wanted = b"\x84\x02\x67verdict\x00".to_vec();
+        wanted.extend(body);
+        assert_eq!(bytes, wanted);
+        assert_eq!(Leaf::parse(&bytes).unwrap(), leaf);
+        assert!(Leaf { body: &[0x18, 0x01], ..leaf }.encode().is_err());
+    }
+
+    #[test]
     fn other_encodings_are_refused() {
         for bad in [
             &b""[..],
             &[0x84],
-            &[0x84, 0x02, 0x61, b'a', 0x00, 0x40], // another version
+            &[0x84, 0x03, 0x61, b'a', 0x00, 0x40], // another version
+            &[0x84, 0x02, 0x61, b'a', 0x00, 0x18, 0x01], // an item not in its shortest form
+            &[0x84, 0x02, 0x61, b'a', 0x00, 0x01, 0x01], // two items
+            &[0x84, 0x02, 0x61, b'a', 0x00],       // no item
             &[0x84, 0x18, 0x01, 0x61, b'a', 0x00, 0x40], // version not in its shortest form
             &[0x84, 0x01, 0x78, 0x01, b'a', 0x00, 0x40], // length not in its shortest form
             &[0x84, 0x01, 0x61, b'A', 0x00, 0x40], // kind in capitals
@@ -209,16 +226,18 @@ mod tests {
     proptest! {
         #[test]
         fn parse_undoes_encode(kind in "[a-z0-9._-]{1,23}", nanos: i64, body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let leaf = Leaf { kind: Label::new(&kind).unwrap(), at: Timestamp::from_nanos(nanos), body: &body };
+            let leaf = Leaf { kind: Label::new(&kind).unwrap(), at: Timestamp::from_nanos(nanos), form: Form::Bytes, body: &body };
             let bytes = leaf.encode().unwrap();
             prop_assert_eq!(Leaf::parse(&bytes).unwrap(), leaf);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(tail in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let bytes = [&[0x84, 0x01, 0x61, b'a'][..], &tail].concat();
-            if let Ok(leaf) = Leaf::parse(&bytes) {
-                prop_assert_eq!(leaf.encode().unwrap(), bytes);
+            for version in [1, 2] {
+                let bytes = [&[0x84, version, 0x61, b'a'][..], &tail].concat();
+                if let Ok(leaf) = Leaf::parse(&bytes) {
+                    prop_assert_eq!(leaf.encode().unwrap(), bytes);
+                }
             }
         }
     }

@@ -24,45 +24,75 @@
 //! | what | where |
 //! |---|---|
 //! | sign a directory, check it, say what differs | [`seal`], [`Manifest`], [`source`] |
+//! | name parameters, prove and compare them | [`Parameters`], [`Draft`] |
+//! | check, prove or change a part of a large file | [`tree`] |
 //! | refuse an older model | [`HighWater`], [`Rollback`] |
-//! | load only what was verified | [`Trust`], [`Sealed`], [`Verified`] |
+//! | several signers, thresholds, other kinds of keys | [`Holder`], [`Role`], [`Signer`] |
+//! | exchange keys, revoke them | [`trust`] |
+//! | load only what was verified, and behaves as it was sealed | [`Trust`], [`Sealed`], [`Verified`], [`golden`] |
 //! | enter decisions, sign heads, check and prove | [`Journal`], [`journal`], [`Checkpoint`], [`LogProof`] |
 //! | hashes and proofs alone | [`merkle`] |
+//! | entries as readers without our code see them | [`Leaf`], [`cbor`] |
 //! | keep a journal in memory, on disk, or elsewhere | [`storage`], [`store`] |
 //!
 //! Files are touched in [`source`] (reads) and [`store`] (writes) alone; time and randomness come in as arguments.
 //!
-//! Not here yet: post-quantum and OpenSSF signatures, archives (FMU, AASX), witnesses, several signatures on one seal,
-//! attestation of running memory. File modes and empty directories are not sealed: empty directories are refused.
+//! Behind features: `containers` reads archives (FMU, AASX, zip), `openssf` bundles of OpenSSF model-signing and ECDSA keys,
+//! `pq` ML-DSA keys, `rayon` hashes a large file on all cores.
+//!
+//! Not here yet: witnesses, attestation of running memory. Empty directories are not sealed: they are refused.
 #![deny(clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
+#[cfg(feature = "containers")]
+pub mod archive;
 mod audit;
 mod base64;
+pub mod cbor;
 mod checkpoint;
 mod cursor;
+mod difference;
+#[cfg(feature = "openssf")]
+pub mod ecdsa;
+mod envelope;
 mod error;
+pub mod golden;
 pub mod journal;
+#[cfg(feature = "openssf")]
+pub mod json;
 mod key;
 mod leaf;
+mod levels;
 mod load;
 mod manifest;
 pub mod merkle;
+#[cfg(feature = "pq")]
+pub mod mldsa;
 pub mod note;
+#[cfg(feature = "openssf")]
+pub mod openssf;
+mod parameters;
 mod path;
 mod rollback;
 pub mod seal;
+mod signature;
 pub mod source;
 pub mod storage;
 pub mod store;
 mod tail;
+pub mod tree;
+pub mod trust;
 
 pub use checkpoint::{Checkpoint, LogProof};
+pub use difference::{Difference, Differences};
 pub use error::Error;
+pub use golden::Golden;
 pub use journal::Journal;
 pub use key::{PublicKey, SigningKey};
-pub use leaf::Leaf;
-pub use load::{Sealed, Trust, Verified};
-pub use manifest::{Difference, Differences, Entry, Manifest, entries_of};
+pub use leaf::{Form, Leaf};
+pub use load::{Logged, Sealed, Trust, Verified};
+pub use manifest::{Component, Draft, Entry, Manifest, Mode, entries_of};
+pub use parameters::{Parameter, ParameterProof, ParameterValue, Parameters};
 pub use path::PortablePath;
 pub use rollback::{HighWater, Rollback};
+pub use signature::{Holder, Role, Signer, VerifyingKey};

@@ -234,27 +234,49 @@ pub fn verify_inclusion(
     if index >= size {
         return fail("the leaf is beyond the tree");
     }
-    let (mut at, mut last, mut hash) = (index, size - 1, *leaf);
+    let mut hash = *leaf;
+    let climbed = climb(index, size - 1, proof, |sibling, side| {
+        hash = match side {
+            Side::Left => node_hash(sibling, &hash),
+            Side::Right => node_hash(&hash, sibling),
+        };
+    });
+    if let Err(reason) = climbed {
+        return fail(reason);
+    }
+    if hash == *root { Ok(()) } else { fail("another root comes out") }
+}
+
+/// On which side of the path a sibling stands.
+enum Side {
+    Left,
+    Right,
+}
+
+/// From node `at` of a level whose last node is `last` up to the root, past each sibling (RFC 9162 §2.1.3.2).
+fn climb(
+    mut at: u64,
+    mut last: u64,
+    proof: &[Digest],
+    mut join: impl FnMut(&Digest, Side),
+) -> Result<(), &'static str> {
     for sibling in proof {
         if last == 0 {
-            return fail("it is too long");
+            return Err("it is too long");
         }
         if at & 1 == 1 || at == last {
-            hash = node_hash(sibling, &hash);
+            join(sibling, Side::Left);
             while at & 1 == 0 && at != 0 {
                 at >>= 1;
                 last >>= 1;
             }
         } else {
-            hash = node_hash(&hash, sibling);
+            join(sibling, Side::Right);
         }
         at >>= 1;
         last >>= 1;
     }
-    if last != 0 {
-        return fail("it is too short");
-    }
-    if hash == *root { Ok(()) } else { fail("another root comes out") }
+    if last == 0 { Ok(()) } else { Err("it is too short") }
 }
 
 /// Checks that the tree of `old` leaves is the beginning of the tree of `size` leaves (RFC 9162 §2.1.4.2).
@@ -286,30 +308,17 @@ pub fn verify_consistency(
             None => return fail("it is too short"),
         }
     };
-    let (mut at, mut last) = (old - 1, size - 1);
-    let complete = at.trailing_ones();
-    at >>= complete;
-    last >>= complete;
+    let complete = (old - 1).trailing_ones();
     let (mut old_hash, mut hash) = (*first, *first);
-    for sibling in rest {
-        if last == 0 {
-            return fail("it is too long");
-        }
-        if at & 1 == 1 || at == last {
+    let climbed = climb((old - 1) >> complete, (size - 1) >> complete, rest, |sibling, side| match side {
+        Side::Left => {
             old_hash = node_hash(sibling, &old_hash);
             hash = node_hash(sibling, &hash);
-            while at & 1 == 0 && at != 0 {
-                at >>= 1;
-                last >>= 1;
-            }
-        } else {
-            hash = node_hash(&hash, sibling);
         }
-        at >>= 1;
-        last >>= 1;
-    }
-    if last != 0 {
-        return fail("it is too short");
+        Side::Right => hash = node_hash(&hash, sibling),
+    });
+    if let Err(reason) = climbed {
+        return fail(reason);
     }
     match (old_hash == *old_root, hash == *root) {
         (true, true) => Ok(()),

@@ -46,6 +46,12 @@ impl PortablePath {
         }
     }
 
+    /// Whether `path` is this one, or lies below it.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,8 +3,8 @@
 //! Text format, one line per series in order of names, then a checksum over everything before it, which finds damage (not
 //! malice: whoever may write this file may also roll back):
 //! ```text
-//! twinguard high-water 1
-//! <version> <root> <series>
+//! twinguard high-water 2
+//! <epoch> <version> <root> <series>
 //! blake3 <64 hexadecimal digits>
 //! ```
 //! Source: The Update Framework specification §5 (rollback attack: keep the version last trusted).
@@ -16,7 +16,7 @@ use twinguard_types::Digest;
 
 use crate::{Error, Manifest};
 
-const HEADER: &str = "twinguard high-water 1\n";
+const HEADER: &str = "twinguard high-water 2\n";
 
 /// How far back a seal could have been rolled without notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +40,10 @@ impl core::fmt::Display for Rollback {
     }
 }
 
-/// For each series the highest version accepted, with its root.
+/// Epoch, version and root: epochs count before versions.
+type Mark = (u64, u64, Digest);
+
+/// For each series the highest epoch and version accepted, with its root.
 ///
 /// ```
 /// use twinguard_integrity::{Entry, HighWater, Manifest, PortablePath, Rollback};
@@ -55,14 +58,14 @@ impl core::fmt::Display for Rollback {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HighWater {
-    marks: BTreeMap<Box<str>, (u64, Digest)>,
+    marks: BTreeMap<Box<str>, Mark>,
 }
 
 impl HighWater {
     /// The highest version accepted of a series, with its root.
     #[must_use]
     pub fn get(&self, series: &str) -> Option<(u64, Digest)> {
-        self.marks.get(series).copied()
+        self.marks.get(series).map(|(_, version, root)| (*version, *root))
     }
 
     /// Whether a manifest may follow what was accepted before.
@@ -70,12 +73,13 @@ impl HighWater {
     /// # Errors
     /// [`Error::RolledBack`] for an older version, [`Error::TwoContents`] for the same version with another root.
     pub fn check(&self, manifest: &Manifest) -> Result<Rollback, Error> {
-        let Some((seen, root)) = self.get(manifest.series()) else { return Ok(Rollback::FirstSeen) };
+        let mark = self.marks.get(manifest.series()).copied();
+        let Some((epoch, seen, root)) = mark else { return Ok(Rollback::FirstSeen) };
         let (series, version) = (manifest.series().to_owned(), manifest.version());
-        if version < seen {
+        if (manifest.epoch(), version) < (epoch, seen) {
             return Err(Error::RolledBack { series, version, seen });
         }
-        if version == seen && manifest.root() != root {
+        if (manifest.epoch(), version) == (epoch, seen) && manifest.root() != root {
             return Err(Error::TwoContents { series, version, root, found: manifest.root() });
         }
         Ok(Rollback::Checked)
@@ -87,7 +91,8 @@ impl HighWater {
     /// As [`HighWater::check`]; the state is unchanged then.
     pub fn accept(&mut self, manifest: &Manifest) -> Result<Rollback, Error> {
         let rollback = self.check(manifest)?;
-        self.marks.insert(manifest.series().into(), (manifest.version(), manifest.root()));
+        let mark = (manifest.epoch(), manifest.version(), manifest.root());
+        self.marks.insert(manifest.series().into(), mark);
         Ok(rollback)
     }
 }
@@ -95,8 +100,8 @@ impl HighWater {
 impl core::fmt::Display for HighWater {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let mut text = String::from(HEADER);
-        for (series, (version, root)) in &self.marks {
-            text.push_str(&format!("{version} {root} {series}\n"));
+        for (series, (epoch, version, root)) in &self.marks {
+            text.push_str(&format!("{epoch} {version} {root} {series}\n"));
         }
         writeln!(f, "{text}blake3 {}", blake3::hash(text.as_bytes()))
     }
@@ -107,21 +112,23 @@ impl core::str::FromStr for HighWater {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let line = |line, reason| Error::State { line, reason };
-        let body = text.strip_prefix(HEADER).ok_or(line(1, "it is not `twinguard high-water 1`"))?;
+        let body = text.strip_prefix(HEADER).ok_or(line(1, "it is not `twinguard high-water 2`"))?;
         let mut state = Self::default();
         let mut lines = body.lines().zip(2..).peekable();
         while let Some((mark, number)) = lines.next() {
             if lines.peek().is_none() {
                 break; // the checksum, compared below
             }
-            let mut parts = mark.splitn(3, ' ');
+            let mut parts = mark.splitn(4, ' ');
+            let epoch = parts.next().and_then(|text| text.parse().ok());
             let version = parts.next().and_then(|text| text.parse().ok());
             let root = parts.next().and_then(|text| text.parse().ok());
-            let (Some(version), Some(root), Some(series)) = (version, root, parts.next()) else {
-                return Err(line(number, "it is not `version root series`"));
+            let (Some(epoch), Some(version), Some(root), Some(series)) = (epoch, version, root, parts.next())
+            else {
+                return Err(line(number, "it is not `epoch version root series`"));
             };
             match state.marks.entry(series.into()) {
-                Slot::Vacant(slot) => slot.insert((version, root)),
+                Slot::Vacant(slot) => slot.insert((epoch, version, root)),
                 Slot::Occupied(_) => return Err(line(number, "the series is named twice")),
             };
         }
@@ -157,6 +164,10 @@ mod tests {
         assert_eq!(seen.accept(&manifest("b", 1, b"x")).unwrap(), Rollback::FirstSeen);
         assert_eq!(seen.accept(&manifest("a", 6, b"y")).unwrap(), Rollback::Checked);
         assert_eq!(seen.get("a").unwrap().0, 6);
+        let entry = Entry::of(PortablePath::new("a").unwrap(), b"x");
+        let later = crate::Draft::new("a", 1, vec![entry]).epoch(1).finish().unwrap();
+        assert_eq!(seen.accept(&later).unwrap(), Rollback::Checked, "a later epoch begins again");
+        assert!(matches!(seen.accept(&manifest("a", 7, b"x")), Err(Error::RolledBack { version: 7, .. })));
     }
 
     #[test]

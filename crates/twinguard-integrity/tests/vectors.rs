@@ -18,6 +18,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use twinguard_integrity::merkle::{Frontier, Nodes, leaf_hash, node_hash};
 use twinguard_integrity::note::Note;
+use twinguard_integrity::tree::{self, Group, Tree};
 use twinguard_integrity::{Checkpoint, Entry, Error, PortablePath, PublicKey, merkle};
 use twinguard_types::Digest;
 
@@ -29,6 +30,9 @@ const CHECKS: &[(&str, &str, Check)] = &[
     ("merkle", "/consistency.jsonl", consistency),
     ("merkle", "/large-proofs.jsonl", large_proofs),
     ("wycheproof", "ed25519_test.json", wycheproof_ed25519),
+    #[cfg(feature = "pq")]
+    ("wycheproof", "mldsa_44_verify_test.json", wycheproof_mldsa),
+    ("bao", "test_vectors.json", bao_vectors),
     ("blake3", "test_vectors.json", blake3_vectors),
     ("c2sp", ".md", notes_in_text),
     ("torchwood", ".txt", notes_in_text),
@@ -208,6 +212,31 @@ fn wycheproof_ed25519(path: &Path) -> Result<usize, Failed> {
     Ok(cases)
 }
 
+/// As for Ed25519, with contexts.
+#[cfg(feature = "pq")]
+fn wycheproof_mldsa(path: &Path) -> Result<usize, Failed> {
+    use twinguard_integrity::mldsa::{MlDsaPublicKey, ParameterSet};
+    let file: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let mut cases = 0;
+    let digits = |value: &Value| HEX.decode(value.as_str().unwrap_or_default().as_bytes());
+    for group in file["testGroups"].as_array().unwrap() {
+        let key = MlDsaPublicKey::from_bytes(ParameterSet::MlDsa44, &digits(&group["publicKey"])?);
+        for case in group["tests"].as_array().unwrap() {
+            cases += 1;
+            let (message, context, signature) =
+                (digits(&case["msg"])?, digits(&case["ctx"])?, digits(&case["sig"])?);
+            let accepted = key.as_ref().is_ok_and(|key| key.verifies_in(&message, &context, &signature));
+            if case["result"]
+                .as_str()
+                .is_some_and(|result| (result == "valid") != accepted && result != "acceptable")
+            {
+                return Err(format!("case {}: {} accepted {accepted}", case["tcId"], case["comment"]).into());
+            }
+        }
+    }
+    Ok(cases)
+}
+
 /// Plain hashes through our entries. (Keyed and derived ones are the crate's own business.)
 fn blake3_vectors(path: &Path) -> Result<usize, Failed> {
     let file: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
@@ -221,6 +250,80 @@ fn blake3_vectors(path: &Path) -> Result<usize, Failed> {
         }
     }
     Ok(cases.len())
+}
+
+/// Roots, combined and outboard encodings, slices, and where a flipped byte has to be found.
+fn bao_vectors(path: &Path) -> Result<usize, Failed> {
+    let file: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let input = |case: &Value| -> Vec<u8> {
+        (1u32..).flat_map(u32::to_le_bytes).take(case["input_len"].as_u64().unwrap() as usize).collect()
+    };
+    let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    let places = |list: &Value| -> Vec<usize> {
+        list.as_array().unwrap().iter().map(|at| at.as_u64().unwrap() as usize).collect()
+    };
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let mut cases = 0;
+    for kind in ["hash", "encode", "outboard", "slice"] {
+        for case in file[kind].as_array().unwrap() {
+            cases += 1;
+            let input = input(case);
+            let tree = Tree::of(&input, Group::CHUNK);
+            assert_eq!(tree.root().to_string(), case["bao_hash"].as_str().unwrap());
+            match kind {
+                "encode" => {
+                    let whole = tree::slice(&tree, &input, 0..u64::MAX)?;
+                    assert_eq!(hash(&whole), case["encoded_blake3"].as_str().unwrap());
+                    for at in places(&case["corruptions"]) {
+                        let read =
+                            tree::open_slice(&flipped(&whole, at), 0..u64::MAX, Group::CHUNK, &tree.root());
+                        assert!(read.is_err(), "{case} {at}");
+                    }
+                }
+                "outboard" => {
+                    let outboard = tree.to_outboard();
+                    assert_eq!(hash(&outboard), case["encoded_blake3"].as_str().unwrap());
+                    let read = |outboard: &[u8], input: &[u8]| {
+                        let tree = Tree::from_outboard(outboard, Group::CHUNK, &tree.root())?;
+                        let read =
+                            std::io::Read::read_to_end(&mut tree::Verified::new(input, &tree), &mut vec![]);
+                        read.map_err(|_| Error::Broken)
+                    };
+                    assert_eq!(read(&outboard, &input)?, input.len());
+                    for at in places(&case["outboard_corruptions"]) {
+                        assert!(read(&flipped(&outboard, at), &input).is_err(), "{case} {at}");
+                    }
+                    for at in places(&case["input_corruptions"]) {
+                        assert!(read(&outboard, &flipped(&input, at)).is_err(), "{case} {at}");
+                    }
+                }
+                "slice" => {
+                    for part in case["slices"].as_array().unwrap() {
+                        let (start, len) = (part["start"].as_u64().unwrap(), part["len"].as_u64().unwrap());
+                        let range = start..start.saturating_add(len);
+                        let slice = tree::slice(&tree, &input, range.clone())?;
+                        assert_eq!(slice.len() as u64, part["output_len"].as_u64().unwrap(), "{part}");
+                        assert_eq!(hash(&slice), part["output_blake3"].as_str().unwrap(), "{part}");
+                        for at in places(&part["corruptions"]) {
+                            let read = tree::open_slice(
+                                &flipped(&slice, at),
+                                range.clone(),
+                                Group::CHUNK,
+                                &tree.root(),
+                            );
+                            assert!(read.is_err(), "{part} {at}");
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(cases)
 }
 
 /// Notes in a text: every one must read; those whose key the text names as vkey must verify, and must not when altered.

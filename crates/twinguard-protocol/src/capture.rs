@@ -74,11 +74,9 @@ impl<R: BufRead> Reader<R> {
     /// [`Error::BadCapture`] when it contradicts itself, [`Error::Read`] when the input fails.
     pub fn new(input: R) -> Result<Self, Error> {
         let mut input = Input::new(input);
-        let found = input.fill(4)?;
-        let mut magic = [0; 4];
-        for (byte, read) in magic.iter_mut().zip(found) {
-            *byte = *read;
-        }
+        let Some(magic) = input.fill(4)?.first_chunk::<4>().copied() else {
+            return Err(Error::TruncatedCapture { what: "file header", offset: 0, end: input.end_offset() });
+        };
         let format = if magic == pcapng::MAGIC {
             Format::Pcapng(pcapng::Section::default())
         } else {

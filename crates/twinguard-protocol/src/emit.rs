@@ -3,7 +3,7 @@
 //! Ethernet II, IPv4 (RFC 791) or IPv6 (RFC 8200), TCP (RFC 9293) or UDP (RFC 768), with right lengths and checksums
 //! (RFC 1071, RFC 8200 §8.1).
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 
 use crate::error::Error;
 use crate::ip::{TCP, UDP};
@@ -43,11 +43,21 @@ impl Connection {
         if client.is_ipv4() != server.is_ipv4() {
             return Err(Error::Unwritable { reason: "one end is IPv4, the other IPv6" });
         }
+        Ok(Self::between(client, server))
+    }
+
+    /// A connection over IPv4; no frame is written yet.
+    #[must_use]
+    pub fn ipv4(client: SocketAddrV4, server: SocketAddrV4) -> Self {
+        Self::between(client.into(), server.into())
+    }
+
+    fn between(client: SocketAddr, server: SocketAddr) -> Self {
         let first = |address: SocketAddr| match address.ip() {
             IpAddr::V4(ip) => (ip.to_bits() ^ u32::from(address.port())).wrapping_mul(0x9e37_79b1),
             IpAddr::V6(ip) => (ip.to_bits() as u32 ^ u32::from(address.port())).wrapping_mul(0x9e37_79b1),
         };
-        Ok(Self { client, server, next: [first(client), first(server)] })
+        Self { client, server, next: [first(client), first(server)] }
     }
 
     /// The three frames of the handshake (RFC 9293 §3.5): from the client, the server, the client.

@@ -52,7 +52,8 @@ pub(crate) enum Number {
 #[inline(always)]
 pub(crate) fn decode(unsigned: u64, encoding: Encoding) -> Option<Number> {
     Some(match encoding {
-        Encoding::U16 | Encoding::U32 => Number::Signed(unsigned as i64),
+        Encoding::U8 | Encoding::U16 | Encoding::U32 => Number::Signed(unsigned as i64),
+        Encoding::I8 => Number::Signed(i64::from(unsigned as u8 as i8)),
         Encoding::U64 => Number::Unsigned(unsigned),
         Encoding::I16 => Number::Signed(i64::from(unsigned as u16 as i16)),
         Encoding::I32 => Number::Signed(i64::from(unsigned as u32 as i32)),
@@ -71,6 +72,8 @@ pub(crate) fn encode(number: f64, encoding: Encoding, bytes: &mut [u8]) -> Optio
     // Exact for every bound below: they are powers of two, or one less than one that fits a double.
     let within = |low: f64, high: f64| (low..high).contains(&rounded).then_some(rounded);
     let unsigned = match encoding {
+        Encoding::U8 => within(0.0, 256.0)? as u64,
+        Encoding::I8 => within(-128.0, 128.0)? as i8 as u8 as u64,
         Encoding::U16 => within(0.0, 65_536.0)? as u64,
         Encoding::I16 => within(-32_768.0, 32_768.0)? as i16 as u16 as u64,
         Encoding::U32 => within(0.0, 4_294_967_296.0)? as u64,
@@ -111,7 +114,7 @@ impl Held {
     pub(crate) fn zero(encoding: Encoding, scale: f64, offset: f64) -> Self {
         let kind = match encoding {
             _ if scale != 1.0 || offset != 0.0 => Kind::Real,
-            Encoding::F32 | Encoding::F64 => Kind::Real,
+            Encoding::F32 | Encoding::F64 | Encoding::Native => Kind::Real,
             Encoding::Bit(_) => Kind::Boolean,
             _ => Kind::Integer,
         };

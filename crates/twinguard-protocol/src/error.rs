@@ -23,7 +23,7 @@ pub enum Error {
     /// The input is neither pcap nor pcapng.
     #[error("not a capture file: unknown magic number `{magic:08x}` at byte 0")]
     NotACapture {
-        /// The first four bytes as a big-endian number; absent bytes read as zero.
+        /// The first four bytes as a big-endian number.
         magic: u32,
     },
     /// The input ends within a header or record. All whole frames before it were given.
@@ -94,6 +94,8 @@ pub enum Layer {
     LinuxSll,
     /// BSD loopback.
     Loopback,
+    /// Serial line.
+    Serial,
     /// IPv4.
     Ipv4,
     /// IPv6 and its extension headers.
@@ -110,6 +112,7 @@ impl core::fmt::Display for Layer {
             Self::Ethernet => "ethernet",
             Self::LinuxSll => "linux cooked",
             Self::Loopback => "loopback",
+            Self::Serial => "serial line",
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
             Self::Udp => "udp",

@@ -18,10 +18,15 @@ pub enum LinkType {
     Loop,
     /// Linux cooked capture, first version (113).
     LinuxSll,
+    /// Frames of BACnet MS/TP, from their preamble on (165).
+    MsTp,
     /// Bare IPv4 (228).
     Ipv4,
     /// Bare IPv6 (229).
     Ipv6,
+    /// A serial line as a real-time automation controller records it: twelve bytes of time, event and control lines, then
+    /// what passed (250).
+    RtacSerial,
     /// Linux cooked capture, second version (276).
     LinuxSll2,
     /// Any other number: frames are handed out, not decoded.
@@ -38,8 +43,10 @@ impl LinkType {
             12 | 14 | 101 => Self::RawIp,
             108 => Self::Loop,
             113 => Self::LinuxSll,
+            165 => Self::MsTp,
             228 => Self::Ipv4,
             229 => Self::Ipv6,
+            250 => Self::RtacSerial,
             276 => Self::LinuxSll2,
             other => Self::Other(other),
         }
@@ -54,8 +61,10 @@ impl LinkType {
             Self::RawIp => 101,
             Self::Loop => 108,
             Self::LinuxSll => 113,
+            Self::MsTp => 165,
             Self::Ipv4 => 228,
             Self::Ipv6 => 229,
+            Self::RtacSerial => 250,
             Self::LinuxSll2 => 276,
             Self::Other(number) => number,
         }

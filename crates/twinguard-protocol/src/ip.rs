@@ -23,6 +23,8 @@ pub struct IpPacket<'a> {
     pub source: IpAddr,
     /// Receiver.
     pub destination: IpAddr,
+    /// Identification of IPv4, 0 for IPv6.
+    pub identification: u16,
     /// Time to live, or hop limit.
     pub hop_limit: u8,
     /// What it carries.
@@ -132,6 +134,7 @@ pub(crate) fn decode_v4(bytes: &[u8], offset: usize) -> Result<IpPacket<'_>, Dec
     Ok(IpPacket {
         source: IpAddr::V4(Ipv4Addr::from([header[12], header[13], header[14], header[15]])),
         destination: IpAddr::V4(Ipv4Addr::from([header[16], header[17], header[18], header[19]])),
+        identification: u16::from_be_bytes([header[4], header[5]]),
         hop_limit: header[8],
         transport,
     })
@@ -158,6 +161,7 @@ pub(crate) fn decode_v6(bytes: &[u8], offset: usize) -> Result<IpPacket<'_>, Dec
     Ok(IpPacket {
         source: IpAddr::V6(Ipv6Addr::from(*source)),
         destination: IpAddr::V6(Ipv6Addr::from(*destination)),
+        identification: 0,
         hop_limit: fixed[7],
         transport: decode_chain(fixed[6], payload, offset + 40, missing)?,
     })

@@ -22,33 +22,41 @@
 //! | frame → packet → stream bytes | [`link::decode`], [`ip::Defragmenter`], [`tcp::Assembler`] |
 //! | frame → [`Item`]: messages, exchanges, oddities | [`Stack`], all of the above and the [`protocols`] |
 //! | item → points, commands, events | [`PointMap`] |
+//! | events of an unknown plant → a draft of its point map | [`survey::Survey`] |
 //! | value → message → frame | [`PointMap::encode`], [`protocols::modbus::Repr`], [`emit`] |
 //!
-//! A further protocol is one file that implements [`Protocol`] and one line in the registry. Not here: sockets, clocks,
+//! A further protocol is one file that implements [`Protocol`] and one line in the registry; outside this crate it is the
+//! same file and [`Family::vendor`]. Not here: sockets, clocks,
 //! decryption, and any guess at values behind encryption.
 #![deny(clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
+mod ber;
 mod bytes;
 pub mod capture;
 pub mod emit;
 mod encoding;
 mod error;
 mod frame;
+pub mod iec60870;
+pub mod iec61850;
 pub mod ip;
 pub mod link;
+pub mod outline;
 mod pairing;
 pub mod point_map;
 pub mod protocol;
 pub mod protocols;
 mod registry;
 pub mod stack;
+pub mod survey;
 pub mod tcp;
 pub mod udp;
+pub mod vendor;
 
 pub use error::{DecodeError, Error, Layer};
 pub use frame::{Frame, LinkType};
 pub use point_map::PointMap;
-pub use protocol::{Access, Address, Kind, Protocol, Sender, Tag};
-pub use registry::{Blocks, Family, Memo, Pdu, Session};
+pub use protocol::{Access, Address, Context, Kind, Protocol, Sender, Tag};
+pub use registry::{Blocks, Family, Memo, Pdu, Session, Shared};
 pub use stack::{Item, Message, Stack};

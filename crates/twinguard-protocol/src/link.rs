@@ -1,11 +1,15 @@
-//! From a frame's first byte to its transport: Ethernet and its tags, Linux cooked capture, loopback, bare IP.
+//! From a frame's first byte to its transport: Ethernet and its tags, Linux cooked capture, loopback, bare IP, serial
+//! lines.
 
 mod common;
+mod tunnel;
 
 use crate::bytes::{be16, chunk};
 use crate::error::{DecodeError, Layer};
 use crate::frame::LinkType;
 use crate::ip::{self, IpPacket};
+
+pub use tunnel::tunnelled;
 
 /// A decoded frame; borrows its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,9 @@ pub enum Network<'a> {
         /// The bytes after it, padding included.
         payload: &'a [u8],
     },
+    /// What passed on a serial line; the stations' numbers, or the sides of the line, are the last bytes of the hardware
+    /// addresses.
+    Line(&'a [u8]),
 }
 
 const IPV4: u16 = 0x0800;
@@ -101,6 +108,18 @@ fn decode_any(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
         LinkType::Null | LinkType::Loop => loopback(bytes),
         LinkType::LinuxSll => cooked(bytes, 16, 14),
         LinkType::LinuxSll2 => cooked(bytes, 20, 0),
+        LinkType::MsTp => match bytes {
+            // ANSI/ASHRAE 135 clause 9.3: preamble, type, receiver, sender.
+            [_, _, _, to, from, ..] => Ok(line(*from, *to, bytes)),
+            _ => Err(DecodeError::truncated(Layer::Serial, 0)),
+        },
+        LinkType::RtacSerial => match bytes.split_at_checked(12) {
+            // Events 1 and 3: sent; 2 and 4: received; the others carry nothing.
+            Some(([.., 1 | 3, _, _, _], sent)) => Ok(line(0, 1, sent)),
+            Some(([.., 2 | 4, _, _, _], received)) => Ok(line(1, 0, received)),
+            Some(_) => Ok(line(0, 1, &[])),
+            None => Err(DecodeError::truncated(Layer::Serial, 0)),
+        },
         LinkType::Other(_) => Err(DecodeError::UnknownLink { link }),
     }
 }
@@ -108,6 +127,13 @@ fn decode_any(link: LinkType, bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
 #[inline(always)]
 fn bare(packet: IpPacket<'_>) -> Packet<'_> {
     Packet { macs: None, vlan: Vlan::default(), network: Network::Ip(packet) }
+}
+
+/// What one station of a line says to another.
+fn line(from: u8, to: u8, payload: &[u8]) -> Packet<'_> {
+    let address = |station| [0, 0, 0, 0, 0, station];
+    let macs = Some(Macs { destination: address(to), source: address(from) });
+    Packet { macs, vlan: Vlan::default(), network: Network::Line(payload) }
 }
 
 /// Ethernet II and IEEE 802.3.
@@ -173,8 +199,21 @@ fn network(
                 offset += 4;
                 continue;
             }
-            _ => Network::Other { ether_type, payload },
+            _ => Network::Other { ether_type, payload: without_redundancy_trailer(payload) },
         };
         return Ok(Packet { macs, vlan, network });
+    }
+}
+
+/// Cuts off the redundancy control trailer of PRP (IEC 62439-3 §4.2.7): sequence number, network A or B and size, suffix.
+fn without_redundancy_trailer(payload: &[u8]) -> &[u8] {
+    match payload.split_last_chunk::<6>() {
+        Some((rest, [_, _, size, low, 0x88, 0xfb]))
+            if matches!(size >> 4, 0xa | 0xb)
+                && usize::from(u16::from_be_bytes([size & 0x0f, *low])) <= payload.len() =>
+        {
+            rest
+        }
+        _ => payload,
     }
 }

@@ -60,6 +60,8 @@ impl Role {
 pub(crate) struct Conversation {
     pub(crate) pairing: Pairing,
     pub(crate) session: Session,
+    /// Whether its family is settled: a message was read, or it became of this family once.
+    pub(crate) settled: bool,
 }
 
 /// What is known of a conversation whatever its family.
@@ -77,7 +79,17 @@ pub(crate) struct Pairing {
 impl Conversation {
     pub(crate) fn new(family: Family, ends: [Address; 2], role: Role, joined: bool) -> Self {
         let pairing = Pairing { family, ends, role, joined, open: VecDeque::new() };
-        Self { pairing, session: family.session() }
+        Self { pairing, session: family.session(), settled: false }
+    }
+
+    /// It turned out to be of another family: its messages so far were not.
+    #[cold]
+    pub(crate) fn become_of(&mut self, family: Family) {
+        self.pairing.family = family;
+        self.pairing.open.clear();
+        self.session = family.session();
+        // Once: what is legal as a whole need not be legal message by message, nor in a stream.
+        self.settled = true;
     }
 }
 
@@ -88,8 +100,8 @@ impl Pairing {
         let by = |client: usize| if client == end { Sender::Client } else { Sender::Server };
         let role = self.role;
         match role {
-            Role::Is(client) => by(client),
-            Role::Seems(_) | Role::Open => match self.family.probe(bytes) {
+            Role::Is(client) if !self.family.peers() => by(client),
+            Role::Is(_) | Role::Seems(_) | Role::Open => match self.family.probe(bytes) {
                 Some(sender) => {
                     self.role = Role::of(sender, end).unwrap_or(role);
                     sender
@@ -117,7 +129,9 @@ impl Pairing {
         let Some(key) = header.key else {
             return Paired { ended: Some((None, ExchangeOutcome::OneWay)), ..Paired::default() };
         };
-        match header.kind {
+        let quiet = matches!(header.kind, Kind::Control | Kind::Event);
+        let part = if quiet { pdu.part() } else { header.kind };
+        match part {
             Kind::Request => {
                 self.joined = false;
                 let displaced = self.open(at, serial, most, key, header, pdu, oddities);
@@ -192,8 +206,9 @@ impl Pairing {
             oddities.push(Oddity::ResponseMismatch, 0);
         }
         let Some(request) = self.open.remove(place) else { return Paired::default() };
-        let outcome = match header.kind {
-            Kind::Exception => ExchangeOutcome::Exception(pdu.refusal().unwrap_or_default()),
+        let outcome = match (header.kind, pdu.refusal()) {
+            (_, Some(why)) => ExchangeOutcome::Exception(why),
+            (Kind::Exception, None) => ExchangeOutcome::Exception(0),
             _ => ExchangeOutcome::Answered,
         };
         Paired {

@@ -1,22 +1,26 @@
 //! Places on the wire to signals, and back.
 
+mod place;
 mod state;
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
 use twinguard_types::{
-    Binding, ByteOrder, Catalogue, Command, CommandId, CommandOrigin, Direction, Encoding, Endpoint, Event,
-    Malformed, Point, Principal, PrincipalId, Principals, Quality, Role, Signal, SignalId, Source, Timestamp,
-    Value,
+    Access as Accessed, AccessOutcome, Binding, ByteOrder, Catalogue, Command, CommandId, CommandOrigin,
+    Direction, Encoding, Endpoint, Event, Malformed, Point, Principal, PrincipalId, Principals, Quality,
+    Role, Signal, SignalId, Source, Timestamp, Value,
 };
 
 use crate::encoding::{self, Held, Number};
 use crate::error::Error;
-use crate::protocol::{Access, Block, Cell, Change, Data, Raw, Tag, VALUE_MAX, Write};
+use crate::protocol::{
+    Access, Address, Block, Cell, Change, Data, Kind, Raw, Scalar, Tag, VALUE_MAX, Width, Write,
+};
 use crate::registry::Family;
 use crate::stack::{Item, Message};
 
+use place::{Client, NameId, Names, Place};
 pub use state::PointMapState;
 
 /// Clients that get a principal of their own; later ones share one named `*`.
@@ -51,12 +55,13 @@ pub struct PointMap {
     groups: Vec<Group>,
     /// Group by group, in order of addresses.
     entries: Vec<Entry>,
-    /// Which kinds of endpoints any binding names: socket, host, any.
-    kinds: [bool; 3],
+    /// Which kinds of endpoints any binding names: socket, host, hardware address, any.
+    kinds: [bool; 4],
+    names: Names,
     /// Group and entry.
     by_signal: BTreeMap<SignalId, (u32, u32)>,
     principals: Principals,
-    by_client: BTreeMap<IpAddr, PrincipalId>,
+    by_client: BTreeMap<Client, PrincipalId>,
     next_command: u64,
     discovery: Option<Discovery>,
 }
@@ -67,16 +72,31 @@ struct Group {
     endpoint: Endpoint,
     family: Family,
     space: u64,
+    name: NameId,
     /// Its first entry, and the one behind its last.
     range: (u32, u32),
-    /// Most words of one value.
+    /// Most addresses of one value.
     widest: u32,
+}
+
+/// Endpoint, family, space and name.
+type GroupKey = (Endpoint, Family, u64, NameId);
+
+impl Group {
+    #[inline]
+    const fn key(&self) -> GroupKey {
+        (self.endpoint, self.family, self.space, self.name)
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
+    /// The tag as it was given.
+    tag: Box<str>,
     address: u32,
-    words: u32,
+    width: Width,
+    /// Number of addresses.
+    span: u32,
     signal: SignalId,
     encoding: Encoding,
     order: ByteOrder,
@@ -93,7 +113,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 struct Discovery {
     catalogue: Catalogue,
-    signals: BTreeMap<(Family, SocketAddr, Tag), SignalId>,
+    signals: BTreeMap<Place, SignalId>,
     most: usize,
     ignored: u64,
 }
@@ -107,33 +127,42 @@ impl PointMap {
     /// the address space, a number on a single-bit place, a bit above 15, BCD digits other than 4, 8 or 16, a scale
     /// that is 0 or not finite, or an offset that is not finite.
     pub fn new(bindings: &[Binding]) -> Result<Self, Error> {
+        Self::with_families(bindings, Family::ALL)
+    }
+
+    /// A map of these bindings on these families, for example some from outside this crate.
+    ///
+    /// # Errors
+    /// As [`PointMap::new`].
+    pub fn with_families(bindings: &[Binding], families: &[Family]) -> Result<Self, Error> {
+        let mut map = Self::empty();
         let mut read = Vec::with_capacity(bindings.len());
         for (index, binding) in bindings.iter().enumerate() {
-            let (family, space, entry) = Entry::new(binding).map_err(|reason| Error::BadBinding {
+            let (family, tag, entry) = Entry::new(binding, families).map_err(|reason| Error::BadBinding {
                 index,
                 tag: binding.tag.chars().take(120).collect(),
                 reason,
             })?;
-            read.push(((binding.endpoint, family, space), entry));
+            read.push(((binding.endpoint, family, tag.space, map.names.enter(&tag.name)), entry));
         }
         read.sort_by_key(|(key, entry)| (*key, entry.address));
-        let mut map = Self::empty();
-        for ((endpoint, family, space), entry) in read {
+        for (key, entry) in read {
             let place = map.entries.len() as u32;
             match map.groups.last_mut() {
-                Some(group) if (group.endpoint, group.family, group.space) == (endpoint, family, space) => {
+                Some(group) if group.key() == key => {
                     group.range.1 = place + 1;
-                    group.widest = group.widest.max(entry.words);
+                    group.widest = group.widest.max(entry.span);
                 }
                 _ => {
-                    let range = (place, place + 1);
-                    map.groups.push(Group { endpoint, family, space, range, widest: entry.words });
+                    let ((endpoint, family, space, name), range) = (key, (place, place + 1));
+                    map.groups.push(Group { endpoint, family, space, name, range, widest: entry.span });
                 }
             }
-            let [socket, host, any] = &mut map.kinds;
-            match endpoint {
+            let [socket, host, mac, any] = &mut map.kinds;
+            match key.0 {
                 Endpoint::Socket(_) => *socket = true,
                 Endpoint::Host(_) => *host = true,
+                Endpoint::Mac(_) => *mac = true,
                 Endpoint::Any => *any = true,
             }
             // Of several places of one signal, the one that may be written counts.
@@ -157,7 +186,8 @@ impl PointMap {
         Self {
             groups: Vec::new(),
             entries: Vec::new(),
-            kinds: [false; 3],
+            kinds: [false; 4],
+            names: Names::default(),
             by_signal: BTreeMap::new(),
             principals: Principals::new(),
             by_client: BTreeMap::new(),
@@ -211,7 +241,7 @@ impl PointMap {
     /// # Errors
     /// [`Error::NotWritable`] for a signal without a binding of [`Direction::Write`], or a value that its encoding
     /// cannot hold.
-    pub fn encode(&self, signal: SignalId, value: Value) -> Result<Write, Error> {
+    pub fn encode(&self, signal: SignalId, value: Value) -> Result<Write<'_>, Error> {
         let refuse = |reason| Error::NotWritable { signal: signal.0, reason };
         let found = self.by_signal.get(&signal).and_then(|(group, entry)| {
             Some((self.groups.get(*group as usize)?, self.entries.get(*entry as usize)?))
@@ -228,13 +258,25 @@ impl PointMap {
         if !message.oddities.is_empty() {
             odd(message, out);
         }
-        let Some(server) = message.server().socket() else { return };
+        let (server, client) = (message.server(), message.client());
+        if let Some(action) = message.action() {
+            let refused = message.header.kind == Kind::Exception || message.pdu.refusal().is_some();
+            let outcome = if refused { AccessOutcome::Refused } else { AccessOutcome::Granted };
+            out.push(Event::Access(Accessed {
+                at: message.at,
+                principal: self.principal(Client::of(&client)),
+                action: action.label(),
+                outcome,
+                from: client.socket().map(|socket| socket.ip()),
+            }));
+        }
         for block in message.blocks() {
-            if block.access == Access::Echo || block.tag.address.is_none() {
+            let told = matches!(block.access, Access::Read | Access::Write);
+            if !told || block.tag.address.is_none() {
                 continue;
             }
-            let writer = match (block.access, message.client().socket()) {
-                (Access::Write, Some(client)) => Some((self.principal(client.ip()), client)),
+            let writer = match block.access {
+                Access::Write => Some((self.principal(Client::of(&client)), client.socket())),
                 _ => None,
             };
             let context = Context { at: message.at, writer };
@@ -242,33 +284,43 @@ impl PointMap {
                 self.found(&context, message.family(), server, &block, out);
                 continue;
             }
-            let [socket, host, any] = self.kinds;
+            let Some(name) = self.names.find(&block.tag.name) else { continue };
+            let [socket, host, mac, any] = self.kinds;
             let family = message.family();
-            if socket {
-                self.bound(&context, Endpoint::Socket(server), family, &block, out);
-            }
-            if host {
-                self.bound(&context, Endpoint::Host(server.ip()), family, &block, out);
+            match server {
+                Address::Socket(server) => {
+                    if socket {
+                        self.bound(
+                            &context,
+                            (Endpoint::Socket(server), family, block.tag.space, name),
+                            &block,
+                            out,
+                        );
+                    }
+                    if host {
+                        self.bound(
+                            &context,
+                            (Endpoint::Host(server.ip()), family, block.tag.space, name),
+                            &block,
+                            out,
+                        );
+                    }
+                }
+                Address::Mac(server) if mac => {
+                    self.bound(&context, (Endpoint::Mac(server), family, block.tag.space, name), &block, out);
+                }
+                Address::Mac(_) => {}
             }
             if any {
-                self.bound(&context, Endpoint::Any, family, &block, out);
+                self.bound(&context, (Endpoint::Any, family, block.tag.space, name), &block, out);
             }
         }
     }
 
     /// Events of the bindings on one endpoint that a block touches: two searches for the block, then entry by entry.
     #[inline]
-    fn bound(
-        &mut self,
-        context: &Context,
-        endpoint: Endpoint,
-        family: Family,
-        block: &Block<'_>,
-        out: &mut Vec<Event<'static>>,
-    ) {
-        let key = (endpoint, family, block.tag.space);
-        let found =
-            self.groups.binary_search_by(|group| (group.endpoint, group.family, group.space).cmp(&key));
+    fn bound(&mut self, context: &Context, key: GroupKey, block: &Block<'_>, out: &mut Vec<Event<'static>>) {
+        let found = self.groups.binary_search_by(|group| group.key().cmp(&key));
         let Some(group) = found.ok().and_then(|place| self.groups.get(place)) else { return };
         let (low, high) = group.range;
         let Some(entries) = self.entries.get_mut(low as usize..high as usize) else { return };
@@ -303,37 +355,42 @@ impl PointMap {
         &mut self,
         context: &Context,
         family: Family,
-        server: SocketAddr,
+        server: Address,
         block: &Block<'_>,
         out: &mut Vec<Event<'static>>,
     ) {
         let Some(discovery) = &mut self.discovery else { return };
-        let last = Tag {
-            address: block.tag.address.map(|first| first.saturating_add(block.data.len())),
-            ..block.tag
-        };
-        // Neighbouring places lie next to each other in the map: one search for the block, then step by step.
-        let mut known =
-            discovery.signals.range((family, server, block.tag)..(family, server, last)).peekable();
         let mut fresh = Vec::new();
-        for point in block.points() {
-            let Some(value) = plain(point.raw) else { continue };
-            while known.next_if(|((.., tag), _)| *tag < point.tag).is_some() {}
-            match known.next_if(|((.., tag), _)| *tag == point.tag) {
-                Some((_, signal)) => context.tell(*signal, value, &mut self.next_command, out),
-                None => fresh.push((point.tag, value)),
+        match self.names.find(&block.tag.name) {
+            Some(name) => {
+                let place =
+                    |tag: &Tag<'_>| Place { family, server, space: tag.space, name, address: tag.address };
+                let first = place(&block.tag);
+                let address = first.address.map(|address| address.saturating_add(block.data.len()));
+                // Neighbouring places lie next to each other in the map: one search for the block, then step by step.
+                let mut known = discovery.signals.range(first..Place { address, ..first }).peekable();
+                for point in block.points() {
+                    let Some(value) = plain(point.raw) else { continue };
+                    let place = place(&point.tag);
+                    while known.next_if(|(at, _)| **at < place).is_some() {}
+                    match known.next_if(|(at, _)| **at == place) {
+                        Some((_, signal)) => context.tell(*signal, value, block, &mut self.next_command, out),
+                        None => fresh.push((point.tag, value)),
+                    }
+                }
             }
+            None => fresh.extend(block.points().filter_map(|point| Some((point.tag, plain(point.raw)?)))),
         }
         for (tag, value) in fresh {
-            match discovery.enter(family, server, tag, context.writer.is_some()) {
-                Some(signal) => context.tell(signal, value, &mut self.next_command, out),
+            match discovery.enter(&mut self.names, family, server, tag, context.writer.is_some()) {
+                Some(signal) => context.tell(signal, value, block, &mut self.next_command, out),
                 None => discovery.ignored += 1,
             }
         }
     }
 
     #[inline]
-    fn principal(&mut self, client: IpAddr) -> PrincipalId {
+    fn principal(&mut self, client: Client) -> PrincipalId {
         if let Some(id) = self.by_client.get(&client) {
             return *id;
         }
@@ -350,7 +407,7 @@ impl PointMap {
 /// What all events of one message share.
 struct Context {
     at: Timestamp,
-    writer: Option<(PrincipalId, SocketAddr)>,
+    writer: Option<(PrincipalId, Option<SocketAddr>)>,
 }
 
 impl Context {
@@ -358,16 +415,27 @@ impl Context {
         &self,
         id: CommandId,
         principal: PrincipalId,
-        client: SocketAddr,
+        client: Option<SocketAddr>,
         signal: SignalId,
         value: Value,
     ) -> Command {
-        Command { id, principal, signal, value, at: self.at, origin: CommandOrigin::Wire, from: Some(client) }
+        Command { id, principal, signal, value, at: self.at, origin: CommandOrigin::Wire, from: client }
     }
 
-    fn tell(&self, signal: SignalId, value: Value, next_command: &mut u64, out: &mut Vec<Event<'static>>) {
+    fn tell(
+        &self,
+        signal: SignalId,
+        value: Value,
+        block: &Block<'_>,
+        next_command: &mut u64,
+        out: &mut Vec<Event<'static>>,
+    ) {
         out.push(match self.writer {
-            None => Event::Point(Point::new(signal, value, Source::Field, self.at)),
+            None => Event::Point(Point {
+                quality: block.quality,
+                event_at: block.at.unwrap_or(self.at),
+                ..Point::new(signal, value, Source::Field, self.at)
+            }),
             Some((principal, client)) => {
                 let id = CommandId(*next_command);
                 *next_command += 1;
@@ -400,42 +468,77 @@ fn plain(raw: Raw<'_>) -> Option<Value> {
         Raw::Switch([0, 0]) => Some(Value::Boolean(false)),
         Raw::Word(word) => Some(Value::Integer(i64::from(u16::from_be_bytes(word)))),
         Raw::Mask { and: 0, or } => Some(Value::Integer(i64::from(or))),
+        // Up to eight bytes of a memory as one number; longer ones only a binding can read.
+        Raw::Bytes(bytes @ ([_] | [_, _] | [_, _, _, _])) => {
+            Some(Value::Integer(bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte))))
+        }
+        Raw::Scalar { value, .. } | Raw::Number { value, .. } => {
+            number_of(&value).and_then(|number| Held::physical(number, 1.0, 0.0)).map(Held::value)
+        }
         Raw::Switch(_) | Raw::Mask { .. } | Raw::Bytes(_) => None,
     }
 }
 
+/// The number in a value that says its own type.
+fn number_of(value: &Scalar<'_>) -> Option<Number> {
+    match *value {
+        Scalar::Boolean(state) => Some(Number::Bit(state)),
+        Scalar::Signed(number) => Some(Number::Signed(number)),
+        Scalar::Unsigned(number) => Some(Number::Unsigned(number)),
+        Scalar::Float(number) => Some(Number::Float(number)),
+        Scalar::Text(_) | Scalar::Opaque => None,
+    }
+}
+
 impl Discovery {
-    fn enter(&mut self, family: Family, server: SocketAddr, tag: Tag, written: bool) -> Option<SignalId> {
+    fn enter(
+        &mut self,
+        names: &mut Names,
+        family: Family,
+        server: Address,
+        tag: Tag<'_>,
+        written: bool,
+    ) -> Option<SignalId> {
         if self.signals.len() >= self.most {
             return None;
         }
         let role = if written { Role::Actuator } else { Role::Measurement };
         let path = format!("{family}/{server}/{}", family.show_tag(tag));
         let id = self.catalogue.intern(Signal::new(path, role)).ok()?;
-        self.signals.insert((family, server, tag), id);
+        let name = names.enter(&tag.name);
+        self.signals.insert(Place { family, server, space: tag.space, name, address: tag.address }, id);
         Some(id)
     }
 }
 
 impl Entry {
-    fn new(binding: &Binding) -> Result<(Family, u64, Self), &'static str> {
-        let family: Family =
-            binding.family.as_str().parse().map_err(|_| "its protocol is not one of those read here")?;
+    fn new<'b>(binding: &'b Binding, families: &[Family]) -> Result<(Family, Tag<'b>, Self), &'static str> {
+        let family = *families
+            .iter()
+            .find(|family| family.label() == binding.family)
+            .ok_or("its protocol is not one of those read here")?;
         let tag = family.parse_tag(&binding.tag).ok_or("its tag is not of the protocol's grammar")?;
         let address = tag.address.ok_or("its tag has no address")?;
-        let (Cell { bit, last }, encoding) = (family.cell(&tag), binding.encoding);
-        match encoding {
-            Encoding::Bit(place) if bit && place != 0 => return Err("a single bit has bit 0 alone"),
-            Encoding::Bit(place) if place > 15 => return Err("a word has the bits 0 to 15"),
-            Encoding::Bcd(digits) if !matches!(digits, 4 | 8 | 16) => {
+        let (Cell { width, last }, encoding) = (family.cell(&tag), binding.encoding);
+        match (width, encoding) {
+            (Width::Bit, Encoding::Bit(1..)) => return Err("a single bit has bit 0 alone"),
+            (Width::Byte, Encoding::Bit(8..)) => return Err("a byte has the bits 0 to 7"),
+            (_, Encoding::Bit(16..)) => return Err("a word has the bits 0 to 15"),
+            (_, Encoding::Bcd(digits)) if !matches!(digits, 4 | 8 | 16) => {
                 return Err("BCD has 4, 8 or 16 digits");
             }
-            Encoding::Bit(_) => {}
-            _ if bit => return Err("a single bit holds no number"),
+            (_, Encoding::Bit(_)) | (Width::Scalar, _) => {}
+            (Width::Bit, _) => return Err("a single bit holds no number"),
+            (Width::Word, Encoding::U8 | Encoding::I8) => return Err("a word holds no number of 8 bits"),
+            (_, Encoding::Native) => return Err("its protocol does not tell the type of a value"),
             _ => {}
         }
-        let words = encoding.words() as u32;
-        if address.checked_add(words - 1).is_none_or(|end| end > last) {
+        let span = match width {
+            Width::Bit | Width::Scalar => 1,
+            Width::Byte => encoding.bytes() as u32,
+            Width::Word => encoding.words() as u32,
+        };
+        if address.checked_add(span - 1).is_none_or(|end| end > last) {
             return Err("it ends beyond the address space");
         }
         if !binding.scale.is_finite() || binding.scale == 0.0 {
@@ -445,8 +548,10 @@ impl Entry {
             return Err("its offset is not finite");
         }
         let entry = Self {
+            tag: binding.tag.clone(),
             address,
-            words,
+            width,
+            span,
             signal: binding.signal,
             encoding,
             order: binding.order,
@@ -457,12 +562,16 @@ impl Entry {
             raw: [0; VALUE_MAX],
             known: false,
         };
-        Ok((family, tag.space, entry))
+        Ok((family, tag, entry))
     }
 
+    /// Number of bytes on the wire, in words and memories.
     #[inline]
-    fn len(&self) -> usize {
-        self.words as usize * 2
+    const fn len(&self) -> usize {
+        match self.width {
+            Width::Byte => self.span as usize,
+            _ => self.span as usize * 2,
+        }
     }
 
     /// The point in a block that was read, if the block holds all of it.
@@ -472,15 +581,22 @@ impl Entry {
         let number = match block.data {
             Data::Words(bytes) => {
                 let rest = bytes.get(skip * 2..)?;
-                let raw = match self.words {
+                let raw = match self.span {
                     1 => u64::from(u16::from_be_bytes(*rest.first_chunk()?)) << 48,
                     2 => u64::from(u32::from_be_bytes(*rest.first_chunk()?)) << 32,
                     _ => u64::from_be_bytes(*rest.first_chunk()?),
                 };
                 self.raw = raw.to_be_bytes();
                 self.known = true;
-                encoding::decode(encoding::gather(raw, self.words, self.order), self.encoding)
+                encoding::decode(encoding::gather(raw, self.span, self.order), self.encoding)
             }
+            Data::Bytes(bytes) => {
+                let value = bytes.get(skip..)?.get(..self.len())?;
+                self.raw.get_mut(..value.len())?.copy_from_slice(value);
+                self.known = true;
+                self.number()
+            }
+            Data::Scalar { value, .. } | Data::Number { value, .. } => self.pick(number_of(&value)?),
             Data::Bits { bytes, count } => {
                 if skip >= usize::from(count) {
                     return None;
@@ -503,7 +619,7 @@ impl Entry {
 
     /// The value that a write gives, where the block touches the place and the rest is known.
     fn write(&mut self, start: u32, end: u32, data: &Data<'_>) -> Option<Value> {
-        if self.address + self.words <= start {
+        if self.address + self.span <= start {
             return None; // it lies before the block
         }
         let place = self.address as usize;
@@ -516,17 +632,16 @@ impl Entry {
             Data::Switch([0, 0]) => Number::Bit(false),
             Data::Switch(_) => return None,
             Data::Words(bytes) => {
-                let whole = self.address >= start && self.address + self.words <= end;
-                for word in 0..self.words as usize {
-                    let Some(from) = (place + word).checked_sub(start as usize) else { continue };
-                    let held = self.raw.get_mut(word * 2..word * 2 + 2)?;
-                    if let Some(new) = bytes.get(from * 2..from * 2 + 2) {
-                        held.copy_from_slice(new);
-                    }
-                }
-                self.known |= whole;
+                self.overlay(bytes, start, 2)?;
+                self.known |= self.address >= start && self.address + self.span <= end;
                 self.known.then(|| self.number()).flatten()?
             }
+            Data::Bytes(bytes) => {
+                self.overlay(bytes, start, 1)?;
+                self.known |= self.address >= start && self.address + self.span <= end;
+                self.known.then(|| self.number()).flatten()?
+            }
+            Data::Scalar { value, .. } | Data::Number { value, .. } => self.pick(number_of(&value)?)?,
             Data::Mask { and, or } => {
                 if let Encoding::Bit(bit) = self.encoding
                     && self.order_bit(bit) & and != 0
@@ -534,7 +649,7 @@ impl Entry {
                     return None; // the write keeps this bit
                 }
                 let skip = (start as usize).checked_sub(place)? * 2;
-                let single = self.words == 1;
+                let single = self.span == 1;
                 let held = self.raw.get_mut(skip..skip + 2)?;
                 let old = u16::from_be_bytes([*held.first()?, *held.get(1)?]);
                 held.copy_from_slice(&(old & and | or & !and).to_be_bytes());
@@ -551,23 +666,57 @@ impl Entry {
         if matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba) { mask.swap_bytes() } else { mask }
     }
 
-    fn number(&self) -> Option<Number> {
-        let raw = u64::from_be_bytes(self.raw);
-        encoding::decode(encoding::gather(raw, self.words, self.order), self.encoding)
+    /// Puts what a write gives of this value, which begins at `start` and has `size` bytes an address, into its bytes.
+    fn overlay(&mut self, bytes: &[u8], start: u32, size: usize) -> Option<()> {
+        for cell in 0..self.span as usize {
+            let Some(from) = (self.address as usize + cell).checked_sub(start as usize) else { continue };
+            let held = self.raw.get_mut(cell * size..(cell + 1) * size)?;
+            if let Some(new) = bytes.get(from * size..(from + 1) * size) {
+                held.copy_from_slice(new);
+            }
+        }
+        Some(())
     }
 
-    fn encode(&self, group: &Group, value: Value) -> Option<Write> {
-        let tag = Tag { space: group.space, address: Some(self.address) };
+    fn number(&self) -> Option<Number> {
+        let raw = u64::from_be_bytes(self.raw);
+        let ordered = match self.len() {
+            1 => raw >> 56,
+            len => encoding::gather(raw, len as u32 / 2, self.order),
+        };
+        encoding::decode(ordered, self.encoding)
+    }
+
+    /// The bit that the binding asks for, or the number as it is.
+    fn pick(&self, number: Number) -> Option<Number> {
+        let Encoding::Bit(bit) = self.encoding else { return Some(number) };
+        match number {
+            Number::Signed(number) => Some(Number::Bit(number >> bit & 1 == 1)),
+            Number::Unsigned(number) => Some(Number::Bit(number >> bit & 1 == 1)),
+            Number::Bit(_) if bit == 0 => Some(number),
+            Number::Bit(_) | Number::Float(_) => None,
+        }
+    }
+
+    fn encode<'a>(&'a self, group: &Group, value: Value) -> Option<Write<'a>> {
+        let tag = group.family.parse_tag(&self.tag)?;
         let raw = (value.as_f64() - self.offset) / self.scale;
         let change = match self.encoding {
+            encoding if self.width == Width::Scalar => {
+                let plain = self.scale == 1.0 && self.offset == 0.0;
+                let value = if plain { value } else { Value::real(raw).ok()? };
+                Change::Scalar { value, encoding }
+            }
             Encoding::Bit(bit) => {
                 let state = match raw {
                     0.0 => false,
                     1.0 => true,
                     _ => return None,
                 };
-                if group.family.cell(&tag).bit {
+                if self.width == Width::Bit {
                     Change::Bit(state)
+                } else if self.width == Width::Byte {
+                    Change::BitOf { bit, state }
                 } else {
                     let swapped = matches!(self.order, ByteOrder::Badc | ByteOrder::Dcba);
                     Change::BitOf { bit: if swapped { (bit + 8) % 16 } else { bit }, state }

@@ -8,7 +8,12 @@
 use core::fmt;
 use core::net::SocketAddr;
 
-use twinguard_types::{Endpoint, Label, Oddity, Quality, Timestamp};
+use twinguard_types::{Label, Mac, Oddity, Timestamp};
+
+mod value;
+
+pub(crate) use value::VALUE_MAX;
+pub use value::{Access, Block, Cell, Change, Data, Name, Raw, RawPoint, Scalar, Tag, Width, Write};
 
 /// Where messages of a family are met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +25,8 @@ pub enum Carrier {
     Udp(u16),
     /// An EtherType, without IP.
     EtherType(u16),
+    /// A link of its own, by the number of its type.
+    Link(u16),
 }
 
 /// Which end of a conversation sends.
@@ -92,7 +99,7 @@ pub enum Address {
     /// An IP address and a port.
     Socket(SocketAddr),
     /// A hardware address.
-    Mac([u8; 6]),
+    Mac(Mac),
 }
 
 impl Address {
@@ -110,7 +117,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(socket) => socket.fmt(f),
-            Self::Mac([a, b, c, d, e, g]) => write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"),
+            Self::Mac(mac) => mac.fmt(f),
         }
     }
 }
@@ -182,6 +189,87 @@ pub struct Header {
     pub key: Option<u64>,
 }
 
+impl Header {
+    /// The function of a message that has none (cyclic data).
+    pub const NO_FUNCTION: u16 = u16::MAX;
+}
+
+/// What else a family may want to know of a message that it decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// Which end sends it, as far as known.
+    pub sender: Sender,
+    /// When its last byte was captured; short device times (without a date or an hour) are completed from it.
+    pub at: Timestamp,
+    /// Its sender.
+    pub source: Address,
+    /// Its receiver.
+    pub destination: Address,
+}
+
+impl Context {
+    /// A message of which nothing is known but who sends it.
+    #[must_use]
+    pub const fn of(sender: Sender) -> Self {
+        let nowhere = Address::Mac(Mac([0; 6]));
+        Self { sender, at: Timestamp::ZERO, source: nowhere, destination: nowhere }
+    }
+}
+
+/// What a message does to the device as a whole, beyond reading and writing values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// Opens a session or a connection.
+    Connect,
+    /// Ends it.
+    Disconnect,
+    /// Proves or claims who it is.
+    Login,
+    /// Looks at what the device is or has.
+    Browse,
+    /// Starts the program or the process image.
+    Start,
+    /// Stops it.
+    Stop,
+    /// Restarts the device.
+    Restart,
+    /// Loads a program or a block into the device.
+    Download,
+    /// Fetches a program or a block from it.
+    Upload,
+    /// Changes its configuration: names, addresses, parameters, rights.
+    Configure,
+    /// Sets its clock.
+    SetTime,
+    /// Holds, and perhaps clears, its counters.
+    Freeze,
+    /// Deletes a file, a block or a program.
+    Delete,
+}
+
+impl Action {
+    /// As in events: `connect`, `set_time`.
+    #[must_use]
+    pub const fn label(self) -> Label {
+        Label::literal(match self {
+            Self::Connect => "connect",
+            Self::Disconnect => "disconnect",
+            Self::Login => "login",
+            Self::Browse => "browse",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::Configure => "configure",
+            Self::SetTime => "set_time",
+            Self::Freeze => "freeze",
+            Self::Delete => "delete",
+        })
+    }
+}
+
 /// How well a response fits an outstanding request with its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
@@ -191,218 +279,6 @@ pub enum Fit {
     Loose,
     /// It answers this request.
     Exact,
-}
-
-/// A place on the wire that holds a value; its family reads and shows it, for example as `u1/hr/0`.
-///
-/// ```
-/// use twinguard_protocol::Family;
-///
-/// let tag = Family::Modbus.parse_tag("u1/hr/0").unwrap();
-/// assert_eq!(tag.address, Some(0), "what manuals call 40001");
-/// assert_eq!(Family::Modbus.show_tag(tag).to_string(), "u1/hr/0");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag {
-    /// The address space, as the family packs it (Modbus: unit and table).
-    pub space: u64,
-    /// The address in the space, from 0; `None` when the message alone does not tell.
-    pub address: Option<u32>,
-}
-
-/// What a message does with the values it carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Access {
-    /// The device tells them.
-    Read,
-    /// The device is to take them.
-    Write,
-    /// The device repeats what it was to take.
-    Echo,
-}
-
-/// Neighbouring values of one message, as their bytes lie on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Data<'a> {
-    /// Single bits, eight a byte, least significant first.
-    Bits {
-        /// The bytes.
-        bytes: &'a [u8],
-        /// Number of bits, at most eight times the bytes.
-        count: u16,
-    },
-    /// Words of 16 bits; an even number of bytes.
-    Words(&'a [u8]),
-    /// One bit as a 16-bit word: `0xff00` is on, `0x0000` is off, everything else is not defined.
-    Switch([u8; 2]),
-    /// A change of single bits in a word: new = (old AND `and`) OR (`or` AND NOT `and`).
-    Mask {
-        /// Bits to keep.
-        and: u16,
-        /// Values of the bits not kept.
-        or: u16,
-    },
-}
-
-impl Data<'_> {
-    /// Number of places that it covers.
-    #[must_use]
-    pub fn len(&self) -> u32 {
-        match self {
-            Self::Bits { count, .. } => u32::from(*count),
-            Self::Words(bytes) => (bytes.len() / 2) as u32,
-            Self::Switch(_) | Self::Mask { .. } => 1,
-        }
-    }
-
-    /// Whether it covers no place.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A run of neighbouring places with their values; the unit in which points are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block<'a> {
-    /// The first place.
-    pub tag: Tag,
-    /// What is done with the values.
-    pub access: Access,
-    /// The values.
-    pub data: Data<'a>,
-    /// What the device says of them.
-    pub quality: Quality,
-    /// When they held, by the device's clock, where it tells.
-    pub at: Option<Timestamp>,
-}
-
-impl<'a> Block<'a> {
-    /// Each place with its raw bytes.
-    pub fn points(self) -> impl Iterator<Item = RawPoint<'a>> {
-        (0..self.data.len()).map(move |index| RawPoint {
-            tag: Tag { address: self.tag.address.map(|first| first.wrapping_add(index)), ..self.tag },
-            access: self.access,
-            raw: Raw::of(self.data, index as usize),
-        })
-    }
-}
-
-/// One place with its raw value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawPoint<'a> {
-    /// The place.
-    pub tag: Tag,
-    /// What is done with the value.
-    pub access: Access,
-    /// The value.
-    pub raw: Raw<'a>,
-}
-
-/// A raw value; shown in hexadecimal, single bits as `0` or `1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Raw<'a> {
-    /// A single bit.
-    Bit(bool),
-    /// Two bytes.
-    Word([u8; 2]),
-    /// One bit as two bytes, see [`Data::Switch`].
-    Switch([u8; 2]),
-    /// Bits to keep and values of the others.
-    Mask {
-        /// Bits to keep.
-        and: u16,
-        /// Values of the bits not kept.
-        or: u16,
-    },
-    /// Any other bytes.
-    Bytes(&'a [u8]),
-}
-
-impl<'a> Raw<'a> {
-    fn of(data: Data<'a>, index: usize) -> Self {
-        match data {
-            Data::Bits { bytes, .. } => {
-                Self::Bit(bytes.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1))
-            }
-            Data::Words(bytes) => match bytes.get(index * 2..).and_then(<[u8]>::first_chunk) {
-                Some(word) => Self::Word(*word),
-                None => Self::Bytes(&[]),
-            },
-            Data::Switch(word) => Self::Switch(word),
-            Data::Mask { and, or } => Self::Mask { and, or },
-        }
-    }
-}
-
-impl fmt::Display for Raw<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bit(bit) => u8::from(*bit).fmt(f),
-            Self::Word([high, low]) | Self::Switch([high, low]) => write!(f, "{high:02x}{low:02x}"),
-            Self::Mask { and, or } => write!(f, "{and:04x}{or:04x}"),
-            Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
-        }
-    }
-}
-
-/// What lies at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
-    /// Whether it is a single bit; otherwise a word of 16 bits.
-    pub bit: bool,
-    /// The last address of its space.
-    pub last: u32,
-}
-
-/// The longest value in bytes.
-pub(crate) const VALUE_MAX: usize = 8;
-
-/// The bytes of one value and where they are to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Write {
-    /// The name of the family.
-    pub family: Label,
-    /// The device.
-    pub endpoint: Endpoint,
-    /// The first place.
-    pub tag: Tag,
-    /// What is to be done there.
-    pub change: Change,
-}
-
-/// What is to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A single-bit place takes this state.
-    Bit(bool),
-    /// One bit of a word takes this state, the others stay.
-    BitOf {
-        /// Which, 0 the least significant.
-        bit: u8,
-        /// Its state.
-        state: bool,
-    },
-    /// Neighbouring words take these bytes.
-    Words {
-        /// The bytes, as on the wire.
-        bytes: [u8; VALUE_MAX],
-        /// How many of them.
-        len: u8,
-    },
-}
-
-impl Write {
-    /// The bytes of the words; none for bits.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        match &self.change {
-            Change::Words { bytes, len } => bytes.get(..usize::from(*len)).unwrap_or_default(),
-            Change::Bit(_) | Change::BitOf { .. } => &[],
-        }
-    }
 }
 
 /// A header field's value as people and tools read it.
@@ -442,13 +318,22 @@ pub trait Protocol {
     const FAMILY: Label;
     /// Where it is met by agreement.
     const CARRIERS: &'static [Carrier];
+    /// Whether its conversations may turn out to be of a family that lies above it on the same carrier (COTP: S7comm,
+    /// MMS); each message is then first shown to the others' [`probe`](Protocol::probe).
+    const HANDS_OVER: bool = false;
+
+    /// Whether either end may ask at any time, so that each message has to tell by itself who asks (BACnet/IP).
+    const PEERS: bool = false;
 
     /// A message; borrows its bytes.
     type Pdu<'a>: Copy + fmt::Debug;
     /// What has to be kept of a request so that its response can be understood.
     type Memo: Copy + fmt::Debug;
-    /// What one conversation has to keep beyond open requests.
+    /// What one conversation has to keep beyond open requests: fragments, aliases, request lists; bounded.
     type Session: Default + fmt::Debug;
+    /// What all conversations of the family have in common (configuration frames over one carrier that explain data
+    /// over another, connections opened over TCP and used over UDP); bounded; `()` for most.
+    type Shared: Default + fmt::Debug;
     /// The runs of values in a message.
     type Blocks<'a>: Iterator<Item = Block<'a>>;
 
@@ -459,12 +344,37 @@ pub trait Protocol {
     /// [`Sender::Unknown`] when they could come from either end. Used on ports without a name.
     fn probe(bytes: &[u8]) -> Option<Sender>;
 
+    /// Takes a message of a stream that tells nothing by itself: a fragment before the last, the upkeep of a layer
+    /// below. True when it was taken; it is not decoded then, and nothing is told of it.
+    #[inline]
+    fn absorb(_session: &mut Self::Session, _source: &Address, _bytes: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether a frame on a carrier that several families share is one of this family. On an EtherType one family may
+    /// lie inside another (PROFINET: configuration inside real-time frames): each of them tells its own message.
+    fn lies_in(bytes: &[u8]) -> bool {
+        Self::probe(bytes).is_some()
+    }
+
     /// Reads one whole message and takes note of it; `None` when it is too short to be one. What the message means may
     /// depend on earlier ones (configuration frames, fragments, aliases): it may borrow them from the session.
-    fn decode<'a>(session: &'a mut Self::Session, bytes: &'a [u8], sender: Sender) -> Option<Self::Pdu<'a>>;
+    fn decode<'a>(
+        session: &'a mut Self::Session,
+        shared: &'a mut Self::Shared,
+        context: &Context,
+        bytes: &'a [u8],
+    ) -> Option<Self::Pdu<'a>>;
 
     /// What the stack has to know of the message.
     fn header(pdu: &Self::Pdu<'_>) -> Header;
+
+    /// Its part in an exchange; differs from the header's kind only where the family counts what asks and answers as
+    /// [`Kind::Control`] or [`Kind::Event`] (S7comm userdata, MQTT publications and acknowledgements).
+    #[inline]
+    fn part(pdu: &Self::Pdu<'_>) -> Kind {
+        Self::header(pdu).kind
+    }
 
     /// What is odd about the message by itself.
     fn oddities(pdu: &Self::Pdu<'_>) -> Oddities;
@@ -475,13 +385,26 @@ pub trait Protocol {
     /// How well a response fits a request.
     fn fit(memo: &Self::Memo, pdu: &Self::Pdu<'_>) -> Fit;
 
-    /// Why a negative answer refuses, where it tells.
+    /// Why an answer refuses, where it does and tells; an answer of kind [`Kind::Response`] with a refusal is a refusal
+    /// all the same.
     fn refusal(_pdu: &Self::Pdu<'_>) -> Option<u8> {
+        None
+    }
+
+    /// What a request asks of the device beyond values, if anything.
+    fn action(_memo: &Self::Memo) -> Option<Action> {
         None
     }
 
     /// The values of the message; a response needs its request's memo for their addresses.
     fn blocks<'a>(pdu: &Self::Pdu<'a>, request: Option<&Self::Memo>) -> Self::Blocks<'a>;
+
+    /// Appends the message that asks a device for a change, with this number as its transaction identifier or sequence
+    /// where the family has one (its low bits where that is shorter); `None`, and nothing appended, for what the family
+    /// cannot ask for.
+    fn command(_write: &Write<'_>, _number: u32, _out: &mut Vec<u8>) -> Option<()> {
+        None
+    }
 
     /// The header fields, under Wireshark's names, in order of appearance.
     fn fields(pdu: &Self::Pdu<'_>, put: &mut dyn FnMut(&'static str, Field<'_>));
@@ -489,17 +412,33 @@ pub trait Protocol {
     /// The name of a function or service.
     fn function_name(function: u16) -> &'static str;
 
-    /// What lies at the place of a tag.
-    fn cell(tag: &Tag) -> Cell;
+    /// The letters by which tools know a message, where they have no number for it; empty where they know none.
+    fn function_code(_function: u16) -> Option<&'static str> {
+        None
+    }
 
-    /// Reads a tag.
-    fn parse_tag(text: &str) -> Option<Tag>;
+    /// What lies at the place of a tag.
+    fn cell(_tag: &Tag<'_>) -> Cell {
+        Cell { width: Width::Scalar, last: u32::MAX }
+    }
+
+    /// Reads a tag, by the grammar in the family's header; what [`Protocol::write_tag`] and [`Protocol::write_place`]
+    /// write is read again as the same place.
+    fn parse_tag(text: &str) -> Option<Tag<'_>>;
 
     /// Writes a tag.
     ///
     /// # Errors
     /// As the formatter.
-    fn write_tag(tag: &Tag, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+    fn write_tag(tag: &Tag<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result;
+
+    /// Writes a place as one message names it, see [`Block::variant`].
+    ///
+    /// # Errors
+    /// As the formatter.
+    fn write_place(tag: &Tag<'_>, _variant: u32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Self::write_tag(tag, f)
+    }
 }
 
 #[cfg(test)]
@@ -518,13 +457,9 @@ mod tests {
     }
 
     #[test]
-    fn raw_values_and_fields_read_as_tools_show_them() {
+    fn fields_read_as_tools_show_them() {
         let show = |field: Field<'_>| field.to_string();
         assert_eq!(show(Field::Hex(0xab, 4)), "0x00ab");
         assert_eq!(show(Field::Bytes(&[0, 0x1a])), "00:1a");
-        let data = Data::Bits { bytes: &[0b101], count: 3 };
-        let raws: String = (0..3).map(|index| Raw::of(data, index).to_string()).collect();
-        assert_eq!(raws, "101");
-        assert_eq!(Raw::of(Data::Words(&[1, 2, 3, 4]), 1).to_string(), "0304");
     }
 }

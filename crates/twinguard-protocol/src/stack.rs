@@ -1,20 +1,26 @@
 //! The front door: frames in, messages, exchanges and oddities out.
 
 mod config;
+mod datagrams;
+mod duplicates;
 mod item;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
-use twinguard_types::{Duration, Exchange, ExchangeOutcome, Label, Malformed, Oddity, Timestamp};
+use twinguard_types::{Duration, Exchange, ExchangeOutcome, Label, Mac, Malformed, Oddity, Timestamp};
 
 use crate::error::DecodeError;
-use crate::frame::Frame;
+use crate::frame::{Frame, LinkType};
 use crate::ip::{Defragmenter, IpPacket, Transport};
 use crate::link::{self, Network};
 use crate::pairing::{Conversation, Role};
-use crate::protocol::{Address, Carrier, Cut, Header, Sender};
-use crate::registry::Family;
-use crate::tcp::{self, Assembler, End, Side};
+use crate::protocol::{Address, Carrier, Context, Cut, Header};
+use crate::registry::{Family, Shared};
+use crate::tcp::{self, Arrival, Assembler, End, Side};
+
+use datagrams::{PendingDatagram, Unnamed};
+use duplicates::Duplicates;
 
 pub use config::{Config, Counters};
 pub use item::{Item, Message};
@@ -57,21 +63,32 @@ pub struct Stack {
     datagrams: Vec<Conversation>,
     datagram_index: BTreeMap<(Family, Address, Address), u32>,
     oldest_datagram: usize,
+    /// What was found between two ends on ports without a name, by the lower end.
+    unnamed: BTreeMap<(Address, Address), Unnamed>,
+    shared: Box<Shared>,
+    duplicates: Duplicates,
     deadlines: VecDeque<Deadline>,
     compact_at: usize,
 
     frame: u64,
     at: Timestamp,
-    index: u32,
+    /// The last message's frame, and its place there.
+    told: (u64, u32),
     ready: [Option<Side>; 2],
     datagram: Vec<u8>,
-    pending_datagram: Option<(u32, usize)>,
+    pending_datagram: Option<PendingDatagram>,
+    /// Families that lie in the same Ethernet frame and are told after it, and its ends.
+    inside: VecDeque<Family>,
+    inside_ends: [Address; 2],
     taken: Option<(Side, usize)>,
     found: Option<Found>,
     ended: Option<Ended>,
     exchanges: VecDeque<Exchange>,
     malformed: VecDeque<Malformed>,
 }
+
+/// Packets inside packets that are followed.
+const TUNNELS_MAX: u8 = 4;
 
 /// An exchange that the last message completed, told after the message.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +124,9 @@ enum Speaks {
 /// A connection of unknown content is given up after this many looks.
 const LOOKS: u8 = 6;
 
+/// Looks in a row that may use up nothing: recognised, of another family, in step again.
+const IDLE_LOOKS: u8 = 4;
+
 #[derive(Clone, Copy, Debug)]
 struct Deadline {
     at: Timestamp,
@@ -129,9 +149,9 @@ impl Stack {
             .iter()
             .flat_map(|family| family.carriers().iter().map(|carrier| (*carrier, *family)));
         let mut carriers: Vec<_> = config.carriers.iter().copied().chain(named).collect();
-        // A stable sort: of two families on one carrier the one named by the caller, or first in the list, wins.
+        // A stable sort: of several families on one carrier those named by the caller come first.
         carriers.sort_by_key(|(carrier, _)| *carrier);
-        carriers.dedup_by_key(|(carrier, _)| *carrier);
+        carriers.dedup();
         Self {
             carriers,
             counters: Counters::default(),
@@ -143,14 +163,19 @@ impl Stack {
             datagrams: Vec::new(),
             datagram_index: BTreeMap::new(),
             oldest_datagram: 0,
+            unnamed: BTreeMap::new(),
+            shared: Box::default(),
+            duplicates: Duplicates::default(),
             deadlines: VecDeque::new(),
             compact_at: 1024,
             frame: 0,
             at: Timestamp::MIN,
-            index: 0,
+            told: (u64::MAX, 0),
             ready: [None; 2],
             datagram: Vec::new(),
             pending_datagram: None,
+            inside: VecDeque::new(),
+            inside_ends: [Address::Mac(Mac([0; 6])); 2],
             taken: None,
             found: None,
             ended: None,
@@ -171,21 +196,49 @@ impl Stack {
         self.now = self.now.max(frame.at);
         self.frame = frame.index;
         self.at = frame.at;
-        self.index = 0;
+        self.link(frame, 0);
+    }
+
+    /// Takes a frame from the wire, or one that `depth` packets carry inside each other.
+    #[inline]
+    fn link(&mut self, frame: &Frame<'_>, depth: u8) {
         match link::decode(frame.link, frame.bytes) {
             Ok(packet) => match packet.network {
-                Network::Ip(ip) => self.ip(&ip),
+                Network::Ip(ip) => self.ip(frame, &ip, depth),
                 Network::Other { ether_type, payload } => {
-                    if let (Some(family), Some(macs)) =
-                        (self.family_on(Carrier::EtherType(ether_type)), packet.macs)
-                    {
-                        let ends = [Address::Mac(macs.source), Address::Mac(macs.destination)];
-                        self.datagram(family, ends, Role::Open, payload);
+                    if let Some(macs) = packet.macs {
+                        let ends = [Address::Mac(Mac(macs.source)), Address::Mac(Mac(macs.destination))];
+                        self.bare(Carrier::EtherType(ether_type), ends, payload);
+                    }
+                }
+                Network::Line(payload) => {
+                    if let (Some(macs), false) = (packet.macs, payload.is_empty()) {
+                        let ends = [Address::Mac(Mac(macs.source)), Address::Mac(Mac(macs.destination))];
+                        self.line(Carrier::Link(frame.link.number()), ends, payload);
                     }
                 }
             },
             Err(error) => self.undecoded(frame, error),
         }
+    }
+
+    /// Takes the frame inside a packet.
+    #[cold]
+    fn tunnelled(&mut self, outer: &Frame<'_>, (link, bytes): (LinkType, &[u8]), depth: u8) {
+        if depth >= TUNNELS_MAX {
+            self.malformed.push_back(Malformed {
+                at: self.at,
+                family: Label::literal("tunnel"),
+                source: None,
+                destination: None,
+                offset: 0,
+                oddity: Oddity::Dropped,
+            });
+            return;
+        }
+        let uncaptured = (outer.original_len as usize).saturating_sub(outer.bytes.len());
+        let original_len = u32::try_from(bytes.len() + uncaptured).unwrap_or(u32::MAX);
+        self.link(&Frame { link, bytes, original_len, ..*outer }, depth + 1);
     }
 
     /// Tells that time has passed without a frame: requests may have become unanswered.
@@ -247,9 +300,27 @@ impl Stack {
         self.message(found?)
     }
 
-    fn family_on(&self, carrier: Carrier) -> Option<Family> {
-        let place = self.carriers.binary_search_by_key(&carrier, |(known, _)| *known).ok()?;
-        self.carriers.get(place).map(|(_, family)| *family)
+    fn families_on(&self, carrier: Carrier) -> &[(Carrier, Family)] {
+        let first = self.carriers.partition_point(|(known, _)| *known < carrier);
+        let rest = self.carriers.get(first..).unwrap_or_default();
+        let count = rest.iter().take_while(|(known, _)| *known == carrier).count();
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// The family on a carrier; of several the one whose messages these bytes are, else one that leaves it open.
+    #[inline]
+    fn family_of(&self, carrier: Carrier, bytes: &[u8]) -> Option<Family> {
+        match self.families_on(carrier) {
+            [] => None,
+            [(_, family)] => Some(*family),
+            several => {
+                let mut families = several.iter().map(|(_, family)| *family);
+                let spoken =
+                    families.clone().find(|family| !family.hands_over() && family.probe(bytes).is_some());
+                let open = || families.clone().find(|family| family.hands_over());
+                spoken.or_else(open).or_else(|| families.next())
+            }
+        }
     }
 
     #[cold]
@@ -272,9 +343,9 @@ impl Stack {
     }
 
     #[inline]
-    fn ip(&mut self, packet: &IpPacket<'_>) {
+    fn ip(&mut self, frame: &Frame<'_>, packet: &IpPacket<'_>, depth: u8) {
         let Transport::Fragment(_) = packet.transport else {
-            return self.transport(packet);
+            return self.transport(frame, packet, depth);
         };
         // The defragmenter lends the packet that it completes, and the rest of the stack takes it.
         let Some(mut defragmenter) = self.defragmenter.take() else { return };
@@ -293,110 +364,94 @@ impl Stack {
             });
         }
         if let Some(packet) = &packet {
-            self.transport(packet);
+            self.transport(frame, packet, depth);
         }
         self.defragmenter = Some(defragmenter);
     }
 
     #[inline]
-    fn transport(&mut self, packet: &IpPacket<'_>) {
+    fn transport(&mut self, frame: &Frame<'_>, packet: &IpPacket<'_>, depth: u8) {
+        if !matches!(packet.transport, Transport::Tcp(_))
+            && let Some(inner) = link::tunnelled(packet)
+        {
+            return self.tunnelled(frame, inner, depth);
+        }
         let Some((source, destination)) = packet.endpoints() else { return };
         match &packet.transport {
             Transport::Tcp(segment) => {
                 let pushed = self.assembler.push(self.at, self.frame, source, destination, segment);
                 self.ready = pushed.ready;
                 if pushed.oddities.any() {
-                    for oddity in pushed.oddities.iter() {
-                        self.malformed.push_back(Malformed {
-                            at: self.at,
-                            family: Label::literal("tcp"),
-                            source: Some(source),
-                            destination: Some(destination),
-                            offset: 0,
-                            oddity,
-                        });
-                    }
+                    self.odd_segment(&pushed, source, destination);
                 }
             }
             Transport::Udp(datagram) => {
                 let ends = [Address::Socket(source), Address::Socket(destination)];
-                if let Some(family) = self.family_on(Carrier::Udp(datagram.destination_port)) {
+                let payload = datagram.payload;
+                let sent = (packet.identification, payload);
+                if let Some(family) = self.family_of(Carrier::Udp(datagram.destination_port), payload) {
                     let both = datagram.source_port == datagram.destination_port;
-                    self.datagram(
-                        family,
-                        ends,
-                        if both { Role::Open } else { Role::Is(0) },
-                        datagram.payload,
-                    );
-                } else if let Some(family) = self.family_on(Carrier::Udp(datagram.source_port)) {
-                    self.datagram(family, ends, Role::Is(1), datagram.payload);
+                    self.datagram(family, ends, if both { Role::Open } else { Role::Is(0) }, sent);
+                } else if let Some(family) = self.family_of(Carrier::Udp(datagram.source_port), payload) {
+                    self.datagram(family, ends, Role::Is(1), sent);
+                } else if self.config.detect
+                    && let Some(family) = self.unnamed(ends, payload)
+                {
+                    self.datagram(family, ends, Role::Open, sent);
                 }
             }
             _ => {}
         }
     }
 
-    /// Keeps a datagram for [`Stack::advance`]; end 0 is its sender.
-    fn datagram(&mut self, family: Family, ends: [Address; 2], role: Role, payload: &[u8]) {
-        let [source, destination] = ends;
-        let key =
-            if source <= destination { (family, source, destination) } else { (family, destination, source) };
-        let place = match self.datagram_index.get(&key) {
-            Some(place) => *place,
-            None => self.insert_datagram(key, ends, role),
-        };
-        self.datagram.clear();
-        self.datagram.extend_from_slice(payload);
-        self.pending_datagram = Some((place, usize::from(self.is_reverse(place, source))));
-    }
-
-    fn is_reverse(&self, place: u32, source: Address) -> bool {
-        self.datagrams.get(place as usize).is_some_and(|held| held.pairing.ends.first() != Some(&source))
-    }
-
+    /// What is odd about a segment; a gap is told of the end whose bytes never came.
     #[cold]
-    fn insert_datagram(&mut self, key: (Family, Address, Address), ends: [Address; 2], role: Role) -> u32 {
-        let fresh = Conversation::new(key.0, ends, role, true);
-        let place = if self.datagrams.len() < self.config.datagram_conversations.max(1) {
-            self.datagrams.push(fresh);
-            self.datagrams.len() - 1
-        } else {
-            // The table is full: places are given anew in turn.
-            let place = self.oldest_datagram % self.datagrams.len();
-            self.oldest_datagram = place + 1;
-            if let Some(held) = self.datagrams.get_mut(place) {
-                let (now, exchanges) = (self.now, &mut self.exchanges);
-                held.pairing.end(now, |exchange| exchanges.push_back(exchange));
-                let [first, second] = held.pairing.ends;
-                let (low, high) = if first <= second { (first, second) } else { (second, first) };
-                self.datagram_index.remove(&(held.pairing.family, low, high));
-                *held = fresh;
-            }
-            place
+    fn odd_segment(&mut self, pushed: &tcp::Pushed, source: SocketAddr, destination: SocketAddr) {
+        let (at, family) = (self.at, Label::literal("tcp"));
+        let mut tell = |source, destination, oddity| {
+            let (source, destination) = (Some(source), Some(destination));
+            self.malformed.push_back(Malformed { at, family, source, destination, offset: 0, oddity });
         };
-        self.datagram_index.insert(key, place as u32);
-        place as u32
+        for oddity in pushed.oddities.iter().filter(|oddity| *oddity != Oddity::Gap) {
+            tell(source, destination, oddity);
+        }
+        for side in pushed.ready.into_iter().flatten().filter(|side| self.assembler.gap(*side).is_some()) {
+            let own = self.assembler.source(side) == Some(source);
+            let (source, destination) = if own { (source, destination) } else { (destination, source) };
+            tell(source, destination, Oddity::Gap);
+        }
     }
 
     /// Looks for the next message; what lies before it is used up.
     #[inline]
     fn advance(&mut self) -> Option<Found> {
-        if let Some((place, end)) = self.pending_datagram.take() {
-            return Some(Found::Datagram { place, end });
+        if let Some(found) = self.next_datagram() {
+            return Some(found);
         }
+        let (mut held, mut idle) = (usize::MAX, 0);
         loop {
             let slot = self.ready.iter_mut().find(|slot| slot.is_some())?;
             let side = (*slot)?;
             match self.next_in(side) {
                 Next::Message(len) => return Some(Found::Stream { side, len }),
-                Next::Again => {}
-                Next::Wait => {
-                    if self.assembler.cross(side).is_some() {
-                        self.unsync(side);
-                    } else if let Some(slot) = self.ready.iter_mut().find(|slot| slot.is_some()) {
-                        *slot = None;
+                Next::Again => {
+                    let left = self.assembler.readable(side).len();
+                    idle = if left < held { 0 } else { idle + 1 };
+                    held = left;
+                    if idle < IDLE_LOOKS {
+                        continue;
                     }
+                    // Whatever a family says of these bytes, it cannot hold the stack.
+                    self.counters.foreign_bytes += left as u64;
+                    self.assembler.consume(side, left);
                 }
+                Next::Wait => {}
+            }
+            (held, idle) = (usize::MAX, 0);
+            if self.assembler.cross(side).is_some() {
+                self.unsync(side);
+            } else if let Some(slot) = self.ready.iter_mut().find(|slot| slot.is_some()) {
+                *slot = None;
             }
         }
     }
@@ -430,9 +485,33 @@ impl Stack {
                 };
                 let family = conversation.pairing.family;
                 if *synced {
-                    match family.cut(bytes) {
+                    match cut(family, bytes) {
                         Cut::Message(len) => {
                             *left = 0;
+                            let message = bytes.get(..len).unwrap_or_default();
+                            // A port says little: what is not legal here and is legal elsewhere is of there.
+                            if !conversation.settled
+                                && !family.hands_over()
+                                && family.probe(message).is_none()
+                                && let Some(other) = self.config.other(family, bytes)
+                            {
+                                conversation.become_of(other);
+                                return Next::Again;
+                            }
+                            if family.hands_over() {
+                                let mut above =
+                                    self.config.families.iter().filter(|other| !other.hands_over());
+                                if let Some(above) = above.find(|other| other.probe(message).is_some()) {
+                                    conversation.become_of(*above);
+                                }
+                            }
+                            let Conversation { pairing, session, .. } = conversation;
+                            if let Some(source) = pairing.ends.get(end)
+                                && session.absorb(source, bytes.get(..len).unwrap_or_default())
+                            {
+                                self.assembler.consume(side, len);
+                                return Next::Again;
+                            }
                             return Next::Message(len);
                         }
                         Cut::More(_) => {
@@ -440,6 +519,13 @@ impl Stack {
                             return Next::Wait;
                         }
                         Cut::Foreign => {
+                            // A port says little where nothing was understood so far.
+                            if !conversation.settled
+                                && let Some(other) = self.config.other(family, bytes)
+                            {
+                                conversation.become_of(other);
+                                return Next::Again;
+                            }
                             *synced = false;
                             let address =
                                 |end: usize| conversation.pairing.ends.get(end).and_then(Address::socket);
@@ -462,7 +548,7 @@ impl Stack {
                 if found { Next::Again } else { Next::Wait }
             }
             Speaks::Unknown(looks) => {
-                if let Some((family, sender)) = recognise(&self.config.families, bytes) {
+                if let Some((family, sender)) = self.config.recognise(bytes) {
                     let Some(flow) = self.assembler.flow(side.flow) else { return Next::Wait };
                     let opener = flow.client.map_or(Role::Open, |client| Role::Seems(client.index()));
                     let role = Role::of(sender, end).unwrap_or(opener);
@@ -491,7 +577,8 @@ impl Stack {
     fn begin(&mut self, side: Side) {
         let Some(flow) = self.assembler.flow(side.flow) else { return };
         let index = side.flow.index();
-        let ports = flow.ends.map(|end| self.family_on(Carrier::Tcp(end.port())));
+        let bytes = self.assembler.readable(side);
+        let ports = flow.ends.map(|end| self.family_of(Carrier::Tcp(end.port()), bytes));
         let named = match (flow.client.map(End::index), ports) {
             // The handshake tells the server, whatever port the client chose.
             (Some(0), [_, Some(family)]) | (None, [None, Some(family)]) => Some((family, Role::Is(0))),
@@ -529,9 +616,11 @@ impl Stack {
     /// Reads, tracks and pairs the message that [`Stack::advance`] found.
     #[inline]
     fn message(&mut self, found: Found) -> Option<Item<'_>> {
+        let mut arrival = Arrival { frame: self.frame, at: self.at };
         let (conversation, bytes, end, place) = match found {
             Found::Stream { side, len } => {
                 self.taken = Some((side, len));
+                arrival = self.assembler.arrival(side, len).unwrap_or(arrival);
                 let (index, generation) = (side.flow.index(), side.flow.generation());
                 let Some(Stream { speaks: Speaks::Family(conversation), .. }) = self.streams.get_mut(index)
                 else {
@@ -540,19 +629,26 @@ impl Stack {
                 let bytes = self.assembler.readable(side).get(..len).unwrap_or_default();
                 (conversation, bytes, side.end.index(), Place::Stream { index: index as u32, generation })
             }
-            Found::Datagram { place, end } => {
+            Found::Datagram { place, end, from, len } => {
                 let conversation = self.datagrams.get_mut(place as usize)?;
-                (conversation, self.datagram.as_slice(), end, Place::Datagram(place))
+                let bytes = self.datagram.get(from..from + len).unwrap_or_default();
+                (conversation, bytes, end, Place::Datagram(place))
             }
         };
-        let Conversation { pairing, session } = conversation;
+        conversation.settled = true;
+        let Conversation { pairing, session, .. } = conversation;
         let sender = pairing.sender(end, bytes);
-        let pdu = session.decode(bytes, sender)?;
+        let [first, second] = pairing.ends;
+        let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
+        let context = Context { sender, at: arrival.at, source, destination };
+        let pdu = session.decode(&mut self.shared, &context, bytes)?;
         let header = pdu.header();
         let mut oddities = pdu.oddities();
         self.serial += 1;
-        let paired =
-            pairing.pair(self.now, self.serial, self.config.open_requests, &header, &pdu, &mut oddities);
+        let most = self.config.open_requests;
+        // Time may have gone on without frames; what was held came when it came.
+        let at = if arrival.frame == self.frame { self.now } else { arrival.at };
+        let paired = pairing.pair(at, self.serial, most, &header, &pdu, &mut oddities);
         if let Some(serial) = paired.opened {
             self.deadlines.push_back(Deadline { at: self.now + self.config.patience, serial, place });
         }
@@ -560,17 +656,19 @@ impl Stack {
             self.exchanges.push_back(displaced);
         }
         self.ended = paired.ended.map(|(latency, outcome)| Ended { place, header, latency, outcome });
-        let [first, second] = pairing.ends;
-        let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
         self.counters.messages += 1;
-        self.index += 1;
+        let (frame, index) = &mut self.told;
+        *index = if *frame == arrival.frame { *index + 1 } else { 0 };
+        *frame = arrival.frame;
         Some(Item::Message(Message {
-            frame: self.frame,
-            at: self.at,
-            index: self.index - 1,
+            frame: arrival.frame,
+            at: arrival.at,
+            index: *index,
             source,
             destination,
+            sender,
             header,
+            bytes,
             pdu,
             oddities,
             request: paired.memo,
@@ -639,7 +737,7 @@ impl Stack {
 #[derive(Clone, Copy, Debug)]
 enum Found {
     Stream { side: Side, len: usize },
-    Datagram { place: u32, end: usize },
+    Datagram { place: u32, end: usize, from: usize, len: usize },
 }
 
 /// What the readable bytes of one direction hold.
@@ -653,9 +751,13 @@ enum Next {
     Wait,
 }
 
-/// The family whose whole, legal messages these bytes are.
-fn recognise(families: &[Family], bytes: &[u8]) -> Option<(Family, Sender)> {
-    families.iter().find_map(|family| family.probe(bytes).map(|sender| (*family, sender)))
+/// Where the first message ends; an end that cannot be is none.
+#[inline]
+fn cut(family: Family, bytes: &[u8]) -> Cut {
+    match family.cut(bytes) {
+        Cut::Message(len) if len == 0 || len > bytes.len() => Cut::Foreign,
+        cut => cut,
+    }
 }
 
 /// How many bytes to skip to the next message, and whether one begins there; if not, what is left may begin one.
@@ -665,13 +767,13 @@ fn recognise(families: &[Family], bytes: &[u8]) -> Option<(Family, Sender)> {
 #[cold]
 fn resync(family: Family, bytes: &[u8], boundary: usize) -> (usize, bool) {
     if let Some(newest) = bytes.get(boundary..)
-        && matches!(family.cut(newest), Cut::Message(len) if len == newest.len() || family.probe(newest.get(..len).unwrap_or_default()).is_some())
+        && matches!(cut(family, newest), Cut::Message(len) if len == newest.len() || family.probe(newest.get(..len).unwrap_or_default()).is_some())
     {
         return (boundary, true);
     }
     for start in 0..bytes.len() {
         let rest = bytes.get(start..).unwrap_or_default();
-        match family.cut(rest) {
+        match cut(family, rest) {
             Cut::Message(len) if family.probe(rest.get(..len).unwrap_or_default()).is_some() => {
                 return (start, true);
             }

@@ -8,3 +8,4 @@ mod stream;
 pub use assembler::Assembler;
 pub use flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
 pub use segment::{TcpFlags, TcpSegment};
+pub use stream::Arrival;

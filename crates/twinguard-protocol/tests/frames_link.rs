@@ -323,7 +323,7 @@ fn same(bytes: &[u8]) {
     };
     let transport = match ours.network {
         Network::Ip(ip) => ip.transport,
-        Network::Other { .. } => return assert!(theirs.transport.is_none()),
+        Network::Other { .. } | Network::Line(_) => return assert!(theirs.transport.is_none()),
     };
     match (theirs.transport, transport) {
         (Some(TransportSlice::Tcp(tcp)), Transport::Tcp(segment)) => {

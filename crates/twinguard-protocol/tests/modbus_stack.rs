@@ -133,7 +133,7 @@ fn the_client_is_known_by_handshake_then_port_then_message() {
     tap.say(End::First, &ask(2, 0, 1));
     tap.check(&["1.0 rsp 3 u1/hr/?=0001", "2.0 req 3"]);
     // No handshake, no known port.
-    let mut tap = Tap::new(CLIENT, "10.0.0.2:20000", false);
+    let mut tap = Tap::new(CLIENT, "10.0.0.2:19999", false);
     tap.say(End::Second, &tell(1, &[1]));
     tap.say(End::First, &ask(2, 0, 1));
     tap.check(&["1.0 rsp 3 u1/hr/?=0001", "2.0 req 3"]);
@@ -151,13 +151,13 @@ fn the_client_is_known_by_handshake_then_port_then_message() {
 
 #[test]
 fn other_ports_are_looked_into_unless_told_not_to() {
-    let mut tap = Tap::new(CLIENT, "10.0.0.2:20000", true);
+    let mut tap = Tap::new(CLIENT, "10.0.0.2:19999", true);
     tap.say(End::First, b"GET / HTTP/1.1\r\n\r\n");
     tap.check(&[]);
     tap.say(End::First, &ask(1, 0, 1));
     tap.check(&["5.0 req 3"]);
     let quiet = Config { detect: false, ..Config::default() };
-    let mut tap = Tap::with(quiet, CLIENT, "10.0.0.2:20000", true);
+    let mut tap = Tap::with(quiet, CLIENT, "10.0.0.2:19999", true);
     tap.say(End::First, &ask(1, 0, 1));
     tap.check(&[]);
 }

@@ -228,7 +228,8 @@ fn what_is_encoded_is_bound_again() {
             (5, Value::Boolean(true)),
             (6, Value::Integer(i64::MIN + 1)),
         ] {
-            let write = wire.map.encode(SignalId(signal), value).unwrap();
+            let map = wire.map.clone();
+            let write = map.encode(SignalId(signal), value).unwrap();
             let events = wire.send(Repr::write(signal as u16, &write));
             let [Event::Command(command)] = events[..] else { panic!("{signal} {order:?}: {events:?}") };
             assert_eq!((command.signal.0, command.value), (signal, value), "{order:?}");

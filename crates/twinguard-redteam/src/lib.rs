@@ -13,13 +13,13 @@
 //!
 //! Not here yet: attacks on time, identity, models and learning; attacker models with feasibility; scoreboards.
 
+mod aims;
 mod attack;
 mod attacks;
 mod defender;
 mod range;
 mod registry;
 mod scenario;
-mod wire;
 
 pub use attack::{Attack, Injection, Reading, Window};
 pub use attacks::{
@@ -29,4 +29,3 @@ pub use defender::{Defender, Reaction, Stimulus};
 pub use range::{Range, RangeError, RangeOptions, Sample, Spoken, address};
 pub use registry::SCENARIOS;
 pub use scenario::{Entry, Scenario, Target};
-pub use wire::{Connection, Sender};

@@ -1,7 +1,7 @@
 //! A simulated site over real Modbus TCP bytes, with an attacker on the path and a defender at the tap.
 //!
-//! One step is one second: the plant moves, the controller polls, the attacker has its hands on the answer, every tenth
-//! second the controller writes, the attacker writes after it, the vendor's twin follows what the wire says. The
+//! One step is one sampling period of the plant: the plant moves, the controller polls, the attacker has its hands on the answer, when it
+//! is time the controller writes, the attacker writes after it, the vendor's twin follows what the wire says. The
 //! defender sees frames, the controller's journal and the vendor's values; it never sees the plant. Its actions are
 //! carried out by the platform: isolated peers do not reach the device, substituted values replace measured ones on
 //! their way to the controller, commands are written and held.
@@ -13,17 +13,16 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_protocol::protocols::modbus::{Adu, Body, Function, Illegal, Repr, WordBuffer};
-use twinguard_protocol::{Frame, LinkType, Sender as End};
+use twinguard_protocol::{Frame, LinkType, Sender, emit::Connection, tcp::End};
 use twinguard_twin::Plant;
-use twinguard_twin::simulator::cooling_loop::{Options, Output, SET_POINT, Site};
-use twinguard_twin::simulator::{Noise, Register, Simulator, Table};
+use twinguard_twin::simulator::cooling_loop::{Options, Site};
+use twinguard_twin::simulator::{ClosedLoop, Noise, Register, Spot, Table};
 use twinguard_types::{
     Action, ActionId, ActionKind, Binding, Duration, Intent, Outcome, OutcomeResult, Point, PrincipalId,
     SignalId, Source, Timestamp, Value,
 };
 
 use crate::defender::{Defender, Reaction, Stimulus};
-use crate::wire::{Connection, Sender};
 use crate::{Injection, Reading, Scenario};
 
 /// Where the parties speak from.
@@ -40,8 +39,6 @@ pub mod address {
     pub const ATTACKER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
 }
 
-/// Number of input registers that a poll reads.
-const INPUTS: u16 = 11;
 const UNIT: u8 = 1;
 const PORT: u16 = 502;
 
@@ -66,19 +63,28 @@ pub enum RangeError<E> {
     /// A message could not be put into bytes.
     #[error(transparent)]
     Message(#[from] Illegal),
+    /// A message did not fit in a frame.
+    #[error(transparent)]
+    Frame(#[from] twinguard_protocol::Error),
 }
 
-/// The site after one second.
+/// The site after one step.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// When.
     pub at: Timestamp,
-    /// The true values, which no defender sees.
-    pub truth: Output,
-    /// The true hot spot and the rest by signal of the plant file, in the order of the sensors' registers.
+    /// The signals of the plant file, in order of their ids.
     pub signals: Vec<(SignalId, Spoken)>,
     /// What the defender said, in order.
     pub reactions: Vec<Reaction>,
+}
+
+impl Sample {
+    /// The true value of a signal, which no defender sees.
+    #[must_use]
+    pub fn truth(&self, signal: SignalId) -> Option<f64> {
+        self.signals.iter().find(|(known, _)| *known == signal).and_then(|(_, spoken)| spoken.truth)
+    }
 }
 
 /// One signal as the speakers have it.
@@ -95,15 +101,20 @@ pub struct Spoken {
 /// A simulated site under a scenario.
 #[derive(Debug)]
 pub struct Range {
-    site: Site,
+    site: Box<dyn ClosedLoop>,
     scenario: Scenario,
     origin: Timestamp,
     bindings: BTreeMap<Box<str>, Binding>,
+    /// Signals without a register, by path.
+    unbound: BTreeMap<Box<str>, SignalId>,
+    /// Number of input registers that a poll reads.
+    inputs: u16,
+    /// A second, or the plant's period where that is shorter: what a step's parts are parts of.
+    unit: Duration,
     polls: Peer,
     platform: Peer,
     attackers: BTreeMap<Ipv4Addr, Peer>,
     jitter: Noise,
-    seed: u64,
     frames: u64,
     buffer: Vec<u8>,
     reactions: Vec<Reaction>,
@@ -116,19 +127,17 @@ pub struct Range {
 /// A master with its connection to the device.
 #[derive(Clone, Debug)]
 struct Peer {
+    client: Ipv4Addr,
     connection: Connection,
     transaction: u16,
     open: bool,
 }
 
 impl Peer {
-    fn new(address: Ipv4Addr, port: u16, seed: u64) -> Self {
-        let connection = Connection::new(
-            SocketAddrV4::new(address, port),
-            SocketAddrV4::new(address::DEVICE, PORT),
-            (seed as u32).wrapping_add(u32::from(port)),
-        );
-        Self { connection, transaction: 0, open: false }
+    fn new(client: Ipv4Addr, port: u16) -> Self {
+        let device = SocketAddrV4::new(address::DEVICE, PORT);
+        let connection = Connection::ipv4(SocketAddrV4::new(client, port), device);
+        Self { client, connection, transaction: 0, open: false }
     }
 
     fn next_transaction(&mut self) -> u16 {
@@ -138,20 +147,39 @@ impl Peer {
 }
 
 impl Range {
-    /// A site under a scenario. `plant` says which signal lies in which register.
+    /// The cooling loop under a scenario. `plant` says which signal lies in which register.
     #[must_use]
     pub fn new(plant: &Plant, options: &RangeOptions, scenario: Scenario) -> Self {
-        let seed = options.seed;
+        let site = Box::new(Site::new(options.seed, &options.site));
+        let stretch = Noise::new(options.seed, options.site.stretch.wrapping_mul(1_000).wrapping_add(60));
+        Self::over(plant, site, stretch, options.origin, scenario)
+    }
+
+    /// Any site under a scenario, for example one of [`twinguard_twin::simulator::references`]; `jitter` gives the latencies.
+    #[must_use]
+    pub fn over(
+        plant: &Plant,
+        site: Box<dyn ClosedLoop>,
+        jitter: Noise,
+        origin: Timestamp,
+        scenario: Scenario,
+    ) -> Self {
+        let bound = |signal| plant.bindings.iter().any(|binding| binding.signal == signal);
+        let unbound = plant.catalogue.iter().filter(|(id, _)| !bound(*id));
+        let inputs =
+            site.device().registers().iter().filter(|register| register.table == Table::Input).count();
         Self {
-            site: Site::new(seed, &options.site),
+            unbound: unbound.map(|(id, signal)| (signal.path.clone(), id)).collect(),
+            inputs: u16::try_from(inputs).unwrap_or(u16::MAX).min(125),
+            unit: site.period().min(Duration::from_secs(1)),
+            site,
             scenario,
-            origin: options.origin,
+            origin,
             bindings: plant.bindings.iter().map(|binding| (binding.tag.clone(), binding.clone())).collect(),
-            polls: Peer::new(address::CONTROLLER, 40_000, seed),
-            platform: Peer::new(address::PLATFORM, 41_000, seed),
+            polls: Peer::new(address::CONTROLLER, 40_000),
+            platform: Peer::new(address::PLATFORM, 41_000),
             attackers: BTreeMap::new(),
-            jitter: Noise::new(seed, options.site.stretch.wrapping_mul(1_000).wrapping_add(60)),
-            seed,
+            jitter,
             frames: 0,
             buffer: Vec::with_capacity(400),
             reactions: Vec::new(),
@@ -174,20 +202,32 @@ impl Range {
         &self.scenario
     }
 
-    /// One second of the site, seen by a defender.
+    /// The site that is under attack.
+    #[must_use]
+    pub fn site(&self) -> &dyn ClosedLoop {
+        &*self.site
+    }
+
+    /// This many thousandths of a step.
+    fn part(&self, thousandths: i64) -> Duration {
+        Duration::from_nanos(self.unit.as_nanos() / 1_000 * thousandths)
+    }
+
+    /// One period of the site, seen by a defender.
     ///
     /// # Errors
     /// [`RangeError::Defender`] when the defender fails.
     pub fn step<D: Defender>(&mut self, defender: &mut D) -> Result<Sample, RangeError<D::Error>> {
-        self.site.plant.step();
-        let run = self.site.plant.now();
+        self.site.device_mut().step();
+        let run = self.site.device().now();
         let now = self.origin + (run - Timestamp::ZERO);
         let field = self.poll(now, defender)?;
         self.operate(now, run, defender)?;
-        self.control(now, run, defender)?;
-        self.attack(now, run, defender)?;
+        if self.control(now, run, defender)? {
+            self.attack(now, defender)?;
+        }
         self.show(now, defender)?;
-        let end = now + Duration::from_millis(900);
+        let end = now + self.part(900);
         self.tell(end, Stimulus::Tick, defender)?;
         Ok(self.sample(now, &field))
     }
@@ -199,26 +239,26 @@ impl Range {
         defender: &mut D,
     ) -> Result<Option<Vec<u16>>, RangeError<D::Error>> {
         let transaction = self.polls.next_transaction();
-        let request = Repr::read(transaction, UNIT, Function::READ_INPUT_REGISTERS.0, 0, INPUTS)?.emit();
-        self.send(now, Master::Controller, Sender::Client, &request, defender)?;
-        if !self.site.plant.answers() {
+        let request = Repr::read(transaction, UNIT, Function::READ_INPUT_REGISTERS.0, 0, self.inputs)?.emit();
+        self.send(now, Master::Controller, End::First, &request, defender)?;
+        if !self.site.device().answers() {
             return Ok(None);
         }
-        let mut registers: Vec<u16> = (0..INPUTS)
-            .map(|address| self.site.plant.read(UNIT, Table::Input, address).unwrap_or_default())
+        let mut registers: Vec<u16> = (0..self.inputs)
+            .map(|address| self.site.device().read(UNIT, Table::Input, address).unwrap_or_default())
             .collect();
         let function = Function::READ_INPUT_REGISTERS.0;
         self.scenario.on_reading(&mut Reading { at: now, function, address: 0, registers: &mut registers });
         let words = WordBuffer::new(&registers).ok_or(Illegal::Layout { function })?;
         let response = Repr::registers(transaction, UNIT, function, words.registers())?.emit();
         let latency = self.latency();
-        self.send(now + latency, Master::Controller, Sender::Server, &response, defender)?;
+        self.send(now + latency, Master::Controller, End::Second, &response, defender)?;
         for (address, raw) in (0..).zip(&registers) {
             let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
-            self.site.vendor.observe(register);
+            self.site.tell_vendor(register);
             let seen =
                 self.virtual_value(&register, defender).map_or(register, |raw| Register { raw, ..register });
-            self.site.controller.observe(seen);
+            self.site.tell_controller(seen);
         }
         Ok(Some(registers))
     }
@@ -238,47 +278,42 @@ impl Range {
         run: Timestamp,
         defender: &mut D,
     ) -> Result<(), RangeError<D::Error>> {
-        let Some(register) = self.site.operator.decide(run) else { return Ok(()) };
-        let at = now + Duration::from_millis(50);
-        self.intend(at, PrincipalId(1), &register, defender)?;
-        self.site.controller.observe(register);
-        self.write(at, Master::Platform, register, defender)
+        let mut at = now + self.part(50);
+        while let Some(register) = self.site.operate(run) {
+            self.intend(at, PrincipalId(1), &register, defender)?;
+            self.site.tell_controller(register);
+            self.write(at, Master::Platform, register, defender)?;
+            at = at + self.part(5);
+        }
+        Ok(())
     }
 
-    /// The controller decides and writes, except what is held in the safe state.
+    /// The controller decides and writes, except what is held in the safe state; says whether it decided.
     fn control<D: Defender>(
         &mut self,
         now: Timestamp,
         run: Timestamp,
         defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        let mut at = now + Duration::from_millis(100);
-        for register in self.site.controller.decide(run) {
+    ) -> Result<bool, RangeError<D::Error>> {
+        let mut at = now + self.part(100);
+        let writes = self.site.control(run);
+        let decided = !writes.is_empty();
+        for register in writes {
             if self.held.contains_key(&register.address) {
                 continue;
             }
             self.intend(at, PrincipalId(0), &register, defender)?;
             self.write(at, Master::Controller, register, defender)?;
-            at = at + Duration::from_millis(20);
+            at = at + self.part(20);
         }
-        // The journal is what was intended; it has been told above.
-        self.site.controller.take_journal();
-        Ok(())
+        Ok(decided)
     }
 
     /// The attacker writes right after the controller does.
-    fn attack<D: Defender>(
-        &mut self,
-        now: Timestamp,
-        run: Timestamp,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        if run.as_nanos() % 10_000_000_000 != 0 {
-            return Ok(());
-        }
+    fn attack<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
         let mut injections: Vec<Injection> = Vec::new();
         self.scenario.inject(now, &mut injections);
-        let mut at = now + Duration::from_millis(300);
+        let mut at = now + self.part(300);
         for injection in injections {
             let register = Register {
                 unit: UNIT,
@@ -287,42 +322,33 @@ impl Range {
                 raw: injection.value,
             };
             self.write(at, Master::Attacker(injection.from), register, defender)?;
-            at = at + Duration::from_millis(20);
+            at = at + self.part(20);
         }
         Ok(())
     }
 
     /// The vendor's twin moves on and shows its values.
     fn show<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
-        self.site.vendor.step();
-        let at = now + Duration::from_millis(500);
-        let points: Vec<Point> = numbers(&self.site.vendor.values())
+        self.site.advance_vendor();
+        let at = now + self.part(500);
+        let points: Vec<Point> = self
+            .site
+            .spots()
             .into_iter()
-            .filter_map(|(address, value)| {
-                let signal = self.signal(Table::Input, address)?;
-                Some(Point::new(signal, Value::real(value).ok()?, Source::Vendor, at))
+            .filter_map(|spot| {
+                let signal = self.signal(&spot)?;
+                Some(Point::new(signal, Value::real(spot.shown?).ok()?, Source::Vendor, at))
             })
             .collect();
         self.tell(at, Stimulus::Vendor(&points), defender)
     }
 
     fn sample(&mut self, at: Timestamp, field: &Option<Vec<u16>>) -> Sample {
-        let truth = self.site.plant.truth();
-        let ambient = self.site.plant.ambient();
         let mut spoken: BTreeMap<SignalId, Spoken> = BTreeMap::new();
-        let true_values = numbers(&truth).into_iter().chain([
-            (8, ambient.load_pu),
-            (9, ambient.air_c),
-            (10, ambient.supply_c),
-        ]);
-        for (address, value) in true_values {
-            if let Some(signal) = self.signal(Table::Input, address) {
-                spoken.entry(signal).or_default().truth = Some(value);
-            }
-        }
-        for (address, value) in numbers(&self.site.vendor.values()) {
-            if let Some(signal) = self.signal(Table::Input, address) {
-                spoken.entry(signal).or_default().vendor = Some(value);
+        for spot in self.site.spots() {
+            if let Some(signal) = self.signal(&spot) {
+                let Spot { truth, shown, .. } = spot;
+                spoken.insert(signal, Spoken { truth, vendor: shown, field: None });
             }
         }
         for (address, raw) in (0..).zip(field.iter().flatten()) {
@@ -331,28 +357,19 @@ impl Range {
                 spoken.entry(binding.signal).or_default().field = Some(physical(binding, *raw));
             }
         }
-        let [pump, valve] = self.site.plant.commands();
-        for (address, value) in [(0, pump), (1, valve)] {
-            if let Some(signal) = self.signal(Table::Holding, address) {
-                spoken.entry(signal).or_default().truth = Some(value);
-            }
-        }
-        Sample {
-            at,
-            truth,
-            signals: spoken.into_iter().collect(),
-            reactions: core::mem::take(&mut self.reactions),
-        }
+        Sample { at, signals: spoken.into_iter().collect(), reactions: core::mem::take(&mut self.reactions) }
     }
 
-    fn signal(&self, table: Table, address: u16) -> Option<SignalId> {
-        let tag = Register { unit: UNIT, table, address, raw: 0 }.tag();
-        self.bindings.get(tag.as_str()).map(|binding| binding.signal)
+    fn signal(&self, spot: &Spot<'_>) -> Option<SignalId> {
+        match spot.register {
+            Some(register) => self.bindings.get(register.tag().as_str()).map(|binding| binding.signal),
+            None => self.unbound.get(spot.path).copied(),
+        }
     }
 
     fn latency(&mut self) -> Duration {
         let micros: f64 = 4_000.0 + 800.0 * self.jitter.gaussian();
-        Duration::from_micros(micros.max(500.0) as i64)
+        Duration::from_nanos(self.part(1).as_nanos() / 1_000 * micros.max(500.0) as i64)
     }
 
     /// The journal of whoever writes says so before the wire does.
@@ -377,33 +394,30 @@ impl Range {
         register: Register,
         defender: &mut D,
     ) -> Result<(), RangeError<D::Error>> {
-        let seed = self.seed;
-        let peer = self.peer(master, seed);
-        let client = *peer.connection.client().ip();
+        let peer = self.peer(master);
+        let client = peer.client;
         let transaction = peer.next_transaction();
         let request = Repr::write_register(transaction, UNIT, register.address, register.raw)?;
-        self.send(at, master, Sender::Client, &request.emit(), defender)?;
+        self.send(at, master, End::First, &request.emit(), defender)?;
         // What the defender decided on seeing it comes too late to stop it, unless the peer was isolated before.
         if self.isolated.contains(&IpAddr::V4(client)) {
             return Ok(());
         }
-        self.site.plant.write(register);
+        self.site.device_mut().write(register);
         if matches!(master, Master::Controller | Master::Platform) {
-            self.site.vendor.observe(register);
+            self.site.tell_vendor(register);
         }
         let body = Body::WriteRegister { address: register.address, value: register.raw };
-        let echo = Repr::new(transaction, UNIT, Function::WRITE_SINGLE_REGISTER, End::Server, body)?;
+        let echo = Repr::new(transaction, UNIT, Function::WRITE_SINGLE_REGISTER, Sender::Server, body)?;
         let latency = self.latency();
-        self.send(at + latency, master, Sender::Server, &echo.emit(), defender)
+        self.send(at + latency, master, End::Second, &echo.emit(), defender)
     }
 
-    fn peer(&mut self, master: Master, seed: u64) -> &mut Peer {
+    fn peer(&mut self, master: Master) -> &mut Peer {
         match master {
             Master::Controller => &mut self.polls,
             Master::Platform => &mut self.platform,
-            Master::Attacker(from) => {
-                self.attackers.entry(from).or_insert_with(|| Peer::new(from, 49_152, seed))
-            }
+            Master::Attacker(from) => self.attackers.entry(from).or_insert_with(|| Peer::new(from, 49_152)),
         }
     }
 
@@ -411,20 +425,15 @@ impl Range {
         &mut self,
         at: Timestamp,
         master: Master,
-        sender: Sender,
+        from: End,
         message: &Adu,
         defender: &mut D,
     ) -> Result<(), RangeError<D::Error>> {
         let mut buffer = core::mem::take(&mut self.buffer);
-        let seed = self.seed;
-        let peer = self.peer(master, seed);
-        let mut handshake: Vec<Vec<u8>> = Vec::new();
-        if !peer.open {
-            peer.open = true;
-            peer.connection.open(|frame| handshake.push(frame.to_vec()));
-        }
-        peer.connection.send(sender, message.as_bytes(), &mut buffer);
-        for frame in handshake.iter().chain([&buffer]) {
+        let peer = self.peer(master);
+        let handshake = (!core::mem::replace(&mut peer.open, true)).then(|| peer.connection.open());
+        peer.connection.say(from, message.as_bytes(), &mut buffer)?;
+        for frame in handshake.iter().flatten().chain([&buffer]) {
             self.frames += 1;
             let frame = Frame {
                 index: self.frames,
@@ -490,7 +499,7 @@ impl Range {
                     address,
                     raw: raw(binding, command.value.as_f64()),
                 };
-                if address != SET_POINT {
+                if !self.site.is_set_point(&register) {
                     self.held.insert(address, action.id);
                 }
                 self.write(at, Master::Platform, register, defender)?;
@@ -518,20 +527,6 @@ enum Master {
     Controller,
     Platform,
     Attacker(Ipv4Addr),
-}
-
-/// The plant's outputs by input register.
-fn numbers(output: &Output) -> [(u16, f64); 8] {
-    [
-        (0, output.theta_oil_c),
-        (1, output.theta_hotspot_c),
-        (2, output.theta_cooler_out_c),
-        (3, output.theta_water_c),
-        (4, output.oil_flow_pu),
-        (5, output.water_flow_pu),
-        (6, output.pump_pu),
-        (7, output.valve_pu),
-    ]
 }
 
 fn signed(binding: &Binding) -> bool {

@@ -129,7 +129,8 @@ impl Defender for Watcher {
 
 fn run(seed: u64, scenario: Scenario, seconds: i64, watcher: &mut Watcher) -> f64 {
     let mut range = Range::new(&plant(), &options(seed), scenario);
-    (0..seconds).map(|_| range.step(watcher).unwrap().truth.theta_hotspot_c).fold(0.0, f64::max)
+    let hot_spot = plant().catalogue.id("hotspot").unwrap();
+    (0..seconds).map(|_| range.step(watcher).unwrap().truth(hot_spot).unwrap()).fold(0.0, f64::max)
 }
 
 #[test]

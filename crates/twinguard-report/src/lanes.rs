@@ -25,19 +25,19 @@ struct Fold<T> {
 }
 
 /// Folds marks (in time order) that stand closer than [`NEAR`] px, twice that where a count needs room. Marks that
-/// `chain` fold with the one before them however long the run gets.
+/// `chain` with the one before them fold however long the run gets.
 fn fold<T>(
     marks: impl IntoIterator<Item = (f64, T)>,
     view: &View<'_>,
     width: f64,
-    chain: impl Fn(&T) -> bool,
+    chain: impl Fn(&T, &T) -> bool,
 ) -> Vec<Fold<T>> {
     let near = NEAR / width * (view.to - view.from);
     let mut folds: Vec<Fold<T>> = Vec::new();
     for (t, mark) in marks {
         let joins = |last: &Fold<T>| {
-            let room = if last.members.len() > 1 { 2.2 * near } else { near };
-            let chained = t - last.end < 2.2 * near && chain(&mark) && last.members.iter().all(&chain);
+            let room = if last.members.len() > 1 { 2.6 * near } else { near };
+            let chained = t - last.end < 2.6 * near && last.members.iter().all(|member| chain(member, &mark));
             t - last.t < room || chained
         };
         match folds.last_mut() {
@@ -107,7 +107,7 @@ fn findings(report: &RunReport, view: &View<'_>, shown: &BTreeSet<u64>) -> Marku
     marks.sort_by(|a, b| a.0.total_cmp(&b.0));
     html! {
         @for (width, class) in WIDTHS {
-            @let folds = fold(marks.iter().copied(), view, width, |_| false);
+            @let folds = fold(marks.iter().copied(), view, width, |_, _| false);
             @for (index, one) in folds.iter().enumerate().take(400) {
                 @let worst = one.members.iter().copied().max_by_key(|member| (member.0, core::cmp::Reverse(member.1)));
                 @if let Some((severity, id, title)) = worst {
@@ -140,7 +140,7 @@ fn verdicts(report: &RunReport, view: &View<'_>) -> Markup {
     marks.sort_by(|a, b| a.0.total_cmp(&b.0));
     html! {
         @for (width, class) in WIDTHS {
-            @for one in fold(marks.iter().cloned(), view, width, |mark| *mark.0 == Decision::Allow).iter().take(400) {
+            @for one in fold(marks.iter().cloned(), view, width, |before, mark| before.0 == mark.0).iter().take(400) {
                 @let gravest = one.members.iter().max_by_key(|member| icon::decision_rank(member.0));
                 @if let Some((decision, words)) = gravest {
                     @let count = one.members.len();
@@ -178,7 +178,7 @@ fn actions(report: &RunReport, view: &View<'_>) -> Markup {
     html! {
         (bars(single.into_iter().chain(windows.filter(|_| lasting.len() > 1)), view, "act"))
         @for (width, class) in WIDTHS {
-            @for one in fold(marks.iter().copied(), view, width, |_| false).iter().take(400) {
+            @for one in fold(marks.iter().copied(), view, width, |_, _| false).iter().take(400) {
                 @let words = match one.members.as_slice() { [id] => format!("A-{id}"), many => format!("{} actions", many.len()) };
                 span.mk.(class) role="img" aria-label=(words) title=(words) style=(left(view, one.t)) { (icon::action()) }
             }
@@ -245,10 +245,13 @@ mod tests {
             View { from: 0.0, to: 1000.0, zero: 0.0, columns: 1, attacks: &[], findings: &[], close: false };
         let marks = || [0.0, 10.0, 21.0, 60.0, 500.0].into_iter().map(|t| (t, ()));
         let sizes = |width| {
-            fold(marks(), &view, width, |()| false).iter().map(|one| one.members.len()).collect::<Vec<_>>()
+            fold(marks(), &view, width, |(), ()| false)
+                .iter()
+                .map(|one| one.members.len())
+                .collect::<Vec<_>>()
         };
         assert_eq!(sizes(1000.0), [3, 1, 1]);
-        let chained = fold(marks(), &view, 1000.0, |()| true);
+        let chained = fold(marks(), &view, 1000.0, |(), ()| true);
         assert_eq!(chained.iter().map(|one| one.end - one.t).collect::<Vec<_>>(), [60.0, 0.0]);
         assert_eq!(sizes(330.0), [4, 1]);
     }

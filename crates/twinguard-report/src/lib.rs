@@ -29,6 +29,7 @@
 //! Not here: the live operations page, the red-team scoreboard, the integrity page; STIX, OCSF and CEF.
 
 mod axis;
+mod budget;
 #[cfg(test)]
 mod colour;
 mod data;

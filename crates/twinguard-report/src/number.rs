@@ -164,23 +164,9 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Date and clock in UTC (days to civil date: Hinnant, *chrono-compatible low-level date algorithms*, 2013).
+/// Date and clock in UTC.
 pub(crate) fn clock(at: Timestamp) -> String {
-    let secs = at.as_nanos().div_euclid(1_000_000_000);
-    let (days, second) = (secs.div_euclid(86_400) + 719_468, secs.rem_euclid(86_400));
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * day + 2) / 153;
-    let (date, month) =
-        (day - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02} UTC",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    at.to_string().replace('T', " ").replace('Z', " UTC")
 }
 
 impl Quantity {

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use crate::axis;
+use crate::budget::Budget;
 use crate::data::{Focus, Plot, RunReport, Side, Speaker, Verification};
 use crate::plot::{self, Prepared, View};
 use crate::{decimate, headline, icon, lanes, number, sections, text, tokens};
@@ -14,21 +15,10 @@ const SCRIPT: &str = include_str!("script.js");
 
 /// Small plots under the main one.
 const SMALL: usize = 6;
-/// Focus pairs at most.
-const FOCUS: usize = 12;
 /// Size that a page should have, bytes.
 const GOAL: usize = 300 * 1024;
 /// Size that no page may pass, bytes.
 const HARD: usize = 1024 * 1024;
-
-/// How much of the run is drawn: less when the page would grow too large, and then the page says so.
-#[derive(Clone, Copy)]
-pub(crate) struct Budget {
-    columns: usize,
-    focus: usize,
-    pub(crate) cards: usize,
-    pub(crate) rows: usize,
-}
 
 /// The page as one self-contained HTML text: the same report gives the same bytes, always.
 ///
@@ -45,15 +35,12 @@ pub(crate) struct Budget {
 /// ```
 #[must_use]
 pub fn render(report: &RunReport) -> String {
-    let full = Budget { columns: 500, focus: FOCUS, cards: 40, rows: 200 };
-    let halved = Budget { columns: 250, ..full };
-    let least = Budget { focus: 0, cards: 20, rows: 100, ..halved };
-    let page = page(report, full).into_string();
+    let page = page(report, Budget::FULL).into_string();
     if page.len() <= GOAL {
         return page;
     }
-    let page = self::page(report, halved).into_string();
-    if page.len() <= HARD { page } else { self::page(report, least).into_string() }
+    let page = self::page(report, Budget::HALVED).into_string();
+    if page.len() <= HARD { page } else { self::page(report, Budget::LEAST).into_string() }
 }
 
 fn page(report: &RunReport, budget: Budget) -> Markup {
@@ -213,7 +200,7 @@ fn happened(report: &RunReport, budget: Budget) -> Markup {
                 @if hidden > 0 {
                     p.small.dim { (text::capital(&number::counted(hidden, "more signal"))) " with less to tell not drawn." }
                 }
-                @if budget.columns < 500 {
+                @if budget.columns < Budget::FULL.columns {
                     p.small.dim { "Drawn in " (budget.columns) " columns to keep this page small; no peak is left out." }
                 }
                 (lanes::days(report))
@@ -338,7 +325,7 @@ fn as_table(shown: &[Prepared<'_>], view: &View<'_>) -> Markup {
                     thead { tr {
                         th scope="col" { "Time" }
                         @for (prepared, trace) in &columns {
-                            th.r scope="col" { (text::visible(&prepared.plot.title, 40)) br; (plot::trace_name(trace)) " " (number::unit(&prepared.plot.unit)) }
+                            th.r scope="col" { (text::broken(&prepared.plot.title, 40)) br; (plot::trace_name(trace)) " " (number::unit(&prepared.plot.unit)) }
                         }
                     } }
                     tbody {

@@ -391,6 +391,8 @@ fn gaps(prepared: &Prepared<'_>, view: &View<'_>) -> Markup {
             drawn.gaps.iter().map(move |(from, to)| (*from, *to, whose.clone()))
         })
         .collect();
+    // What is thinner than its own edges hides more than it shows.
+    gaps.retain(|(from, to, _)| view.percent(*to) - view.percent(*from) > 0.4);
     gaps.sort_by(|a, b| (b.1 - b.0).total_cmp(&(a.1 - a.0)).then(a.0.total_cmp(&b.0)));
     gaps.truncate(12);
     html! {

@@ -1,11 +1,11 @@
 //! Who lies, findings, commands, actions, evidence: the sections below the plots.
 
 use maud::{Markup, html};
-use twinguard_types::{Decision, Digest, FindingKind, FindingState, Suspect};
+use twinguard_types::{Decision, Digest, FindingKind, FindingState, Suspect, Symptom};
 
+use crate::budget::Budget;
 use crate::data::{CommandRow, FindingCard, RunReport, SourceRow, Verification};
 use crate::number::{self, NNBSP};
-use crate::page::Budget;
 use crate::table::{Column, column, table};
 use crate::{headline, icon, text};
 
@@ -48,10 +48,10 @@ const fn suspect_name(suspect: Suspect) -> &'static str {
 
 const fn kind_words(kind: FindingKind) -> &'static str {
     match kind {
-        FindingKind::Attack => "deliberate",
-        FindingKind::Fault => "a fault",
-        FindingKind::Benign => "normal operation outside what was learnt",
-        FindingKind::Undetermined => "not yet told apart",
+        FindingKind::Attack => "It looks deliberate",
+        FindingKind::Fault => "It looks like a fault",
+        FindingKind::Benign => "It looks like normal operation outside what was learnt",
+        FindingKind::Undetermined => "Attack or fault is not told apart yet",
     }
 }
 
@@ -163,7 +163,7 @@ fn detectors(report: &RunReport) -> String {
         [("quietest", detection.quietest), ("loudest", detection.loudest), ("alarm at", detection.alarm)]
     {
         if let Some(value) = value.filter(|value| value.is_finite()) {
-            sentence.push_str(&format!(", {word} {}", number::fixed(value, 1)));
+            sentence.push_str(&format!(", {word} {}", surprise(value)));
         }
     }
     format!(" {}.", text::capital(&sentence))
@@ -190,7 +190,7 @@ pub(crate) fn findings(report: &RunReport, budget: Budget) -> Markup {
                 html! { (number::duration(report.time.seconds(finding.raised_at))) },
                 html! { (text::visible(&finding.title, text::NAME)) },
                 html! { (suspect_name(finding.suspect)) },
-                html! { (number::fixed(finding.surprise, 1)) },
+                html! { (surprise(finding.surprise)) },
             ];
             (Some(format!("f{}", finding.id)), cells)
         })
@@ -217,8 +217,11 @@ fn finding_card(report: &RunReport, card: &FindingCard) -> Markup {
     let finding = &card.finding;
     let aside = matches!(finding.state, FindingState::Shelved | FindingState::Closed);
     let raised = report.time.seconds(finding.raised_at);
-    let reasons: Vec<&str> =
-        finding.reasons.iter().map(|reason| reason.text.trim().trim_end_matches('.')).take(4).collect();
+    let reasons: Vec<String> = (finding.reasons.iter())
+        .filter(|reason| reason.nats > 0.0)
+        .map(|reason| text::within(reason.text.trim().trim_end_matches('.')))
+        .take(4)
+        .collect();
     let others: Vec<&str> = finding
         .suspect_set
         .iter()
@@ -245,7 +248,7 @@ fn finding_card(report: &RunReport, card: &FindingCard) -> Markup {
                             @if !reasons.is_empty() {
                                 ", because " @for (index, reason) in reasons.iter().enumerate() { @if index > 0 { "; " } (text::prose(reason)) }
                             }
-                            ". It looks like " (kind_words(finding.kind)) "."
+                            ". " (kind_words(finding.kind)) "."
                             @if !others.is_empty() { " Not ruled out: " (others.join(", ")) "." }
                         }))
                         @if let Some(consequence) = &card.consequence {
@@ -315,13 +318,41 @@ fn confidence(card: &FindingCard) -> Markup {
     }
 }
 
+/// A surprise; beyond what the plot shows a probability is a matter of the model more than of the data.
+fn surprise(value: f64) -> String {
+    const MOST: f64 = 16.0;
+    if value > MOST { format!("over {MOST:.0}") } else { number::fixed(value, 1) }
+}
+
+/// What a detector looks for.
+const fn symptom_words(symptom: Symptom) -> &'static str {
+    match symptom {
+        Symptom::Residual => "field against model",
+        Symptom::Redundancy => "signals against each other",
+        Symptom::Range => "range",
+        Symptom::Rate => "rate of change",
+        Symptom::Freeze => "stillness",
+        Symptom::Noise => "noise",
+        Symptom::Repeat => "repeated values",
+        Symptom::VendorOffset => "vendor against field",
+        Symptom::Provenance => "commands nobody sent",
+        Symptom::Novelty => "unfamiliar commands",
+        Symptom::Timing => "timing of traffic",
+        Symptom::Malformed => "odd messages",
+        Symptom::Identity => "unusual access",
+        Symptom::Journal => "set-points without an order",
+        Symptom::Seal => "model against seal",
+        _ => "other",
+    }
+}
+
 fn raised_by(card: &FindingCard) -> Markup {
     let finding = &card.finding;
     let most =
         finding.evidence.iter().map(|one| one.surprise).fold(finding.threshold, f64::max).clamp(1.0, 16.0);
     let head = format!(
         "What raised it: surprise {}, alarm at {}",
-        number::fixed(finding.surprise, 1),
+        surprise(finding.surprise),
         number::fixed(finding.threshold, 1)
     );
     html! {
@@ -329,7 +360,7 @@ fn raised_by(card: &FindingCard) -> Markup {
             div.eyebrow title="surprise: −log₁₀ of the probability under normal operation" { (head) }
             div.hb {
                 @for one in finding.evidence.iter().take(8) {
-                    (bar(&text::visible(&one.detector, 40).replace('_', " "), one.surprise / most, false, &number::fixed(one.surprise, 1)))
+                    (bar(symptom_words(one.symptom), one.surprise / most, false, &surprise(one.surprise)))
                 }
             }
         }

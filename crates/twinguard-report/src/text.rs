@@ -44,9 +44,15 @@ pub(crate) fn lines(text: &str, limit: usize) -> String {
     out
 }
 
-/// A foreign name, in mono so that it cannot pose as our words.
+/// A foreign name, in mono so that it cannot pose as our words; a long one breaks after a dot or an underscore.
 pub(crate) fn name(text: &str) -> Markup {
-    html! { code { (visible(text, NAME)) } }
+    html! { code { (broken(text, NAME)) } }
+}
+
+/// A foreign name that may break after a dot or an underscore.
+pub(crate) fn broken(text: &str, most: usize) -> Markup {
+    let text = visible(text, most);
+    html! { @for (index, part) in text.split_inclusive(['.', '_']).enumerate() { @if index > 0 { wbr; } (part) } }
 }
 
 /// Our sentence; what stands between backticks is a foreign name.
@@ -63,6 +69,18 @@ pub(crate) fn prose(text: &str) -> Markup {
 pub(crate) fn stopped(text: &str) -> String {
     let text = text.trim();
     if text.is_empty() || text.ends_with(['.', '!', '?', ':']) { text.to_owned() } else { format!("{text}.") }
+}
+
+/// The text as it stands within a sentence: a small first letter, unless the first word is a name or an abbreviation.
+pub(crate) fn within(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if word.chars().skip(1).all(|c| c.is_lowercase()) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// The text with a capital first letter.
@@ -89,6 +107,7 @@ mod tests {
     #[test]
     fn markup_is_escaped() {
         assert_eq!(name("</script>\"&").into_string(), "<code>&lt;/script&gt;&quot;&amp;</code>");
+        assert_eq!(name("pump.speed").into_string(), "<code>pump.<wbr>speed</code>");
         assert_eq!(prose("read `a<b` now").into_string(), "read <code>a&lt;b</code> now");
     }
 
@@ -97,5 +116,7 @@ mod tests {
         assert_eq!(lines("a\nb\r\n\n", 9), "a\nb");
         assert_eq!(stopped("it fell"), "it fell.");
         assert_eq!(capital("über"), "Über");
+        assert_eq!(within("A writer came"), "a writer came");
+        assert_eq!(within("TCP was cut"), "TCP was cut");
     }
 }

@@ -75,4 +75,7 @@ pub trait Responder: Send {
 
     /// The finding is over: adds the actions that give back what was taken.
     fn stand_down(&mut self, now: Timestamp, finding: &Finding, actions: &mut Vec<Action>);
+
+    /// An operator ends an action: adds what gives back what it took, which is not taken again for the same finding.
+    fn release(&mut self, now: Timestamp, action: ActionId, actions: &mut Vec<Action>);
 }

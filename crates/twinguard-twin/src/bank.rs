@@ -283,7 +283,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// x ← L⁻¹ x for a packed lower triangle.
-fn solve(factor: &[f64], x: &mut [f64]) {
+pub(crate) fn solve(factor: &[f64], x: &mut [f64]) {
     let mut row = 0;
     for i in 0..x.len() {
         let known: f64 = factor[row..row + i].iter().zip(&x[..i]).map(|(factor, x)| factor * x).sum();

@@ -27,33 +27,55 @@
 //! | here | |
 //! |---|---|
 //! | [`plant`], [`equation`], [`models`] | the plant file, equations compiled with exact Jacobians, built-in models |
-//! | [`integrators`], [`filters`] | Runge–Kutta, Dormand–Prince; Kalman and extended Kalman in factored form |
+//! | [`integrators`], [`filters`] | explicit and stiff integrators; filters whose covariances stay positive, smoother, banks |
 //! | [`Twin`], [`Fork`], [`bank`] | the running estimator, what-if, which single cause explains the innovations |
-//! | [`importers`] | history from CSV |
-//! | [`simulator`] | a closed loop with plant, controller, operator and the vendor's twin, by seed |
-//!
-//! Not here yet: identification from history, implicit integrators, unscented filters, grid and water solvers, importers of
-//! other twin formats.
+//! | [`ensemble`], [`reach`], [`safe`] | many futures, bounds on all of them, states to go back to |
+//! | [`isolability`] | which causes the meters cannot tell apart |
+//! | [`grid`] | power grids: state estimation, bad data, observability |
+//! | [`identify`], [`prognosis`] | models learnt from history, remaining life as a distribution |
+//! | [`importers`] | history from CSV; models from AAS, DTDL, EPANET, FMI, OPC UA, Ditto, the Web of Things |
+//! | [`water`] | water networks: hydraulics over extended periods, and an estimator of their state |
+//! | [`simulator`] | closed loops with plant, controller, operator and the vendor's twin, by name and seed |
+//! | [`assets`], [`compose`] | what moves what, which sensors are redundant; several models as one |
+//! | [`experiment`], [`modes`] | a model on given inputs; its poles and zeros |
 
 mod error;
 mod model;
+mod noise;
 mod setup;
 
+pub mod assets;
 pub mod bank;
+pub mod compose;
+pub mod dual;
+pub mod ensemble;
 pub mod equation;
+pub mod experiment;
 pub mod filters;
+pub mod grid;
+pub mod identify;
 pub mod importers;
 pub mod integrators;
+pub mod isolability;
 pub mod models;
+pub mod modes;
+#[cfg(feature = "optimise")]
+pub mod optimise;
 pub mod plant;
 pub mod problem;
+pub mod prognosis;
+pub mod reach;
 pub mod registry;
+pub mod safe;
 pub mod simulator;
+mod sparse;
 pub mod twin;
+pub mod water;
 pub mod whatif;
 
 pub use error::Error;
 pub use model::{Model, TimeBase};
 pub use plant::Plant;
+pub use safe::{SafeStates, Snapshot};
 pub use twin::{Estimate, Twin};
 pub use whatif::{Fork, WhatIf};

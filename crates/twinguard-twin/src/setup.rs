@@ -40,6 +40,20 @@ pub(crate) struct Setup {
     perturbed: Perturbed,
 }
 
+/// Numbers for [`Setup::add_push`] to work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    nominal: Vec<f64>,
+    shifted: Vec<f64>,
+    input: Vec<f64>,
+}
+
+impl Room {
+    pub(crate) fn new(states: usize, inputs: usize) -> Self {
+        Self { nominal: vec![0.0; states], shifted: vec![0.0; states], input: vec![0.0; inputs] }
+    }
+}
+
 struct Perturbed(Vec<Arc<dyn Model>>);
 
 impl core::fmt::Debug for Perturbed {
@@ -92,6 +106,27 @@ impl Setup {
         })
     }
 
+    /// The same with other parameters, which are then not uncertain any more.
+    pub(crate) fn varied(&self, parameters: &[(&str, f64)]) -> Result<Self, Error> {
+        Ok(Self {
+            dynamics: self.dynamics.with_parameters(parameters)?,
+            limits: self.limits.clone(),
+            places: self.places.clone(),
+            ranges: self.ranges.clone(),
+            is_command: self.is_command.clone(),
+            variance: self.variance.clone(),
+            step: self.step,
+            lateness: self.lateness,
+            perturbed: Perturbed(Vec::new()),
+        })
+    }
+
+    /// Models with one uncertain parameter each a standard deviation higher, with the parameter's number.
+    pub(crate) fn perturbed(&self) -> impl Iterator<Item = (usize, &dyn Model)> {
+        let unsure = self.dynamics.parameter_sigma.iter().enumerate().filter(|(_, sigma)| **sigma > 0.0);
+        unsure.map(|(at, _)| at).zip(self.perturbed.0.iter().map(|model| &**model))
+    }
+
     pub(crate) fn model(&self) -> &dyn Model {
         &*self.dynamics.model
     }
@@ -114,30 +149,40 @@ impl Setup {
         Ok(filter)
     }
 
-    /// Adds to the process covariance `rate` (n × n) what uncertain parameters push at this state: per second, or per
-    /// step for discrete models. `nominal` and `shifted` are n numbers of room.
+    /// Adds to the process covariance `rate` (n × n) what uncertain parameters push at this state, and inputs that are
+    /// `unsure` by a standard deviation each: per second, or per step for discrete models.
     pub(crate) fn add_push(
         &self,
         time_s: f64,
         state: &[f64],
         input: &[f64],
+        unsure: &[f64],
         rate: &mut [f64],
-        nominal: &mut [f64],
-        shifted: &mut [f64],
+        room: &mut Room,
     ) {
         let weight = match self.model().time_base() {
             TimeBase::Continuous => 2.0 * PARAMETER_MEMORY_S,
             TimeBase::Discrete { step_s } => 2.0 * PARAMETER_MEMORY_S / step_s,
         };
+        let Room { nominal, shifted, input: moved } = room;
         self.model().dynamics(time_s, state, input, nominal);
-        for model in &self.perturbed.0 {
-            model.dynamics(time_s, state, input, shifted);
+        let mut add = |shifted: &[f64]| {
             for (i, row) in rate.chunks_exact_mut(nominal.len().max(1)).enumerate() {
                 for (j, entry) in row.iter_mut().enumerate() {
                     let push = weight * (shifted[i] - nominal[i]) * (shifted[j] - nominal[j]);
                     *entry += if push.is_finite() { push } else { 0.0 };
                 }
             }
+        };
+        for model in &self.perturbed.0 {
+            model.dynamics(time_s, state, input, shifted);
+            add(shifted);
+        }
+        for (index, sigma) in unsure.iter().enumerate().filter(|(_, sigma)| **sigma > 0.0) {
+            moved.copy_from_slice(input);
+            moved[index] += sigma;
+            self.model().dynamics(time_s, state, moved, shifted);
+            add(shifted);
         }
     }
 

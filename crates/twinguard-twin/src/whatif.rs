@@ -133,6 +133,22 @@ impl Fork {
         Self { setup, at, time_s, start, process, inputs, sigmas: 3.0, room }
     }
 
+    pub(crate) fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    pub(crate) fn start(&self) -> &Kalman {
+        &self.start
+    }
+
+    /// The same fork at a state that is known exactly, of a setup of the same sizes, by the mean alone.
+    pub(crate) fn at_state(&self, setup: Arc<Setup>, state: &[f64]) -> Result<Self, Error> {
+        let n = state.len();
+        let known = Kalman::new(state, &vec![0.0; n * n], 1)?;
+        let (process, inputs) = (vec![0.0; n * n], self.inputs.clone());
+        Ok(Self::new(setup, self.at, self.time_s, &known, &process, inputs).worst_case(0.0))
+    }
+
     /// Sets how many standard deviations the worst case lies from the mean; 3 unless set.
     #[must_use]
     pub fn worst_case(mut self, sigmas: f64) -> Self {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use twinguard_twin::filters::{ExtendedKalman, LinearKalman};
+use twinguard_twin::filters::{ExtendedKalman, LinearKalman, Smoother, Spread, UnscentedKalman, Variant};
 use twinguard_twin::{Model, TimeBase};
 
 fn data() -> PathBuf {
@@ -30,7 +30,12 @@ fn main() {
         let name = format!("kalman_{}", path.file_stem().unwrap_or_default().to_string_lossy());
         match oracle["kind"].as_str() {
             Some("linear_kf") => trials.push(Trial::test(name, move || linear(&oracle))),
-            Some("radar_ekf_ukf") => trials.push(Trial::test(name, move || radar(&oracle))),
+            Some("radar_ekf_ukf") => {
+                let again = oracle.clone();
+                trials.push(Trial::test(format!("{name}_extended"), move || radar(&oracle)));
+                trials.push(Trial::test(format!("{name}_unscented"), move || radar_unscented(&again)));
+            }
+            Some("tank_cascade_ukf") => trials.push(Trial::test(name, move || tanks(&oracle))),
             _ => {}
         }
     }
@@ -88,17 +93,30 @@ fn linear(oracle: &Value) -> Result<(), Failed> {
     let [states, variances, innovations] =
         ["x_post", "P_post_diag", "innovation"].map(|name| rows(&oracle[name]));
     let [nis, density] = ["nis", "log_likelihood"].map(|name| numbers(&oracle[name]));
+    let mut smoother = Smoother::default();
     for (step, measured) in rows(&oracle["z"]).iter().enumerate() {
         let measured: Vec<Option<f64>> = measured.iter().copied().map(Some).collect();
-        let found = filter.step(&measured)?;
+        filter.predict();
+        smoother.predicted(&filter);
+        let found = filter.update(&measured)?;
         close("innovation", step, found.innovation, &innovations[step])?;
         close("nis", step, &[found.nis], &nis[step..=step])?;
         close("log-likelihood", step, &[found.log_likelihood()], &density[step..=step])?;
         filter.kalman().covariance(&mut covariance);
         close("x", step, filter.kalman().mean(), &states[step])?;
         close("P", step, &diagonal(&covariance), &variances[step])?;
+        smoother.updated(&filter)?;
     }
-    close("P at the end", 0, &covariance, &numbers(&oracle["P_final"]))
+    close("P at the end", 0, &covariance, &numbers(&oracle["P_final"]))?;
+    smoothed(&smoother, &rows(&oracle["rts_x"]), &rows(&oracle["rts_P_diag"]))
+}
+
+fn smoothed(smoother: &Smoother, states: &[Vec<f64>], variances: &[Vec<f64>]) -> Result<(), Failed> {
+    for (step, found) in smoother.smooth().iter().enumerate() {
+        close("smoothed x", step, &found.mean, &states[step])?;
+        close("smoothed P", step, &diagonal(&found.covariance), &variances[step])?;
+    }
+    Ok(())
 }
 
 /// Linear motion, seen as range and bearing from the origin: the model that the file states in words.
@@ -169,15 +187,83 @@ fn radar(oracle: &Value) -> Result<(), Failed> {
     for (step, measured) in rows(&oracle["z"]).iter().enumerate() {
         filter.predict(&model, 0.0, model.step_s, model.step_s, &[])?;
         let measured: Vec<Option<f64>> = measured.iter().copied().map(Some).collect();
-        let wrap = |measured: f64, predicted: f64, channel| {
-            let pi = core::f64::consts::PI;
-            let rest: f64 = measured - predicted;
-            if channel == 1 { (rest + pi).rem_euclid(2.0 * pi) - pi } else { rest }
-        };
         let found = filter.update_with(&model, 0.0, &[], &measured, &noise, wrap)?;
         close("log-likelihood", step, &[found.log_likelihood()], &density[step..=step])?;
         filter.kalman().covariance(&mut covariance);
         close("x", step, filter.kalman().mean(), &states[step])?;
+        close("P", step, &diagonal(&covariance), &variances[step])?;
+    }
+    Ok(())
+}
+
+/// Bearings the short way round.
+fn wrap(measured: f64, predicted: f64, channel: usize) -> f64 {
+    let pi = core::f64::consts::PI;
+    let rest: f64 = measured - predicted;
+    if channel == 1 { (rest + pi).rem_euclid(2.0 * pi) - pi } else { rest }
+}
+
+fn spread(parameters: &Value) -> Result<Spread, Failed> {
+    let get = |name: &str| parameters[name].as_f64().ok_or(format!("no {name}"));
+    Ok(Spread { alpha: get("alpha")?, beta: get("beta")?, kappa: get("kappa")? })
+}
+
+fn radar_unscented(oracle: &Value) -> Result<(), Failed> {
+    let transition = numbers(&oracle["F"]);
+    let (q, noise) = (square(oracle, "Q"), diagonal(&square(oracle, "R")));
+    let (mean, p) = (numbers(&oracle["x0"]), square(oracle, "P0"));
+    let mut filter = UnscentedKalman::new(&mean, &p, 2, spread(&oracle["ukf_params"])?, Variant::Redrawn)?;
+    let motion = |x: &[f64], out: &mut [f64]| {
+        for (out, row) in out.iter_mut().zip(transition.chunks_exact(4)) {
+            *out = row.iter().zip(x).map(|(row, x)| row * x).sum();
+        }
+    };
+    let look = |x: &[f64], out: &mut [f64]| (out[0], out[1]) = (x[0].hypot(x[2]), x[2].atan2(x[0]));
+    let [states, variances] = ["ukf_x", "ukf_P_diag"].map(|name| rows(&oracle[name]));
+    let density = numbers(&oracle["ukf_loglik"]);
+    let mut covariance = [0.0; 16];
+    let mut smoother = Smoother::default();
+    for (step, measured) in rows(&oracle["z"]).iter().enumerate() {
+        filter.predict_with(motion, &q)?;
+        smoother.predicted(&filter);
+        let measured: Vec<Option<f64>> = measured.iter().copied().map(Some).collect();
+        let found = filter.update_with(look, &measured, &noise, wrap)?;
+        close("log-likelihood", step, &[found.log_likelihood()], &density[step..=step])?;
+        filter.covariance(&mut covariance);
+        close("x", step, filter.mean(), &states[step])?;
+        close("P", step, &diagonal(&covariance), &variances[step])?;
+        smoother.updated(&filter)?;
+    }
+    smoothed(&smoother, &rows(&oracle["urts_x"]), &rows(&oracle["urts_P_diag"]))
+}
+
+/// Tanks that empty into each other: the model that the files state in words.
+fn tanks(oracle: &Value) -> Result<(), Failed> {
+    let (outlet, noise) = (numbers(&oracle["a"]), diagonal(&square(oracle, "R")));
+    let [inflow, step_s] = ["inflow", "dt"].map(|name| oracle[name].as_f64().unwrap_or(f64::NAN));
+    let cascade = |x: &[f64], out: &mut [f64]| {
+        let mut from = inflow;
+        for ((out, x), outlet) in out.iter_mut().zip(x).zip(&outlet) {
+            let flow = outlet * x.max(1e-9).sqrt();
+            *out = (x + step_s * (from - flow)).max(1e-6);
+            from = flow;
+        }
+    };
+    let look = |x: &[f64], out: &mut [f64]| {
+        out.iter_mut().zip(x.iter().step_by(2)).for_each(|(out, x)| *out = *x);
+    };
+    let (mean, p, q) = (numbers(&oracle["x0"]), square(oracle, "P0"), square(oracle, "Q"));
+    let mut filter = UnscentedKalman::new(&mean, &p, noise.len(), spread(&oracle["ukf"])?, Variant::Redrawn)?;
+    let [states, variances] = ["ukf_x", "ukf_P_diag"].map(|name| rows(&oracle[name]));
+    let density = numbers(&oracle["ukf_loglik"]);
+    let mut covariance = vec![0.0; p.len()];
+    for (step, measured) in rows(&oracle["z"]).iter().enumerate() {
+        filter.predict_with(cascade, &q)?;
+        let measured: Vec<Option<f64>> = measured.iter().copied().map(Some).collect();
+        let found = filter.update_with(look, &measured, &noise, |z, y, _| z - y)?;
+        close("log-likelihood", step, &[found.log_likelihood()], &density[step..=step])?;
+        filter.covariance(&mut covariance);
+        close("x", step, filter.mean(), &states[step])?;
         close("P", step, &diagonal(&covariance), &variances[step])?;
     }
     Ok(())

@@ -1,12 +1,18 @@
 use core::net::{IpAddr, SocketAddr};
 
-use crate::{Label, SignalId};
+use crate::{Error, Label, SignalId};
 
 /// How raw bytes hold a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Encoding {
+    /// As the message itself says, in protocols whose values carry their type.
+    Native,
+    /// Unsigned, 8 bits, in memories addressed by bytes.
+    U8,
+    /// Two's complement, 8 bits, in memories addressed by bytes.
+    I8,
     /// Unsigned, 16 bits.
     U16,
     /// Two's complement, 16 bits.
@@ -23,7 +29,8 @@ pub enum Encoding {
     F32,
     /// IEEE 754 binary64.
     F64,
-    /// One bit of a 16-bit word, 0 the least significant; on single-bit objects the bit itself.
+    /// One bit of a 16-bit word (of a byte in memories addressed by bytes), 0 the least significant; on single-bit
+    /// objects the bit itself.
     Bit(u8),
     /// Binary-coded decimal, this many digits (4, 8 or 16; 16, 32 or 64 bits).
     Bcd(u8),
@@ -34,10 +41,19 @@ impl Encoding {
     #[must_use]
     pub const fn words(self) -> usize {
         match self {
-            Self::U16 | Self::I16 | Self::Bit(_) => 1,
+            Self::Native | Self::U8 | Self::I8 | Self::U16 | Self::I16 | Self::Bit(_) => 1,
             Self::U32 | Self::I32 | Self::F32 => 2,
             Self::U64 | Self::I64 | Self::F64 => 4,
             Self::Bcd(digits) => digits.div_ceil(4) as usize,
+        }
+    }
+
+    /// Number of bytes it spans in a memory addressed by bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Native | Self::U8 | Self::I8 | Self::Bit(_) => 1,
+            wide => wide.words() * 2,
         }
     }
 }
@@ -76,9 +92,65 @@ pub enum Endpoint {
     Socket(SocketAddr),
     /// One address, any port.
     Host(IpAddr),
+    /// One hardware address, for protocols without IP.
+    Mac(Mac),
     /// Whoever speaks the protocol.
     #[default]
     Any,
+}
+
+/// A hardware address (IEEE 802 EUI-48), written `00:1b:1b:00:00:2a`.
+///
+/// ```
+/// use twinguard_types::Mac;
+///
+/// let mac: Mac = "01:0c:cd:01:00:2a".parse()?;
+/// assert_eq!(mac, Mac([0x01, 0x0c, 0xcd, 0x01, 0x00, 0x2a]));
+/// assert_eq!(mac.to_string(), "01:0c:cd:01:00:2a");
+/// assert!("01:0c:cd:01:00".parse::<Mac>().is_err());
+/// # Ok::<(), twinguard_types::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl core::fmt::Display for Mac {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl core::str::FromStr for Mac {
+    type Err = Error;
+
+    /// Six pairs of hexadecimal digits with colons between.
+    ///
+    /// # Errors
+    /// [`Error::NotAMac`].
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let mut bytes = [0; 6];
+        let mut pairs = text.split(':');
+        for byte in &mut bytes {
+            let pair = pairs.next().filter(|pair| pair.len() == 2).ok_or(Error::NotAMac)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| Error::NotAMac)?;
+        }
+        if pairs.next().is_some() { Err(Error::NotAMac) } else { Ok(Self(bytes)) }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Mac {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Mac {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Endpoint {
@@ -88,6 +160,7 @@ impl Endpoint {
         match self {
             Self::Socket(socket) => *socket == address,
             Self::Host(host) => *host == address.ip(),
+            Self::Mac(_) => false,
             Self::Any => true,
         }
     }

@@ -158,6 +158,28 @@ pub struct Edge {
     pub kind: EdgeKind,
 }
 
+/// What a signal is to an asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+pub enum TieKind {
+    /// The asset's own quantity, or a reading of an instrument that the asset is.
+    Measures,
+    /// The asset does what the signal says.
+    Commands,
+}
+
+/// A relation between an asset and a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Tie {
+    /// The asset.
+    pub asset: AssetId,
+    /// The signal.
+    pub signal: SignalId,
+    /// Meaning.
+    pub kind: TieKind,
+}
+
 /// The table of signals and assets: paths to dense ids, so that no string is compared on a hot path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
@@ -166,6 +188,7 @@ pub struct Catalogue {
     assets: Vec<Asset>,
     assets_by_path: BTreeMap<Box<str>, AssetId>,
     edges: Vec<Edge>,
+    ties: Vec<Tie>,
 }
 
 impl Catalogue {
@@ -250,6 +273,18 @@ impl Catalogue {
         self.assets.get(id.index())
     }
 
+    /// The id of an asset's path.
+    #[must_use]
+    pub fn asset_id(&self, path: &str) -> Option<AssetId> {
+        self.assets_by_path.get(path).copied()
+    }
+
+    /// Number of assets; their ids count from 0.
+    #[must_use]
+    pub fn assets(&self) -> usize {
+        self.assets.len()
+    }
+
     /// Adds a relation between two assets of this catalogue.
     ///
     /// # Errors
@@ -262,6 +297,61 @@ impl Catalogue {
             self.edges.insert(place, edge);
         }
         Ok(())
+    }
+
+    /// Adds many relations between assets at once: in n log n for all, where one by one would take n each.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`] when one end of one is not of this catalogue; none is added then.
+    pub fn connect_all(&mut self, edges: impl IntoIterator<Item = Edge>) -> Result<(), Error> {
+        let known = self.edges.len();
+        for edge in edges {
+            if let Some(id) = [edge.from, edge.to].into_iter().find(|id| self.asset(*id).is_none()) {
+                self.edges.truncate(known);
+                return Err(Error::UnknownId { id: id.0 });
+            }
+            self.edges.push(edge);
+        }
+        self.edges.sort_unstable();
+        self.edges.dedup();
+        Ok(())
+    }
+
+    /// Adds a relation between an asset and a signal of this catalogue.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`] when one of them is not of this catalogue.
+    pub fn tie(&mut self, tie: Tie) -> Result<(), Error> {
+        self.tie_all([tie])
+    }
+
+    /// Adds many relations between assets and signals at once.
+    ///
+    /// # Errors
+    /// [`Error::UnknownId`] when an end of one is not of this catalogue; none is added then.
+    pub fn tie_all(&mut self, ties: impl IntoIterator<Item = Tie>) -> Result<(), Error> {
+        let known = self.ties.len();
+        for tie in ties {
+            let unknown = match (self.asset(tie.asset), self.signal(tie.signal)) {
+                (Some(_), Some(_)) => None,
+                (None, _) => Some(tie.asset.0),
+                (_, None) => Some(tie.signal.0),
+            };
+            if let Some(id) = unknown {
+                self.ties.truncate(known);
+                return Err(Error::UnknownId { id });
+            }
+            self.ties.push(tie);
+        }
+        self.ties.sort_unstable();
+        self.ties.dedup();
+        Ok(())
+    }
+
+    /// All relations between assets and signals, sorted.
+    #[must_use]
+    pub fn ties(&self) -> &[Tie] {
+        &self.ties
     }
 
     /// All relations, sorted.
@@ -329,5 +419,15 @@ mod tests {
         catalogue.connect(edge).unwrap();
         catalogue.connect(edge).unwrap();
         assert_eq!(catalogue.edges(), [edge]);
+        let lost = Edge { to: AssetId(7), ..edge };
+        assert!(catalogue.connect_all([edge, lost]).is_err());
+        assert_eq!(catalogue.edges(), [edge]);
+
+        let tie = Tie { asset: pump, signal: SignalId(0), kind: TieKind::Commands };
+        assert_eq!(catalogue.tie(tie), Err(Error::UnknownId { id: 0 }));
+        catalogue.intern(Signal::new("on", Role::Actuator)).unwrap();
+        catalogue.tie_all([tie, tie]).unwrap();
+        assert_eq!(catalogue.ties(), [tie]);
+        assert_eq!((catalogue.asset_id("plant/pump"), catalogue.assets()), (Some(pump), 2));
     }
 }

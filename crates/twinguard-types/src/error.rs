@@ -33,6 +33,14 @@ pub enum Error {
         /// The id's number.
         id: u32,
     },
+    /// A text that is no unit.
+    #[error("unit `{unit}` is not understood: {part}")]
+    BadUnit {
+        /// The text as given, shortened to 64 characters.
+        unit: String,
+        /// The part that is not understood, or why.
+        part: String,
+    },
     /// More entries than a 32-bit id can name.
     #[error("catalogue is full")]
     Full,
@@ -45,6 +53,9 @@ pub enum Error {
     /// A digest that is not 64 hexadecimal digits.
     #[error("digest is not 64 hexadecimal digits")]
     BadDigest,
+    /// A hardware address that is not six pairs of hexadecimal digits with colons between.
+    #[error("hardware address is not six pairs of hexadecimal digits with colons between")]
+    NotAMac,
     /// A time outside the range of 64-bit nanoseconds (years 1677 to 2262).
     #[error("time is out of range")]
     TimeOutOfRange,

@@ -157,7 +157,7 @@ pub struct Technique {
 pub struct Reason {
     /// In words, with times and values.
     pub text: String,
-    /// Weight for the named suspect against the runner-up, nats.
+    /// Weight for the accusation against the other cause that the text names, nats.
     pub nats: f64,
 }
 
@@ -205,7 +205,7 @@ pub struct Finding {
     pub onset: Timestamp,
     /// How soon somebody must act.
     pub severity: Severity,
-    /// Cause → effect, at most 60 characters.
+    /// Cause and effect, at most 60 characters.
     pub title: String,
     /// What happened, in one or two sentences.
     pub summary: String,
@@ -227,7 +227,7 @@ pub struct Finding {
     pub attribution: Vec<Attribution>,
     /// What the detectors contributed, largest surprise first.
     pub evidence: Vec<Evidence>,
-    /// The argument, heaviest first.
+    /// The argument: what was found, heaviest first, then what was looked for and not found.
     pub reasons: Vec<Reason>,
     /// ATT&CK for ICS techniques that the evidence fits.
     pub techniques: Vec<Technique>,

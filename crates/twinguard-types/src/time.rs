@@ -1,3 +1,4 @@
+use core::fmt;
 use core::ops::{Add, Neg, Sub};
 
 use crate::Error;
@@ -91,6 +92,40 @@ impl Timestamp {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Date and clock in UTC as RFC 3339 writes them; the precision is the number of decimals, at most nine, none by default.
+///
+/// ```
+/// use twinguard_types::Timestamp;
+///
+/// let at = Timestamp::from_millis(1_795_378_004_235);
+/// assert_eq!(at.to_string(), "2026-11-22T20:06:44Z");
+/// assert_eq!(format!("{at:.1}"), "2026-11-22T20:06:44.2Z", "cut, not rounded");
+/// ```
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (secs, nanos) = (self.0.div_euclid(NANOS), self.0.rem_euclid(NANOS));
+        // Days to civil date: Hinnant, "chrono-compatible low-level date algorithms", 2013.
+        let (days, second) = (secs.div_euclid(86_400) + 719_468, secs.rem_euclid(86_400));
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let shifted = (5 * day + 2) / 153;
+        let date = day - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = year + era * 400 + i64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}")?;
+        match f.precision().unwrap_or(0).min(9) {
+            0 => {}
+            decimals => {
+                let kept = nanos / 10_i64.pow(9 - decimals as u32);
+                write!(f, ".{kept:0decimals$}")?;
+            }
+        }
+        f.write_str("Z")
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read};
 
-use twinguard_integrity::Verified;
 use twinguard_integrity::storage::Storage;
+use twinguard_integrity::{PublicKey, Verified};
 use twinguard_protocol::capture;
 use twinguard_response::Autonomy;
 use twinguard_twin::{Plant, importers::Telemetry};
@@ -57,6 +57,7 @@ pub struct Builder {
     pub(crate) config: Config,
     learnt: Option<Box<Guard>>,
     journal: Option<JournalStorage>,
+    calibrators: Vec<PublicKey>,
 }
 
 impl Guard {
@@ -71,6 +72,7 @@ impl Guard {
             config: Config::default(),
             learnt: None,
             journal: None,
+            calibrators: Vec::new(),
         }
     }
 
@@ -79,7 +81,14 @@ impl Guard {
     /// For drafts, tag lists and tests. The journal's first entry and the report say that the model was loaded unsealed.
     #[must_use]
     pub fn builder_unsealed(plant: Plant) -> Builder {
-        Builder { plant, seal: None, config: Config::default(), learnt: None, journal: None }
+        Builder {
+            plant,
+            seal: None,
+            config: Config::default(),
+            learnt: None,
+            journal: None,
+            calibrators: Vec::new(),
+        }
     }
 }
 
@@ -105,8 +114,15 @@ impl Builder {
         self
     }
 
-    /// Keeps the journal in a storage, for example a [`Directory`](twinguard_integrity::store::Directory); without one it
-    /// is kept in memory, and grows there.
+    /// Lets whoever signs with this key change the model's parameters ([`Input::Recalibration`]). Without one nobody can.
+    #[must_use]
+    pub fn calibrator(mut self, key: PublicKey) -> Self {
+        self.calibrators.push(key);
+        self
+    }
+
+    /// Keeps the journal in a storage, for example a [`Directory`](twinguard_integrity::store::Directory); without one its
+    /// latest entries are kept in memory ([`Evidence::first_kept`](crate::Evidence::first_kept)).
     #[must_use]
     pub fn journal(mut self, storage: impl Storage + Send + 'static) -> Self {
         self.journal = Some(Box::new(storage));
@@ -139,6 +155,7 @@ impl Builder {
     pub fn learn_first(self, span: Duration) -> Result<Guard, Error> {
         let mut guard = Guard::assemble(self.plant, self.seal, self.config, Some(span))?;
         guard.keep_journal(self.journal)?;
+        guard.calibrators = self.calibrators;
         Ok(guard)
     }
 
@@ -171,7 +188,9 @@ impl Builder {
     /// [`Error::Snapshot`] for bytes that are damaged, of another format or another plant, or whose journal the storage
     /// does not hold; else what the floor below refuses whose state does not fit, or the storage.
     pub fn restore(self, snapshot: &[u8]) -> Result<Guard, Error> {
-        Guard::resume(self.plant, self.seal, self.config, self.journal, snapshot)
+        let mut guard = Guard::resume(self.plant, self.seal, self.config, self.journal, snapshot)?;
+        guard.calibrators = self.calibrators;
+        Ok(guard)
     }
 
     /// Builds the guard. Without a history its limits are physical only, and every finding says so.
@@ -187,6 +206,7 @@ impl Builder {
         guard.config = self.config;
         guard.finish_learning()?;
         guard.keep_journal(self.journal)?;
+        guard.calibrators = self.calibrators;
         Ok(guard)
     }
 }

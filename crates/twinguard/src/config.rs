@@ -16,8 +16,8 @@ pub struct Config {
     pub autonomy: Autonomy,
     /// How commands are admitted.
     pub gate: GateConfig,
-    /// Answers that may wait to be polled; beyond it a newer revision of a finding takes the place of the one that still
-    /// waits, and that is counted. Nothing else is dropped: whoever never polls lets the queue grow.
+    /// Answers that may wait to be polled; from half of it on a newer revision of a finding takes the place of the one that
+    /// still waits, and that is counted. Nothing else is dropped: when it is full the next input is refused.
     pub queue: usize,
     /// Events of normal history that are kept for fitting; later ones are counted and not used.
     pub history: usize,

@@ -39,11 +39,59 @@ pub enum Error {
         /// The finding as named.
         finding: twinguard_types::FindingId,
     },
+    /// As many answers wait as may: the input was not taken. Poll, and give it again.
+    #[error("{waiting} answers wait to be polled; the input was not taken")]
+    Full {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// An action that the guard does not know, or no longer.
+    #[error("action `{action}` is not known")]
+    UnknownAction {
+        /// The action as named.
+        action: twinguard_types::ActionId,
+    },
+    /// A principal that the guard does not know.
+    #[error("principal `{principal}` is not known")]
+    UnknownPrincipal {
+        /// The principal as named.
+        principal: twinguard_types::PrincipalId,
+    },
+    /// More principals than a guard tells apart.
+    #[error("more than {limit} principals")]
+    Principals {
+        /// How many it tells apart.
+        limit: usize,
+    },
+    /// A name or kind that is the guard's own.
+    #[error("principal `{name}` cannot be entered: the name or kind is the guard's own")]
+    Reserved {
+        /// The name as given.
+        name: String,
+    },
+    /// More maintenance windows than may be open at one time.
+    #[error("{limit} maintenance windows are open already")]
+    Windows {
+        /// How many may be.
+        limit: usize,
+    },
+    /// A change of parameters that is refused.
+    #[error("recalibration: {reason}")]
+    Recalibration {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A plant file that a running guard cannot go on with.
     #[error("this guard cannot go on with the plant file: {reason}")]
     Reload {
         /// What is wrong.
         reason: &'static str,
+    },
+    /// An entry of a journal that no guard wrote.
+    #[error("journal entry of kind `{kind}` is not what a guard writes")]
+    Body {
+        /// The kind of the entry.
+        kind: twinguard_types::Label,
     },
     /// A record that could not be written as JSON for the journal.
     #[error("journal entry: {0}")]

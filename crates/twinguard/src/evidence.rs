@@ -1,12 +1,15 @@
 //! The journal of a guard: every finding, verdict, action and word of a person is a leaf.
 //!
-//! Source: RFC 9162 §2.1 (Merkle tree), C2SP tlog-tiles and signed-note; the body of a leaf is the record as JSON text,
-//! in the order of its fields, so that an auditor reads it without our code.
+//! Source: RFC 9162 §2.1 (Merkle tree), C2SP tlog-tiles and signed-note; the body of a leaf is the record as deterministic
+//! CBOR (RFC 8949 §4.2.1) with the names of the JSON form, which [`Evidence::text`] shows to people. Before format 2 it
+//! was JSON text, which is read on.
+
+mod body;
 
 use serde::Serialize;
 use twinguard_integrity::merkle::verify_consistency;
-use twinguard_integrity::storage::{Memory, Storage};
-use twinguard_integrity::{Checkpoint, Journal, LogProof, PublicKey, SigningKey, journal};
+use twinguard_integrity::storage::{Memory, Part, Storage, TILE_WIDTH};
+use twinguard_integrity::{Checkpoint, Journal, Leaf, LogProof, PublicKey, SigningKey, journal};
 use twinguard_types::{Action, Digest, Finding, Label, Receipt, Timestamp};
 
 use crate::snapshot::refuse;
@@ -26,10 +29,50 @@ pub struct Seal {
 /// What keeps a journal.
 pub type JournalStorage = Box<dyn Storage + Send>;
 
+/// Full bundles of entries that are kept in memory where no storage was given.
+const BUNDLES: u64 = 64;
+
+/// The latest of a journal, in memory: what is older can be asked of nobody, and its hashes stand in the root.
+#[derive(Debug, Default)]
+struct Latest(Memory);
+
+impl Storage for Latest {
+    fn read(&self, part: Part) -> Result<Option<Vec<u8>>, twinguard_integrity::Error> {
+        self.0.read(part)
+    }
+    fn replace(&mut self, part: Part, bytes: &[u8]) -> Result<(), twinguard_integrity::Error> {
+        // Bundles and tiles that no kept entry stands under.
+        let old = match part {
+            Part::Entries { index, width: None } => {
+                index.checked_sub(BUNDLES).map(|index| Part::Entries { index, width: None })
+            }
+            Part::Hashes { level, index, width: None } => {
+                index.checked_sub(BUNDLES).map(|index| Part::Hashes { level, index, width: None })
+            }
+            _ => None,
+        };
+        if let Some(old) = old {
+            self.0.set(old, None);
+        }
+        self.0.replace(part, bytes)
+    }
+    fn append(&mut self, bytes: &[u8]) -> Result<(), twinguard_integrity::Error> {
+        self.0.append(bytes)
+    }
+    fn remove_partial(&mut self, full: Part) -> Result<(), twinguard_integrity::Error> {
+        self.0.remove_partial(full)
+    }
+    fn sync(&mut self) -> Result<(), twinguard_integrity::Error> {
+        Ok(())
+    }
+}
+
 /// A guard's journal and what proves it.
 #[derive(Debug)]
 pub struct Evidence {
     journal: Journal<JournalStorage>,
+    /// Whether the latest entries alone are kept.
+    latest: bool,
     /// Where the guard went back to, until the journal says so.
     restored: Option<Head>,
 }
@@ -53,14 +96,15 @@ struct Start<'a> {
 }
 
 /// Version of the records in the leaves.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 impl Evidence {
     /// Opens a journal in a storage (in memory, where none is given) and enters how the guard starts.
     pub(crate) fn open(storage: Option<JournalStorage>) -> Result<Self, Error> {
-        let storage = storage.unwrap_or_else(|| Box::new(Memory::default()));
+        let latest = storage.is_none();
+        let storage = storage.unwrap_or_else(|| Box::new(Latest::default()));
         let (journal, _) = Journal::open(storage)?;
-        Ok(Self { journal, restored: None })
+        Ok(Self { journal, latest, restored: None })
     }
 
     /// Opens the journal that a snapshot speaks of, and says whether it stands just where the snapshot left it.
@@ -101,8 +145,11 @@ impl Evidence {
         seal: Option<Seal>,
         config: &Config,
     ) -> Result<Receipt, Error> {
-        let restored = self.restored.take();
-        self.enter("start", at, &Start { plant, plant_digest, seal, config, format: FORMAT, restored })
+        let restored = self.restored;
+        let receipt =
+            self.enter("start", at, &Start { plant, plant_digest, seal, config, format: FORMAT, restored })?;
+        self.restored = None;
+        Ok(receipt)
     }
 
     pub(crate) fn finding(&mut self, at: Timestamp, finding: &Finding) -> Result<Receipt, Error> {
@@ -133,14 +180,30 @@ impl Evidence {
         at: Timestamp,
         record: &impl Serialize,
     ) -> Result<Receipt, Error> {
-        let body = serde_json::to_vec(record)?;
-        Ok(self.journal.append(Label::literal(kind), at, &body)?)
+        let item = body::encode(record)?;
+        Ok(self.journal.append_item(Label::literal(kind), at, &item)?)
+    }
+
+    /// What an entry says, as JSON text for people, of this and of earlier formats.
+    ///
+    /// # Errors
+    /// [`Error::Body`] for an entry that no guard wrote.
+    pub fn text(leaf: &Leaf<'_>) -> Result<String, Error> {
+        body::text(leaf)
     }
 
     /// Number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.journal.size()
+    }
+
+    /// The first leaf that is still kept: 0 in a storage of your own. Without one the latest 16,384 and a few more are kept in
+    /// memory; older ones cannot be proved or verified any more, while the root goes on to cover them.
+    #[must_use]
+    pub fn first_kept(&self) -> u64 {
+        let kept = BUNDLES * TILE_WIDTH;
+        if self.latest { (self.size() / TILE_WIDTH * TILE_WIDTH).saturating_sub(kept) } else { 0 }
     }
 
     /// Root over all leaves.

@@ -1,38 +1,44 @@
 //! The wiring: the one place that knows every floor below.
 
+mod decide;
+mod out;
+mod party;
+mod recalibrate;
 mod reload;
 mod snapshot;
+mod time;
+mod wire;
+mod word;
 
 use core::net::IpAddr;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use twinguard_gate::Gate;
+use twinguard_integrity::PublicKey;
 use twinguard_protocol::{Stack, point_map::PointMap, stack};
-use twinguard_response::{Playbook, Responder, Situation};
+use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    Access, Action, ActionId, ActionKind, Attestation, AttestationOutcome, Catalogue, Command, CommandId,
-    CommandOrigin, Decision, Digest, Duration, Event, Finding, FindingId, FindingState, Intent, Outcome,
-    OutcomeResult, Point, Principal, PrincipalId, PrincipalKind, Principals, Role, SignalId, Source, Stage,
-    Suspect, Symptom, Timestamp, Verdict, View,
+    ActionId, ActionKind, Catalogue, Duration, Event, Finding, FindingId, Point, SignalId, Source, Timestamp,
+    View,
 };
 
 use crate::evidence::{Evidence, JournalStorage, Seal};
-use crate::sense::{OPTIONAL_VIEWS, Senses};
-use crate::{Approval, Artefact, Check, Config, Error, Input, Operator, Output, Recalibration, Verdicted};
+use crate::sense::Senses;
+use crate::{Config, Error, Input, Output};
 
-/// Name under which our own commands are issued.
-const OWN_NAME: &str = "twinguard";
+use decide::{Aside, Window};
+use party::Parties;
+
 /// Peers remembered as offenders.
 const OFFENDER_LIMIT: usize = 256;
+/// Findings remembered; beyond, those that were closed first are forgotten.
+const FINDING_LIMIT: usize = 512;
+/// Actions remembered; beyond, the oldest that nothing holds on to are forgotten.
+const ACTION_LIMIT: usize = 1_024;
 /// Numbers from here on are given by the guard, to what it sees on the wire and to what it asks for; a
 /// platform counts below. Every reader of JSON keeps such numbers exactly.
 pub(crate) const OWN_COMMANDS: u64 = 1 << 52;
-/// How long after we asked for a command it may show up on the wire, and how exactly (wire types round).
-const OWN_WINDOW: Duration = Duration::from_secs(60);
-const OWN_TOLERANCE: f64 = 1e-3;
-/// How far before a finding's onset an offence still belongs to it.
-const BEFORE_ONSET: Duration = Duration::from_secs(120);
 
 /// Watches one plant: takes what happens, gives findings, verdicts, actions and receipts.
 ///
@@ -52,21 +58,30 @@ pub struct Guard {
     responder: Playbook,
     evidence: Evidence,
     outputs: VecDeque<Output>,
-    principals: Principals,
-    own: PrincipalId,
+    parties: Parties,
     next_command: u64,
     offenders: VecDeque<(Timestamp, IpAddr)>,
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
-    shelved: BTreeMap<FindingId, Timestamp>,
+    aside: BTreeMap<FindingId, Aside>,
     findings: BTreeMap<FindingId, Finding>,
-    maintenance: Option<Timestamp>,
-    views: BTreeSet<View>,
+    maintenance: Vec<Window>,
     counters: Counters,
+    /// Losses that the journal knows of: revisions that were replaced, inputs that were refused.
+    lost: (u64, u64),
+    /// The first that went wrong while an input was taken; the input is taken all the same.
+    trouble: Option<Error>,
+    /// Who may change the model's parameters, and the change in force.
+    pub(crate) calibrators: Vec<PublicKey>,
+    calibration: recalibrate::Calibration,
+    /// Until when what only a restored tap finds odd says nothing.
+    resumed: Option<Timestamp>,
     /// Commands of ours that may show up on the wire.
     sent: Vec<(Timestamp, SignalId, f64)>,
     /// Whether the journal says how this guard started.
     started: bool,
+    /// How far the tap's clock was behind ours at its last frame.
+    tap: Duration,
 }
 
 /// What a guard counts.
@@ -84,6 +99,8 @@ pub struct Counters {
     pub clamped: u64,
     /// Revisions of findings that were replaced by newer ones before they were polled.
     pub coalesced: u64,
+    /// Inputs that were not taken because too many answers waited to be polled.
+    pub refused: u64,
     /// Times that this guard went on from a snapshot; each time the sessions on the wire were met anew.
     pub restored: u64,
 }
@@ -103,8 +120,7 @@ impl Guard {
         } else {
             PointMap::new(&plant.bindings)?
         };
-        let mut principals = Principals::new();
-        let own = principals.intern(Principal::new(OWN_NAME).kind(PrincipalKind::Guard)).unwrap_or_default();
+        let parties = Parties::of(&plant)?;
         let gate = Gate::new(&plant, config.gate.clone())?;
         let responder = Playbook::new(plant.safe_state.clone(), config.autonomy)?;
         let senses = Senses::new(&plant, &config, learn_for)?;
@@ -122,19 +138,23 @@ impl Guard {
             responder,
             evidence,
             outputs: VecDeque::new(),
-            principals,
-            own,
+            parties,
             next_command: OWN_COMMANDS,
             offenders: VecDeque::new(),
             actions: BTreeMap::new(),
             distrusted: BTreeMap::new(),
-            shelved: BTreeMap::new(),
+            aside: BTreeMap::new(),
             findings: BTreeMap::new(),
-            maintenance: None,
-            views: BTreeSet::new(),
+            maintenance: Vec::new(),
             counters: Counters::default(),
+            lost: (0, 0),
+            trouble: None,
+            calibrators: Vec::new(),
+            calibration: recalibrate::Calibration::default(),
+            resumed: None,
             sent: Vec::new(),
             started: false,
+            tap: Duration::ZERO,
         })
     }
 
@@ -143,57 +163,51 @@ impl Guard {
     /// `now` is the time of arrival; one that lies before an earlier input's is taken as that one's and counted.
     ///
     /// # Errors
-    /// What an input asks of the guard and cannot be done (an approval of a command that is not held, an unknown finding);
-    /// odd bytes are no error but an event.
+    /// [`Error::Full`] when as many answers wait as [`Config::queue`] allows: the input is not taken, poll and give it again.
+    /// What an input asks of the guard and cannot be done (an approval of a command that is not held, an unknown finding).
+    /// [`Error::Integrity`] when the journal's storage fails: the input is taken and answered all the same.
+    /// Odd bytes are no error but an event.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>) -> Result<(), Error> {
-        let now = self.clamp(now);
-        if !self.started && !self.senses.is_learning() {
-            self.started = true;
-            let Self { evidence, plant, seal, config, .. } = self;
-            evidence.start(now, &plant.name, plant.digest, *seal, config)?;
+        if self.outputs.len() >= self.config.queue {
+            self.counters.refused += 1;
+            return Err(Error::Full { waiting: self.outputs.len() });
         }
-        self.advance(now)?;
+        let now = self.clamp(now);
+        self.start(now)?;
+        self.tell_losses(now);
+        self.advance(now);
+        let taken = self.take(now, input);
+        self.trouble.take().map_or(taken, Err)
+    }
+
+    fn take(&mut self, now: Timestamp, input: Input<'_>) -> Result<(), Error> {
         match input {
             Input::Frame(frame) => {
                 self.counters.frames += 1;
-                self.views.insert(View::Wire);
+                self.senses.see(View::Wire, now);
+                self.tap = now.since(frame.at);
                 self.stack.handle(frame);
-                self.drain(now)?;
+                self.drain(now);
             }
-            Input::Points(points) => {
-                for point in points {
-                    self.point(point);
-                }
-            }
-            Input::Command(command) => self.vet(now, command)?,
-            Input::Intent(intent) => {
-                self.views.insert(View::ControllerJournal);
-                self.senses.sense(&Event::Intent(intent));
-            }
-            Input::Check(check) => self.check(now, &check)?,
-            Input::Access(access) => self.access(&access),
+            Input::Points(points) => points.iter().for_each(|point| self.point(point)),
+            Input::Command(command) => self.vet(now, command),
+            Input::Intent(intent) => self.senses.sense(&Event::Intent(intent)),
+            Input::Check(check) => self.check(now, &check),
+            Input::Access(access) => self.senses.sense(&Event::Access(access)),
             Input::Approval(approval) => self.approve(now, approval)?,
-            Input::Artefact(artefact) => self.artefact(now, artefact)?,
+            Input::Artefact(artefact) => self.artefact(now, artefact),
             Input::Recalibration(delta) => self.recalibrate(now, delta)?,
             Input::Outcome(outcome) => self.outcome(outcome)?,
             Input::Operator(operator) => self.operator(now, operator)?,
-            Input::Tick => self.senses.sense(&Event::Tick(now)),
+            // The time alone; what was due at it is done.
+            Input::Tick => {}
         }
-        self.decide(now)
+        Ok(())
     }
 
     /// The next answer, in the order in which it was decided.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
-    }
-
-    /// When the guard wants to be told the time again (an [`Input::Tick`] will do), if nothing else happens.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.responder.next_deadline(), self.gate.next_deadline(), self.stack.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
     /// The model's own estimate of a signal and its standard deviation, where there is a model.
@@ -211,6 +225,12 @@ impl Guard {
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         self.point_map.catalogue().filter(|found| !found.is_empty()).unwrap_or(&self.plant.catalogue)
+    }
+
+    /// The running twin, where the plant file has a model: states, parameters, forks to ask "what if".
+    #[must_use]
+    pub fn twin(&self) -> Option<&twinguard_twin::Twin> {
+        self.senses.twin()
     }
 
     /// The plant.
@@ -273,7 +293,6 @@ impl Guard {
         self.stack = Stack::new(stack::Config::default());
         self.events.clear();
         self.now = None;
-        self.views.clear();
         self.counters = Counters::default();
         self.outputs.clear();
         Ok(())
@@ -296,465 +315,27 @@ impl Guard {
         now
     }
 
-    /// Everything that is due before `now` without new input.
-    fn advance(&mut self, now: Timestamp) -> Result<(), Error> {
+    /// Ends learning when its span is over, and says in the journal how this guard starts.
+    fn start(&mut self, now: Timestamp) -> Result<(), Error> {
         if self.senses.learnt_enough(now) {
             // Learning and watching share one stream here: sessions go on.
             let catalogue = self.catalogue().clone();
             self.senses.finish_learning(&self.plant, &self.config, &catalogue, false)?;
         }
-        self.senses.advance(now);
-        for (command, verdict) in self.gate.tick(now) {
-            self.emit_verdict(&command, verdict, false)?;
-        }
-        let mut actions = Vec::new();
-        self.responder.tick(now, &mut actions);
-        self.act(now, actions)
-    }
-
-    fn drain(&mut self, now: Timestamp) -> Result<(), Error> {
-        let mut events = core::mem::take(&mut self.events);
-        while let Some(item) = self.stack.poll() {
-            self.point_map.bind(&item, &mut events);
-        }
-        for event in &events {
-            match event {
-                Event::Point(point) => self.point(point),
-                Event::Command(command) => self.wire_command(now, *command)?,
-                Event::Malformed(_) => {
-                    self.counters.malformed += 1;
-                    self.senses.sense(event);
-                }
-                _ => self.senses.sense(event),
+        if !self.started && !self.senses.is_learning() {
+            let Self { evidence, plant, seal, config, .. } = self;
+            match evidence.start(now, &plant.name, plant.digest, *seal, config) {
+                Ok(_) => self.started = true,
+                Err(error) => self.fail(error),
             }
         }
-        events.clear();
-        self.events = events;
         Ok(())
     }
 
     fn point(&mut self, point: &Point) {
-        match point.source {
-            Source::Field => self.counters.points += 1,
-            Source::Vendor => {
-                self.views.insert(View::VendorTwin);
-            }
-            Source::Model => {}
+        if point.source == Source::Field {
+            self.counters.points += 1;
         }
         self.senses.point(point);
-    }
-
-    /// A command that the tap saw: it has been sent, and is judged all the same.
-    fn wire_command(&mut self, now: Timestamp, command: Command) -> Result<(), Error> {
-        self.counters.commands += 1;
-        // What an isolated peer sends does not reach the plant: the model must not follow it.
-        let stopped = command.from.is_some_and(|from| self.gate.is_isolated(now, from.ip()));
-        let ours = self.is_ours(now, &command);
-        self.senses.command(&command, !stopped, ours);
-        if self.senses.is_learning() {
-            return Ok(());
-        }
-        // Without rules there is nothing to judge by: the detectors alone say what is unusual.
-        if self.plant.rules.is_empty() {
-            return Ok(());
-        }
-        let principal = self.principal_of(&command);
-        let command =
-            Command { principal: self.intern(principal.clone()), id: self.take_command_id(), ..command };
-        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
-        let barred = verdict
-            .reasons
-            .first()
-            .is_some_and(|reason| matches!(reason.stage, Stage::Policy | Stage::Identity));
-        if !verdict.decision.permits()
-            && barred
-            && let Some(from) = command.from
-        {
-            self.offend(now, from.ip());
-        }
-        self.senses.sense(&Event::Verdict(&verdict));
-        self.emit_verdict(&command, verdict, true)
-    }
-
-    /// Whether a command on the wire is one that we asked for lately.
-    fn is_ours(&self, now: Timestamp, command: &Command) -> bool {
-        let value = command.value.as_f64();
-        self.sent.iter().any(|(at, signal, sent)| {
-            *signal == command.signal
-                && now.since(*at) <= OWN_WINDOW
-                && (value - sent).abs() <= OWN_TOLERANCE * sent.abs().max(1.0)
-        })
-    }
-
-    /// A command that the platform wants to send.
-    fn vet(&mut self, now: Timestamp, command: Command) -> Result<(), Error> {
-        self.senses.sense(&Event::Command(command));
-        // An address says more than a number that anybody may choose; and nobody but us speaks as this guard.
-        let known = self.principals.get(command.principal).filter(|known| known.kind != PrincipalKind::Guard);
-        let principal = match known.filter(|_| command.from.is_none()) {
-            Some(known) => known.clone(),
-            None => self.principal_of(&command),
-        };
-        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
-        self.senses.sense(&Event::Verdict(&verdict));
-        self.emit_verdict(&command, verdict, false)
-    }
-
-    fn approve(&mut self, now: Timestamp, approval: Approval) -> Result<(), Error> {
-        self.word(now, "approval", &approval)?;
-        let Approval { command, principal, approved } = approval;
-        let (command, verdict) = self.gate.approve(now, command, principal, approved, self.senses.twin())?;
-        self.emit_verdict(&command, verdict, false)
-    }
-
-    fn access(&mut self, access: &Access) {
-        self.views.insert(View::Access);
-        self.senses.sense(&Event::Access(*access));
-    }
-
-    fn check(&mut self, now: Timestamp, check: &Check) -> Result<(), Error> {
-        self.word(now, "check", check)?;
-        self.senses.check(now, check);
-        Ok(())
-    }
-
-    fn artefact(&mut self, now: Timestamp, artefact: Artefact) -> Result<(), Error> {
-        let expected = self.seal.map_or(self.plant.digest, |seal| seal.root);
-        let outcome = if artefact.measured == expected {
-            AttestationOutcome::Matches
-        } else {
-            AttestationOutcome::Differs
-        };
-        let attestation = Attestation { at: now, expected, measured: artefact.measured, outcome };
-        self.word(now, "attestation", &attestation)?;
-        self.senses.sense(&Event::Attestation(attestation));
-        Ok(())
-    }
-
-    /// Sealed deltas are journalled; they take effect through a newly sealed plant and [`Guard::reload`].
-    fn recalibrate(&mut self, now: Timestamp, delta: Recalibration<'_>) -> Result<(), Error> {
-        let digest = Digest(*blake3::hash(delta.sealed).as_bytes());
-        self.word(now, "recalibration", &digest)
-    }
-
-    fn outcome(&mut self, outcome: Outcome) -> Result<(), Error> {
-        self.word(outcome.at, "outcome", &outcome)?;
-        let kind = self.actions.get(&outcome.action).cloned();
-        // Informing actions are not waited for; their outcome is journalled all the same.
-        if matches!(
-            kind,
-            Some(ActionKind::Notify { .. } | ActionKind::Verify { .. } | ActionKind::Release { .. })
-        ) {
-            return Ok(());
-        }
-        self.responder.on_outcome(&outcome)?;
-        if outcome.result != OutcomeResult::Done
-            && let Some(ActionKind::IsolatePeer { peer }) = kind
-        {
-            self.gate.release(peer);
-        }
-        Ok(())
-    }
-
-    fn operator(&mut self, now: Timestamp, operator: Operator<'_>) -> Result<(), Error> {
-        if let Operator::Acknowledge { finding }
-        | Operator::Shelve { finding, .. }
-        | Operator::Close { finding, .. } = operator
-            && !self.findings.contains_key(&finding)
-        {
-            return Err(Error::UnknownFinding { finding });
-        }
-        self.word(now, "operator", &operator)?;
-        match operator {
-            Operator::Acknowledge { finding } => self.set_state(now, finding, FindingState::Acknowledged),
-            Operator::Shelve { finding, until } => {
-                self.shelved.insert(finding, until);
-                self.set_state(now, finding, FindingState::Shelved)
-            }
-            Operator::Close { finding, .. } => {
-                self.set_state(now, finding, FindingState::Closed)?;
-                self.senses.close(finding);
-                self.stand_down(now, finding)
-            }
-            Operator::Maintenance { until } => {
-                self.maintenance = Some(until);
-                Ok(())
-            }
-            Operator::SensorReplaced { signal } => {
-                self.trust_again(signal);
-                Ok(())
-            }
-            Operator::Mode { mode } => {
-                self.gate.set_mode(mode);
-                Ok(())
-            }
-            Operator::Override { action } => self.override_action(now, action),
-        }
-    }
-
-    fn override_action(&mut self, now: Timestamp, action: ActionId) -> Result<(), Error> {
-        match self.actions.get(&action).cloned() {
-            Some(ActionKind::IsolatePeer { peer }) => {
-                self.gate.release(peer);
-            }
-            Some(ActionKind::Substitute { signal, .. } | ActionKind::IsolateSignal { signal }) => {
-                self.trust_again(signal)
-            }
-            _ => {}
-        }
-        let outcome = Outcome { action, result: OutcomeResult::Refused, at: now };
-        // An action that is settled already stays settled.
-        let _ = self.responder.on_outcome(&outcome);
-        Ok(())
-    }
-
-    fn set_state(&mut self, now: Timestamp, id: FindingId, state: FindingState) -> Result<(), Error> {
-        let finding = self.findings.get_mut(&id).ok_or(Error::UnknownFinding { finding: id })?;
-        finding.state = state;
-        finding.revision += 1;
-        finding.at = now;
-        let finding = finding.clone();
-        self.emit_finding(finding)
-    }
-
-    /// Findings become answers, answers become actions.
-    fn decide(&mut self, now: Timestamp) -> Result<(), Error> {
-        if self.senses.is_learning() {
-            return Ok(());
-        }
-        while let Some(mut finding) = self.senses.poll(now) {
-            self.complete(now, &mut finding);
-            if finding.state == FindingState::Closed {
-                self.emit_finding(finding.clone())?;
-                self.stand_down(now, finding.id)?;
-                continue;
-            }
-            self.distrust(now, &finding);
-            self.grade(now, &mut finding);
-            self.emit_finding(finding.clone())?;
-            if self.maintenance.is_some_and(|until| now < until)
-                || self.shelved.get(&finding.id).is_some_and(|until| now < *until)
-            {
-                continue;
-            }
-            let offenders = self.offenders_since(finding.onset);
-            let situation = Situation {
-                twin: self.senses.twin(),
-                offenders: &offenders,
-                principal: self.own,
-                next_command: CommandId(self.next_command),
-            };
-            let mut actions = Vec::new();
-            self.responder.respond(now, &finding, &situation, &mut actions);
-            self.act(now, actions)?;
-        }
-        Ok(())
-    }
-
-    /// What only the facade knows of a finding: which views were missing, who was shelved.
-    fn complete(&mut self, now: Timestamp, finding: &mut Finding) {
-        let mut missing: Vec<View> =
-            OPTIONAL_VIEWS.into_iter().filter(|view| !self.views.contains(view)).collect();
-        if self.senses.twin().is_none() {
-            missing.push(View::Model);
-        }
-        if !self.senses.has_history() {
-            missing.push(View::History);
-        }
-        missing.sort_unstable();
-        finding.missing = missing;
-        if let Some(before) = self.findings.get(&finding.id) {
-            finding.revision = finding.revision.max(before.revision + 1);
-            let kept = matches!(before.state, FindingState::Acknowledged | FindingState::Shelved);
-            if kept && finding.state == FindingState::Open {
-                finding.state = before.state;
-            }
-        }
-        if self.shelved.get(&finding.id).is_some_and(|until| *until <= now) {
-            self.shelved.remove(&finding.id);
-        }
-    }
-
-    /// Accused sensors leave the estimate, from before the onset on: the virtual sensor must not have swallowed the lie.
-    fn distrust(&mut self, _now: Timestamp, finding: &Finding) {
-        let accused =
-            finding.suspect_set.iter().any(|suspect| matches!(suspect, Suspect::Sensor | Suspect::Network));
-        // While nobody may be to blame, a sensor that is left out would only blind the estimate.
-        let open = finding.suspect_set.contains(&Suspect::None) || finding.suspect == Suspect::Model;
-        if !accused || open {
-            return;
-        }
-        let repeated = finding
-            .evidence
-            .iter()
-            .any(|evidence| evidence.symptom == Symptom::Repeat && evidence.surprise >= evidence.threshold);
-        let mut signals: Vec<SignalId> = finding.attribution.iter().map(|share| share.signal).collect();
-        if repeated && let Some(dynamics) = &self.plant.dynamics {
-            // Whoever can play one recording can play them all: no measurement of this plant is believed.
-            let measured = |signal: &SignalId| {
-                self.plant.catalogue.signal(*signal).is_some_and(|known| known.role == Role::Measurement)
-            };
-            signals
-                .extend(dynamics.outputs.iter().chain(&dynamics.inputs).flatten().copied().filter(measured));
-        }
-        signals.retain(|signal| !self.distrusted.contains_key(signal));
-        signals.sort_unstable();
-        signals.dedup();
-        if signals.is_empty() {
-            return;
-        }
-        for signal in &signals {
-            self.distrusted.insert(*signal, finding.id);
-        }
-        self.senses.distrust(&signals, finding.onset);
-    }
-
-    fn trust_again(&mut self, signal: SignalId) {
-        if self.distrusted.remove(&signal).is_some() {
-            self.senses.trust(signal);
-        }
-    }
-
-    /// Severity comes from the margin to a limit, not from the score.
-    fn grade(&mut self, now: Timestamp, finding: &mut Finding) {
-        if let Some(severity) = self.senses.severity(now) {
-            finding.severity = finding.severity.max(severity);
-        }
-    }
-
-    fn stand_down(&mut self, now: Timestamp, id: FindingId) -> Result<(), Error> {
-        let signals: Vec<SignalId> = self
-            .distrusted
-            .iter()
-            .filter(|(_, finding)| **finding == id)
-            .map(|(signal, _)| *signal)
-            .collect();
-        for signal in signals {
-            self.trust_again(signal);
-        }
-        let mut actions = Vec::new();
-        if let Some(finding) = self.findings.get(&id).cloned() {
-            self.responder.stand_down(now, &finding, &mut actions);
-        }
-        self.act(now, actions)
-    }
-
-    /// Carries actions out as far as they are ours: commands through the gate, isolation at the gate.
-    fn act(&mut self, now: Timestamp, actions: Vec<Action>) -> Result<(), Error> {
-        for mut action in actions {
-            if let ActionKind::Command(command) = &mut action.kind
-                && !action.recommended_only
-            {
-                command.id = self.take_command_id();
-                let command = *command;
-                let own = Principal::new(OWN_NAME).kind(PrincipalKind::Guard);
-                let verdict = self.gate.admit(now, &command, &own, self.senses.twin());
-                self.responder.on_verdict(action.id, &verdict)?;
-                let permitted = verdict.decision.permits();
-                self.emit_verdict(&command, verdict, false)?;
-                if !permitted {
-                    continue;
-                }
-                // When it shows up on the wire it is ours, and nobody's injection.
-                self.sent.retain(|(at, ..)| now.since(*at) <= OWN_WINDOW);
-                self.sent.push((now, command.signal, command.value.as_f64()));
-            }
-            if let ActionKind::IsolatePeer { peer } = action.kind
-                && !action.recommended_only
-            {
-                self.gate.isolate(peer, action.expires);
-            }
-            self.actions.insert(action.id, action.kind.clone());
-            let receipt = self.evidence.action(now, &action)?;
-            self.outputs.push_back(Output::Action(action));
-            self.outputs.push_back(Output::Receipt(receipt));
-        }
-        Ok(())
-    }
-
-    /// Enters what a person or the platform said.
-    fn word(
-        &mut self,
-        at: Timestamp,
-        kind: &'static str,
-        record: &impl serde::Serialize,
-    ) -> Result<(), Error> {
-        let receipt = self.evidence.word(at, kind, record)?;
-        self.outputs.push_back(Output::Receipt(receipt));
-        Ok(())
-    }
-
-    fn emit_finding(&mut self, finding: Finding) -> Result<(), Error> {
-        let receipt = self.evidence.finding(finding.at, &finding)?;
-        self.findings.insert(finding.id, finding.clone());
-        if self.outputs.len() >= self.config.queue {
-            let waiting = self
-                .outputs
-                .iter()
-                .position(|output| matches!(output, Output::Finding(old) if old.id == finding.id));
-            if let Some(Output::Finding(old)) = waiting.and_then(|place| self.outputs.get_mut(place)) {
-                *old = finding;
-                self.counters.coalesced += 1;
-                self.outputs.push_back(Output::Receipt(receipt));
-                return Ok(());
-            }
-        }
-        self.outputs.push_back(Output::Finding(finding));
-        self.outputs.push_back(Output::Receipt(receipt));
-        Ok(())
-    }
-
-    fn emit_verdict(&mut self, command: &Command, verdict: Verdict, already_sent: bool) -> Result<(), Error> {
-        let principal = match self.principals.get(command.principal) {
-            Some(known) => known.clone(),
-            None => self.principal_of(command),
-        };
-        let verdicted = Verdicted { command: *command, principal, verdict, already_sent };
-        let receipt = self.evidence.verdict(verdicted.verdict.at, &verdicted)?;
-        if let Decision::Clamp(value) = verdicted.verdict.decision
-            && command.origin == CommandOrigin::Platform
-        {
-            let clamped = Intent {
-                principal: command.principal,
-                signal: command.signal,
-                value,
-                at: verdicted.verdict.at,
-            };
-            self.senses.own_command(&clamped);
-        }
-        self.outputs.push_back(Output::Verdict(verdicted));
-        self.outputs.push_back(Output::Receipt(receipt));
-        Ok(())
-    }
-
-    fn principal_of(&self, command: &Command) -> Principal {
-        match command.from {
-            Some(from) => self.gate.identities().identify(from.ip()),
-            None => Principal::new("unknown"),
-        }
-    }
-
-    fn intern(&mut self, principal: Principal) -> PrincipalId {
-        self.principals.intern(principal).unwrap_or_default()
-    }
-
-    fn take_command_id(&mut self) -> CommandId {
-        let id = CommandId(self.next_command);
-        self.next_command += 1;
-        id
-    }
-
-    fn offend(&mut self, now: Timestamp, peer: IpAddr) {
-        if self.offenders.len() >= OFFENDER_LIMIT {
-            self.offenders.pop_front();
-        }
-        self.offenders.push_back((now, peer));
-    }
-
-    fn offenders_since(&self, onset: Timestamp) -> Vec<IpAddr> {
-        let from = onset - BEFORE_ONSET;
-        let peers: BTreeSet<IpAddr> =
-            self.offenders.iter().filter(|(at, _)| *at >= from).map(|(_, peer)| *peer).collect();
-        peers.into_iter().collect()
     }
 }

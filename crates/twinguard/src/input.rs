@@ -52,7 +52,8 @@ pub struct Check {
 pub struct Approval {
     /// The held command.
     pub command: CommandId,
-    /// Who approves or refuses; never the one who asked, and for two-person rules two different people.
+    /// Who approves or refuses, see [`Guard::principal`](crate::Guard::principal): never the one who asked, and somebody
+    /// who may give such a command.
     pub principal: PrincipalId,
     /// Approved or refused.
     pub approved: bool,
@@ -65,10 +66,14 @@ pub struct Artefact {
     pub measured: Digest,
 }
 
-/// A change of model parameters with its seal.
+/// A change of model parameters with its signature.
+///
+/// A C2SP signed note by a key of [`Builder::calibrator`](crate::Builder::calibrator), of these lines: `twinguard
+/// recalibration v1`; `plant` and the digest of the plant file; `number` and a number above that of the change before; then
+/// one line for each parameter that differs from the plant file, its name and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recalibration<'a> {
-    /// The sealed delta.
+    /// The signed text.
     pub sealed: &'a [u8],
 }
 
@@ -81,7 +86,7 @@ pub enum Operator<'a> {
         /// The finding.
         finding: FindingId,
     },
-    /// A finding is put aside.
+    /// A finding is put aside: until then its revisions are journalled only, and nothing is done about it.
     Shelve {
         /// The finding.
         finding: FindingId,
@@ -95,12 +100,15 @@ pub enum Operator<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// Work is being done on the plant: findings until then are recorded as maintenance.
+    /// Work is being done: findings about these signals are journalled and told only if they outlast it, and nothing is done
+    /// about them.
     Maintenance {
         /// Until when.
         until: Timestamp,
+        /// The signals that are worked on; none: the whole plant, and every finding is held back.
+        signals: &'a [SignalId],
     },
-    /// A sensor was replaced: its history no longer speaks for it.
+    /// A sensor was replaced: what the old one did no longer speaks of it.
     SensorReplaced {
         /// The signal.
         signal: SignalId,

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod behaviour;
 mod builder;
 mod config;
 #[cfg(feature = "redteam")]

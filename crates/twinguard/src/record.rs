@@ -237,15 +237,14 @@ impl Recorder {
         let row = |verdicted: &Verdicted| {
             let Verdicted { command, principal, verdict, already_sent } = verdicted;
             let mut principals = Principals::new();
-            let id = principals.intern(principal.clone()).unwrap_or_default();
-            let command = Command { principal: id, ..*command };
+            let command = Command { principal: principals.intern(principal.clone()).ok()?, ..*command };
             let mut row = page::CommandRow::new(&command, verdict, time, &self.catalogue, &principals);
             if *already_sent && !verdict.decision.permits() {
-                row.ended = Some("seen on the wire, already sent".to_owned());
+                row.ended = Some("already sent".to_owned());
             }
-            row
+            Some(row)
         };
-        self.commands.iter().map(row).collect()
+        self.commands.iter().filter_map(row).collect()
     }
 
     fn unit(&self, signal: SignalId) -> String {
@@ -330,12 +329,7 @@ impl Recorder {
                 finding: recorded.finding.clone(),
                 consequence: None,
                 leaf: recorded.leaf,
-                symptoms: recorded
-                    .finding
-                    .evidence
-                    .iter()
-                    .map(|evidence| evidence.detector.clone())
-                    .collect(),
+                symptoms: Vec::new(),
             })
             .collect();
         report.commands = self.command_rows(&report.time);

@@ -24,6 +24,8 @@ const SETTLE: u32 = 120;
 const LOOK: Duration = Duration::from_secs(10);
 /// A signal that has not come for this many sampling periods is stale.
 const STALE_PERIODS: i64 = 10;
+/// Longest silence, in sampling periods, in which the judge looks at each.
+const CATCH_UP: i64 = 600;
 /// An incident is over after this many quiet sampling periods, and not before five minutes.
 const QUIET_PERIODS: i64 = 12;
 const QUIET: Duration = Duration::from_secs(300);
@@ -41,6 +43,8 @@ pub(crate) struct Senses {
     /// Per limit of the plant, whether it must never be crossed.
     binding: Vec<bool>,
     looked: Option<Timestamp>,
+    /// The instant at which the judge looks next: a grid of one sampling period, halfway between rows that are on time.
+    look: Option<Timestamp>,
     /// Steps of the twin since it started, and how often it started anew.
     settled: (u32, u64),
     loudness: Loudness,
@@ -106,6 +110,7 @@ impl Senses {
             horizon,
             binding: plant.limits.iter().map(|limit| limit.kind == LimitKind::NeverExceed).collect(),
             looked: None,
+            look: None,
             settled: (0, 0),
             loudness: Loudness::default(),
             report: DetectionReport::default(),
@@ -118,13 +123,6 @@ impl Senses {
 
     pub(crate) fn is_learning(&self) -> bool {
         matches!(self.phase, Phase::Learning { .. })
-    }
-
-    pub(crate) fn has_history(&self) -> bool {
-        match &self.phase {
-            Phase::Learning { .. } => false,
-            Phase::Watching { bank, .. } => bank.has_history(),
-        }
     }
 
     pub(crate) fn report(&self) -> DetectionReport {
@@ -201,12 +199,45 @@ impl Senses {
         };
         self.phase = Phase::Watching { bank, judge };
         self.aligner = Some(aligner()?);
+        self.look = None;
         if fresh {
             self.twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
             self.field.clear();
             self.settled = (0, 0);
         }
         Ok(())
+    }
+
+    /// Starts the judge's clock, and lets it jump over what need not be looked at: the time in which nothing was under
+    /// way, and, as rows do, most of a long silence.
+    pub(crate) fn set_clock(&mut self, now: Timestamp) {
+        let Some(period) = self.aligner.as_ref().map(Aligner::period) else { return };
+        let half = Duration::from_nanos(period.as_nanos() / 2);
+        let look = *self.look.get_or_insert(now + half);
+        let behind = now.since(look).as_nanos().div_euclid(period.as_nanos());
+        let jump = match self.next_look() {
+            None => behind + 1,
+            Some(_) if behind > CATCH_UP => behind - 1,
+            Some(_) => 0,
+        };
+        if jump > 0 {
+            self.look = Some(look + Duration::from_nanos(jump.saturating_mul(period.as_nanos())));
+        }
+    }
+
+    /// When the judge looks next; `None` while nothing that could tell it anything is under way.
+    pub(crate) fn next_look(&self) -> Option<Timestamp> {
+        let Phase::Watching { judge, .. } = &self.phase else { return None };
+        let runs = self.aligner.as_ref().is_some_and(Aligner::is_running)
+            || self.twin.as_ref().is_some_and(|twin| twin.clock().is_some());
+        self.look.filter(|_| runs || judge.is_open())
+    }
+
+    /// An instant is over: everything up to it is known, and silence is heard.
+    pub(crate) fn look(&mut self, at: Timestamp) {
+        self.advance(at);
+        self.sense(&Event::Tick(at));
+        self.look = self.aligner.as_ref().map(|aligner| at + aligner.period());
     }
 
     /// What is due before `now`: rows, and steps of the twin.
@@ -227,6 +258,13 @@ impl Senses {
             while let Some(row) = aligner.poll(now) {
                 self.phase.sense(&Event::Row(row), &mut self.loudness, self.report.alarm);
             }
+        }
+    }
+
+    /// A view that shows without an event of its own.
+    pub(crate) fn see(&mut self, view: View, at: Timestamp) {
+        if let Phase::Watching { judge, .. } = &mut self.phase {
+            judge.see(view, at);
         }
     }
 
@@ -265,7 +303,7 @@ impl Senses {
     }
 
     /// A second reading: does the sensor itself say what the wire says?
-    pub(crate) fn check(&mut self, now: Timestamp, check: &Check) {
+    pub(crate) fn check(&mut self, check: &Check) {
         let sigma = self.sigma.get(&check.signal).copied().unwrap_or(0.0);
         let Some(field) = self.field.get(&check.signal) else { return };
         let tolerance = (CHECK_SIGMAS * sigma).max(1e-9 * field.abs());
@@ -273,7 +311,6 @@ impl Senses {
         if let Phase::Watching { judge, .. } = &mut self.phase {
             judge.check(agrees);
         }
-        self.sense(&Event::Tick(now));
     }
 
     /// Believes these signals no longer, from before `onset` on.
@@ -281,6 +318,15 @@ impl Senses {
         if let Some(twin) = &mut self.twin {
             signals.iter().for_each(|signal| twin.exclude(*signal, true));
             twin.rollback_to(onset);
+        }
+    }
+
+    /// What was seen of a signal so far says nothing of what comes.
+    pub(crate) fn forget(&mut self, signal: SignalId) {
+        self.field.remove(&signal);
+        if let Phase::Watching { bank, judge } = &mut self.phase {
+            bank.forget(signal);
+            judge.forget(signal);
         }
     }
 
@@ -316,7 +362,7 @@ impl Senses {
     }
 
     /// Critical when a never-exceed limit can be reached within its horizon.
-    pub(crate) fn severity(&self, _now: Timestamp) -> Option<Severity> {
+    pub(crate) fn severity(&self) -> Option<Severity> {
         let twin = self.twin.as_ref()?;
         time_to_limit(twin, self.horizon, &self.binding).map(|_| Severity::Critical)
     }
@@ -454,7 +500,3 @@ fn rows_among(recording: &Recording, mut aligner: Aligner, limit: usize) -> Reco
     }
     full
 }
-
-/// Views that a guard has, as a hint for what a finding had to do without.
-pub(crate) const OPTIONAL_VIEWS: [View; 4] =
-    [View::Wire, View::ControllerJournal, View::VendorTwin, View::Access];

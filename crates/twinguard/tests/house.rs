@@ -645,7 +645,7 @@ fn texts() -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(root())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && !path.ends_with("Cargo.lock"))
+        .filter(|path| path.is_file() && !path.ends_with("Cargo.lock") && !path.ends_with(".git"))
         .collect();
     for folder in ["crates", "examples", "benches", "fuzz", "docs", ".ci", ".github"] {
         files.extend(walk(&root().join(folder)));

@@ -6,10 +6,9 @@
 #![cfg(feature = "redteam")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
-use twinguard::integrity::storage::{Memory, Part, Storage};
 use twinguard::integrity::{Sealed, SigningKey, Trust, Verified, entries_of, seal};
 use twinguard::protocol::{Frame, LinkType};
 use twinguard::redteam::{
@@ -24,39 +23,16 @@ use twinguard::types::{
 };
 use twinguard::{Builder, Config, Counters, Error, Guard, Input, Operator, Output};
 
+#[path = "guard/shared.rs"]
+mod shared;
+
+use shared::Shared;
+
 const ORIGIN: Timestamp = Timestamp::from_secs(1_773_480_000);
 const LEARN_S: i64 = 3_600;
 /// The attacker plays back what it heard in the twenty minutes before.
 const ATTACK_S: i64 = 22 * 60;
 const TOTAL_S: i64 = 32 * 60;
-
-/// A storage that can be looked at, and copied, while a journal is kept in it.
-#[derive(Clone, Debug, Default)]
-struct Shared(Arc<Mutex<Memory>>);
-
-impl Shared {
-    fn copy(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
-    }
-}
-
-impl Storage for Shared {
-    fn read(&self, part: Part) -> Result<Option<Vec<u8>>, twinguard::integrity::Error> {
-        self.0.lock().unwrap().read(part)
-    }
-    fn replace(&mut self, part: Part, bytes: &[u8]) -> Result<(), twinguard::integrity::Error> {
-        self.0.lock().unwrap().replace(part, bytes)
-    }
-    fn append(&mut self, bytes: &[u8]) -> Result<(), twinguard::integrity::Error> {
-        self.0.lock().unwrap().append(bytes)
-    }
-    fn remove_partial(&mut self, full: Part) -> Result<(), twinguard::integrity::Error> {
-        self.0.lock().unwrap().remove_partial(full)
-    }
-    fn sync(&mut self) -> Result<(), twinguard::integrity::Error> {
-        Ok(())
-    }
-}
 
 enum Told {
     Frame(u64, Timestamp, LinkType, Vec<u8>, u32),

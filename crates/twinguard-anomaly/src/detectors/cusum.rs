@@ -4,7 +4,7 @@
 //! Statistical Quality Control*, §9.1; terms are clipped to ±6 and the sum is bounded, so that it recovers soon after
 //! an attack. Cost: four additions per channel. It lies under a drift of the normal mean beyond ½ σ.
 
-use twinguard_types::{Event, Symptom, Timestamp, View};
+use twinguard_types::{Event, SignalId, Symptom, Timestamp, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
@@ -130,6 +130,12 @@ impl Fitted for State {
         });
         let onset = sums.since.get(best).copied();
         Some(Observation { score, detail, onset })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        let Some(Inner { channels, sums, .. }) = &mut self.inner else { return };
+        for place in channels.places(signal) {
+            (sums.up[place], sums.down[place], sums.size[place]) = (0.0, 0.0, 0.0);
+        }
     }
     fn coverage(&self) -> Coverage {
         let what = "no residuals in the history";

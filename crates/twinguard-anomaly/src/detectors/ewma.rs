@@ -4,7 +4,7 @@
 //! shifts of about one deviation. Cost: two multiplications per channel. It lies where the normal mean wanders
 //! with the load more than the history shows.
 
-use twinguard_types::{Event, Symptom, View};
+use twinguard_types::{Event, SignalId, Symptom, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
@@ -105,6 +105,12 @@ impl Fitted for State {
             expected: 0.0,
         });
         Some(Observation { score, detail, onset: None })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        let Some((_, channels, mean, size)) = &mut self.inner else { return };
+        for place in channels.places(signal) {
+            (mean[place], size[place]) = (0.0, 0.0);
+        }
     }
     fn coverage(&self) -> Coverage {
         self.inner.as_ref().map_or(Coverage::Silent("no residuals in the history"), |inner| {

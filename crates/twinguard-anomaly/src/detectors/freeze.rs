@@ -5,7 +5,7 @@
 //! coarse and slow signals are given more time. It waits until a signal has shown as many decimals as its history has: values that come
 //! rounded stand still for no reason. A signal with fewer than 100 runs in its history says nothing.
 
-use twinguard_types::{Event, Source, Symptom, Timestamp};
+use twinguard_types::{Event, SignalId, Source, Symptom, Timestamp};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
@@ -115,6 +115,11 @@ impl Fitted for State {
         let score = self.channels.single(point.arrived_at, Symptom::Freeze, place, counted);
         let detail = Detail::Frozen { signal: point.signal, samples: length };
         Some(Observation { score, detail, onset: Some(since) })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        if let Some(run) = self.runs.get_mut(signal.index()) {
+            *run = Run::default();
+        }
     }
     fn coverage(&self) -> Coverage {
         self.channels.coverage("no signal moved often enough in the history")

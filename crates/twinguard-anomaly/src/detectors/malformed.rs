@@ -67,7 +67,12 @@ impl Fitted for State {
         let (burst, count) = self.bursts.entry(code(malformed.oddity), blank)?;
         let (surprise, since) = burst.hit(malformed.at);
         *count = if since == malformed.at { 1 } else { count.saturating_add(1) };
-        let detail = Detail::Count { count: *count, from: malformed.source.map(|source| source.ip()) };
+        let detail = Detail::Odd {
+            count: *count,
+            family: malformed.family,
+            oddity: malformed.oddity,
+            from: malformed.source.map(|source| source.ip()),
+        };
         let (at, detector) = (malformed.at, self.id);
         let score = Score { at, detector, symptom: Symptom::Malformed, surprise, attribution: &[] };
         Some(Observation { score, detail, onset: Some(since) })

@@ -123,6 +123,11 @@ impl Fitted for State {
         let detail = Detail::Noise { signal: self.order[best], factor: self.ratio[best], share };
         Some(Observation { score, detail, onset: None })
     }
+    fn forget(&mut self, signal: SignalId) {
+        for place in self.channels.places(signal) {
+            (self.ratio[place], self.size[place], self.last[place]) = (1.0, 0.0, None);
+        }
+    }
     fn coverage(&self) -> Coverage {
         self.channels.coverage("no signal in the history has noise")
     }

@@ -195,7 +195,7 @@ impl Detector for Novelty {
             looks_per_day: (commands + exchanges) as f64 / days.max(1e-3),
             learnt: commands + exchanges,
             // with hardly any history everything would be new
-            speaks: (days > 0.01, exchanges >= 200),
+            speaks: (days > 0.01 || commands >= 50, exchanges >= 200),
             known,
             since: None,
             // values and orders have no end: one beyond the learnt is half expected, a series is not

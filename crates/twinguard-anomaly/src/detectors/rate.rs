@@ -139,6 +139,11 @@ impl Fitted for State {
         let detail = Detail::Level { signal, seen: value, expected: before };
         Some(Observation { score, detail, onset: None })
     }
+    fn forget(&mut self, signal: SignalId) {
+        if let Some(channel) = self.state.get_mut(signal.index()) {
+            channel.last = None;
+        }
+    }
     fn coverage(&self) -> Coverage {
         if self.learnt {
             self.channels.coverage("no values in the history")

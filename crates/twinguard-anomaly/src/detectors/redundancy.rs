@@ -5,7 +5,8 @@
 //! taken out of fold (five contiguous folds), with a floor of 5 % of the signal's own deviation. Signals that the others mislead about
 //! (error above 1.5 deviations) are left out; slow signals, of which the history holds fewer than twenty independent values, are
 //! high-passed. No transmitter is believed better than 0.2 % of its reading (class 0.2, IEC 60770): that error is added to every signal's
-//! variance, so that a history of many digits does not teach relations that live on digits no instrument has. It gets better the more sensors are spoofed without knowing the plant, and lies under attacks that respect all learnt relations.
+//! variance, so that a history of many digits does not teach relations that live on digits no instrument has. What contradicts the
+//! history all through the first minute of a watch is told, and after the second the baseline: another regime would else hide whatever happens in it. It gets better the more sensors are spoofed without knowing the plant, and lies under attacks that respect all learnt relations.
 //! Cost: 2·m² multiplications a row.
 
 use twinguard_types::{Event, Row, SignalId, Symptom, View};
@@ -25,6 +26,9 @@ const WEIGHT: f64 = 0.1;
 const DRIFT: f64 = 1000.0;
 const FLOOR: f64 = 0.05;
 const MOST_SIGNALS: usize = 64;
+/// Rows in which what differs all along is another regime, as many again to find its baseline, and how far it has to differ, deviations.
+const TARE_ROWS: u32 = 60;
+const TARED: f64 = 2.5;
 
 /// Each signal from the others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,9 +87,13 @@ struct Errors {
     drift: Vec<f64>,
     mean: Vec<f64>,
     size: Vec<f64>,
+    /// What each target differed by from the start, and the sum over the rows in which that is found out.
+    tare: Vec<f64>,
+    sum: Vec<f64>,
+    rows: u32,
 }
 
-archived!(Errors { weights, sigma, drift, mean, size });
+archived!(Errors { weights, sigma, drift, mean, size, tare, sum, rows });
 
 impl Errors {
     fn raw(&self, weights: &[f64], features: &[f64], target: usize) -> f64 {
@@ -94,8 +102,29 @@ impl Errors {
         features[target] - row.iter().zip(features).map(|(w, f)| w * f).sum::<f64>()
     }
 
+    /// Counts a row of the first minutes. In the first it is found out whether anything differs from the history all along;
+    /// if so, slow signals begin at a level of their own, and what still differs in the second minute is the baseline.
+    fn begin(&mut self, scaler: &mut Scaler) {
+        self.rows += 1;
+        let level = |sum: &f64| sum / f64::from(TARE_ROWS);
+        if self.rows == TARE_ROWS {
+            if !self.sum.iter().any(|sum| level(sum).abs() > TARED) {
+                self.rows = 2 * TARE_ROWS;
+                return;
+            }
+            self.sum.fill(0.0);
+            scaler.level.iter_mut().for_each(|level| *level = None);
+        } else if self.rows == 2 * TARE_ROWS {
+            for (tare, sum) in self.tare.iter_mut().zip(&self.sum) {
+                *tare = level(sum);
+            }
+            self.mean.fill(0.0);
+            self.size.fill(0.0);
+        }
+    }
+
     fn update(&mut self, target: usize, error: f64) {
-        let z = (error / self.sigma[target]).clamp(-6.0, 6.0) - self.drift[target];
+        let z = (error / self.sigma[target] - self.tare[target]).clamp(-6.0, 6.0) - self.drift[target];
         self.drift[target] = (self.drift[target] + z.clamp(-1.0, 1.0) / DRIFT).clamp(-1.0, 1.0);
         self.mean[target] += WEIGHT * (z - self.mean[target]);
         self.size[target] = self.mean[target] * self.mean[target];
@@ -235,6 +264,9 @@ impl Detector for Redundancy {
             drift: blank(),
             mean: blank(),
             size: blank(),
+            tare: blank(),
+            sum: blank(),
+            rows: 0,
         };
         state.scaler.reset();
         let mut errors = vec![Vec::with_capacity(count); m];
@@ -289,6 +321,12 @@ impl Fitted for State {
         for target in 0..self.scaler.places.len() {
             let error = self.errors.raw(&self.errors.weights, &self.scaler.features, target);
             self.errors.update(target, error);
+            if self.errors.rows < 2 * TARE_ROWS {
+                self.errors.sum[target] += (error / self.errors.sigma[target]).clamp(-30.0, 30.0);
+            }
+        }
+        if self.errors.rows < 2 * TARE_ROWS {
+            self.errors.begin(&mut self.scaler);
         }
         let (score, best) =
             self.channels.score(row.at, Symptom::Redundancy, &self.errors.size, &self.present);
@@ -297,6 +335,11 @@ impl Fitted for State {
         let error = self.errors.mean[best] * self.errors.sigma[best] * self.scaler.scale[best];
         let detail = Detail::Level { signal: self.layout[place], seen, expected: seen - error };
         Some(Observation { score, detail, onset: None })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        for place in self.channels.places(signal) {
+            (self.errors.mean[place], self.errors.size[place]) = (0.0, 0.0);
+        }
     }
     fn coverage(&self) -> Coverage {
         self.channels.coverage("no signal in the history is predicted by the others")
@@ -309,6 +352,17 @@ impl Fitted for State {
 #[cfg(test)]
 mod tests {
     use crate::testing::{self, Plant};
+
+    #[test]
+    fn another_regime_is_told_and_then_hides_nothing() {
+        let mut fitted = testing::fit(&super::Redundancy, Plant::new(1).run(12_000));
+        let mut plant = Plant::new(2);
+        plant.bias[0] = 4.0;
+        assert!(testing::loudest(&mut *fitted, &mut plant, 120) > 7.0, "told");
+        assert!(testing::loudest(&mut *fitted, &mut plant, 1_000) < 6.5, "then the baseline");
+        plant.bias[1] = 4.0;
+        assert!(testing::loudest(&mut *fitted, &mut plant, 60) > 7.0, "what comes then shows");
+    }
 
     #[test]
     fn a_lying_sensor_contradicts_the_others() {

@@ -5,7 +5,7 @@
 //! shown value stands still, against the longest normal run (learnt). The field value must be fresh. It lies
 //! when field and vendor are fed by the same poisoned source: then only the model disagrees.
 
-use twinguard_types::{Duration, Event, Point, Source, Symptom, Timestamp, View};
+use twinguard_types::{Duration, Event, Point, SignalId, Source, Symptom, Timestamp, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
@@ -181,6 +181,12 @@ impl Fitted for State {
             Detail::Vendor { signal: point.signal, offset: difference, off, of: self.compared, frozen };
         let score = self.channels.fixed(point.arrived_at, Symptom::VendorOffset, place, surprise);
         Some(Observation { score, detail, onset: None })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        if let Some(pair) = self.pairs.get_mut(signal.index()) {
+            // The offset between the two is tared anew.
+            (pair.field, pair.mean, pair.drift, pair.compared, pair.off) = (None, 0.0, 0.0, 0, false);
+        }
     }
     fn coverage(&self) -> Coverage {
         self.channels.coverage("the vendor's values are not in the history")

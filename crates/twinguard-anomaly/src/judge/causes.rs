@@ -80,6 +80,9 @@ causes! {
     Load: None Benign 2.0 Load
         "Load left its usual range" => "readings moved with it";
         "Confirm the load with operations, or read its meter.";,
+    OtherRegime: None Benign 1.0 Any
+        "Readings unlike the history" => "it does not cover this";
+        "Ask operations whether this way of running is normal; if so, let the guard learn from it.";,
     SensorBias: Sensor Attack 0.0 Sensor
         "Sensor reading falsified" => "display is wrong";
         "Read the value again over an independent or signed path, or with a hand instrument."; SPOOF VIEW,
@@ -160,12 +163,13 @@ pub(crate) enum E {
     Jump,
     OneSensor,
     ManySignals,
+    FromStart,
     CheckDiffers,
     CheckAgrees,
 }
 
 /// Number of pieces of evidence.
-pub(crate) const EVIDENCE: usize = 20;
+pub(crate) const EVIDENCE: usize = 21;
 
 /// Whether the evidence is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,6 +242,11 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::ManySignals, C::ActuatorStuck, 1.0, 0.0, 0.0),
     (E::ManySignals, C::HiddenInjection, 1.0, 0.0, 0.0),
     (E::ManySignals, C::Load, 1.6, 0.0, 0.0),
+    (E::ManySignals, C::OtherRegime, 1.6, 0.0, 0.0),
+    (E::OneSensor, C::OtherRegime, -1.5, 0.0, 0.0),
+    (E::Level, C::OtherRegime, 1.0, 0.0, 0.0),
+    (E::FromStart, C::OtherRegime, 5.0, -9.0, -9.0),
+    (E::CheckDiffers, C::OtherRegime, -6.0, 0.0, 0.0),
     (E::CheckDiffers, C::SensorBias, 6.0, 0.0, 0.0),
     (E::CheckDiffers, C::SensorFrozen, 6.0, 0.0, 0.0),
     (E::CheckDiffers, C::SensorNoise, 6.0, 0.0, 0.0),
@@ -297,6 +306,7 @@ pub(crate) const ALL: [E; EVIDENCE] = [
     E::Jump,
     E::OneSensor,
     E::ManySignals,
+    E::FromStart,
     E::CheckDiffers,
     E::CheckAgrees,
 ];
@@ -324,7 +334,7 @@ mod tests {
     #[test]
     fn titles_fit_and_steps_are_said() {
         for row in CAUSES {
-            let title = format!("{} → {}", row.cause, row.effect);
+            let title = format!("{}: {}", row.cause, row.effect);
             assert!(title.chars().count() <= 60, "{title}");
             assert!(row.check.ends_with('.'));
         }

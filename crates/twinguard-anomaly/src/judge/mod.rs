@@ -8,8 +8,8 @@ mod words;
 
 use twinguard_types::{
     Attribution, Catalogue, Cause, Confidence, DetectorId, Digest, Duration, Event, Evidence, Explanation,
-    Finding, FindingId, FindingKind, FindingState, Residual, Score, Severity, Source, Suspect, Symptom,
-    Timestamp, View,
+    Finding, FindingId, FindingKind, FindingState, Residual, Score, Severity, SignalId, Source, Suspect,
+    Symptom, Timestamp, View,
 };
 
 pub use causes::techniques;
@@ -48,6 +48,8 @@ const HELD: f64 = 10.0;
 /// Symptoms this long before an incident belong to it.
 const BEFORE: Duration = Duration::from_secs(120);
 const EXPLANATIONS: usize = 64;
+/// What is off within this many samples after its detector began to look was off from the start.
+const START: f64 = 60.0;
 
 /// Weighs scores, raises and names incidents.
 ///
@@ -59,7 +61,10 @@ pub struct Judge {
     table: Vec<BankEntry>,
     has_history: bool,
     activity: Vec<Activity>,
-    views: [bool; 6],
+    /// Per view, when it last showed.
+    views: [Option<Timestamp>; 6],
+    /// The latest time that was heard of.
+    heard: Timestamp,
     explanations: Vec<Explanation>,
     open: Vec<Incident>,
     next_id: u64,
@@ -95,7 +100,8 @@ impl Judge {
             activity: vec![Activity::new(); table.len()],
             table: table.to_vec(),
             has_history,
-            views: [false; 6],
+            views: [None; 6],
+            heard: Timestamp::MIN,
             explanations: Vec::with_capacity(EXPLANATIONS),
             open: Vec::new(),
             next_id: 0,
@@ -111,7 +117,9 @@ impl Judge {
 
     /// Takes a fact that needs no score: which views exist, what physics explains.
     pub fn note(&mut self, event: &Event<'_>) {
-        let mut see = |view: View| self.views[view as usize] = true;
+        let at = event.at();
+        self.heard = self.heard.max(at);
+        let mut see = |view: View| self.see(view, at);
         match event {
             Event::Exchange(_) => see(View::Wire),
             Event::Command(command) if command.from.is_some() => see(View::Wire),
@@ -132,6 +140,26 @@ impl Judge {
         }
     }
 
+    /// A view shows, without an event that says so: bytes on the wire that nothing was made of.
+    pub fn see(&mut self, view: View, at: Timestamp) {
+        self.heard = self.heard.max(at);
+        if let Some(last) = self.views.get_mut(view as usize) {
+            *last = Some(at);
+        }
+    }
+
+    /// A sensor was replaced: what was lately seen of it says nothing of what comes. What an incident holds stays its own.
+    pub fn forget(&mut self, signal: SignalId) {
+        for activity in self.activity.iter_mut().filter(|activity| activity.owner.is_none()) {
+            if activity.shares[..activity.named].first().is_some_and(|share| share.signal == signal) {
+                activity.reset();
+            }
+        }
+        let about =
+            |cause: Cause| matches!(cause, Cause::SensorBias(it) | Cause::Disturbance(it) if it == signal);
+        self.explanations.retain(|held| !about(held.cause));
+    }
+
     /// Takes an observation of the bank. No allocation.
     pub fn weigh(&mut self, seen: &Observation<'_>) {
         let score = &seen.score;
@@ -139,6 +167,7 @@ impl Judge {
         let (threshold, at_once) = (entry.threshold, entry.at_once);
         let above = score.surprise >= threshold;
         let activity = &mut self.activity[score.detector.index()];
+        activity.began.get_or_insert(score.at);
         activity.recent = (activity.recent << 1 | u8::from(above)) & 0b111;
         if !above {
             return;
@@ -344,7 +373,12 @@ impl Judge {
     }
 
     fn view(&self, view: View) -> bool {
-        if view == View::History { self.has_history } else { self.views[view as usize] }
+        let Some(last) = self.views.get(view as usize).copied().flatten() else {
+            return view == View::History && self.has_history;
+        };
+        // Some views speak only when something happens; the others are gone when they are silent.
+        let streams = matches!(view, View::Wire | View::VendorTwin | View::Model);
+        !streams || self.heard - last <= self.config.quiet
     }
 
     fn case(&self, now: Timestamp, incident: &Incident) -> Case {
@@ -404,17 +438,28 @@ impl Judge {
             seen[E::OneSensor as usize] = if share >= 0.7 { Seen::Yes } else { Seen::No };
             seen[E::ManySignals as usize] = if share > 0.0 && share < 0.7 { Seen::Yes } else { Seen::No };
         }
+        let step = self.config.sample.as_secs_f64().max(1e-9);
+        // from when a detector of values began to look
+        let values = || {
+            [Symptom::Residual, Symptom::Redundancy, Symptom::Range, Symptom::Noise].into_iter().flat_map(of)
+        };
+        let at_start = |activity: &Activity| match (activity.began, activity.confirmed) {
+            (Some(began), Some(confirmed)) => confirmed.since(began).as_secs_f64() / step <= START,
+            _ => false,
+        };
+        if self.has_history && values().next().is_some() && values().all(at_start) {
+            seen[E::FromStart as usize] = Seen::Yes;
+        }
         if let Some(agrees) = self.check {
             seen[if agrees { E::CheckAgrees } else { E::CheckDiffers } as usize] = Seen::Yes;
         }
-        let watched = (self.views[View::Model as usize] && self.speaks(Symptom::Residual))
-            || self.speaks(Symptom::Redundancy);
+        let watched =
+            (self.view(View::Model) && self.speaks(Symptom::Residual)) || self.speaks(Symptom::Redundancy);
         let residual = match (residual, watched) {
             (true, _) => Seen::Yes,
             (false, true) => Seen::No,
             (false, false) => Seen::Blind,
         };
-        let step = self.config.sample.as_secs_f64().max(1e-9);
         let samples = now.since(incident.raised_at).as_secs_f64() / step;
         let mut case = Case { seen, residual, explained, samples };
         let first = |activity: &Activity| activity.shares[..activity.named].first().map(|share| share.signal);
@@ -501,9 +546,12 @@ impl Judge {
             .map(|(_, cause)| CAUSES[*cause as usize].suspect)
             .collect();
         let facts = !set.is_empty();
-        set.extend(decision.parties.first().map(|party| party.suspect));
+        let mut parties = decision.parties.iter().map(|party| party.suspect);
+        let first = parties.next();
+        set.extend(first);
         if !named && !facts {
-            set.extend(decision.parties.get(1).map(|party| party.suspect));
+            // Nobody is accused only because such things happen.
+            set.extend(parties.find(|party| case.speaks_for(*party)));
         }
         set.sort_unstable();
         set.dedup();
@@ -575,6 +623,9 @@ impl Judge {
                 "Read the value again over an independent or signed path: a difference means attack, none means fault."
                     .to_owned()
             }
+            _ if tell::malformed(decision.winner, case) => {
+                "Look at who sends them: a device that is set up wrongly, a scan, or somebody who tries what breaks.".to_owned()
+            }
             _ => row.check.to_owned(),
         };
         Some(Finding {
@@ -584,7 +635,7 @@ impl Judge {
             raised_at: incident.raised_at,
             onset,
             severity,
-            title: self.title(&causes, kind, named || case.has_fact(decision.winner), &active),
+            title: self.title(&causes, kind, named || case.has_fact(decision.winner), case, &active),
             summary: self.summary(decision.winner, &active, now),
             suspect: row.suspect,
             suspect_element: self.element(decision.winner, &active),
@@ -599,7 +650,7 @@ impl Judge {
             threshold,
             attribution: self.attribution(&active),
             evidence,
-            reasons: self.reasons(case, decision),
+            reasons: self.reasons(case, decision, named),
             techniques,
             next_step,
             missing: self.missing(),
@@ -622,7 +673,7 @@ impl Judge {
         let mut writer = Writer::new();
         VERSION.save(&mut writer);
         self.activity.save(&mut writer);
-        self.views.save(&mut writer);
+        (self.views, self.heard).save(&mut writer);
         self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
         self.open.save(&mut writer);
         (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
@@ -646,7 +697,7 @@ impl Judge {
         if self.activity.len() != self.table.len() || !self.activity.iter().all(fits) {
             return Err(reader.refuse("another number of detectors"));
         }
-        self.views = Archive::load(&mut reader)?;
+        (self.views, self.heard) = Archive::load(&mut reader)?;
         let held = Vec::<Held>::load(&mut reader)?;
         self.explanations.clear();
         for held in held.into_iter().take(EXPLANATIONS) {
@@ -667,7 +718,7 @@ impl Judge {
     }
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 impl core::fmt::Debug for Judge {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -18,11 +18,13 @@ pub(super) struct Activity {
     pub(super) writer: Option<Detail>,
     pub(super) shares: Vec<Attribution>,
     pub(super) named: usize,
+    /// Its detector's first score.
+    pub(super) began: Option<Timestamp>,
     /// The incident that it belongs to.
     pub(super) owner: Option<FindingId>,
 }
 
-archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named, owner });
+archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named, began, owner });
 
 impl Activity {
     pub(super) fn new() -> Self {

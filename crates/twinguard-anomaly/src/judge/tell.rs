@@ -4,7 +4,7 @@ use twinguard_types::{
     Attribution, Catalogue, Cause, Explanation, FindingKind, Reason, SignalId, Suspect, Symptom, Timestamp,
 };
 
-use super::causes::{C, CAUSES, EITHER, Physics, Seen};
+use super::causes::{C, CAUSES, E, EITHER, Physics, Seen};
 use super::state::Activity;
 use super::weigh::{self, Case, Decision, Term};
 use super::{Judge, words};
@@ -21,11 +21,15 @@ impl Judge {
         causes: &[usize],
         kind: FindingKind,
         named: bool,
+        case: &Case,
         active: &[(&BankEntry, &Activity)],
     ) -> String {
         if !named {
             if active.iter().any(|(_, activity)| activity.writer.is_some()) {
                 return "Commands from a new writer".to_owned();
+            }
+            if case.accuses(E::FromStart) {
+                return "Readings unlike the history from the start on".to_owned();
             }
             let first = active.iter().min_by_key(|(entry, activity)| (activity.confirmed, entry.id));
             return first.map_or("Something unusual", |(entry, _)| words::seen(entry.symptom)).to_owned();
@@ -33,9 +37,12 @@ impl Judge {
         let both = causes.iter().any(|cause| weigh::is(*cause, C::Replay))
             && causes.iter().any(|cause| weigh::is(*cause, C::Injection));
         if both {
-            return "Commands nobody sent → hidden by replayed sensor values".to_owned();
+            return "Commands nobody sent, hidden by replayed sensor values".to_owned();
         }
         let winner = causes.first().copied().unwrap_or(0);
+        if malformed(winner, case) {
+            return words::seen(Symptom::Malformed).to_owned();
+        }
         let row = &CAUSES[winner];
         let open =
             EITHER.iter().find(|(attack, fault, _)| weigh::is(winner, *attack) || weigh::is(winner, *fault));
@@ -43,7 +50,7 @@ impl Judge {
             Some((_, _, either)) if kind == FindingKind::Undetermined => either,
             _ => row.cause,
         };
-        words::cut(&format!("{cause} → {}", row.effect), 60)
+        words::cut(&format!("{cause}: {}", row.effect), 60)
     }
 
     /// Physics' best explanation of the winner's class, where it stands out.
@@ -89,6 +96,11 @@ impl Judge {
                 let detail = activity.writer.as_ref().unwrap_or(&activity.detail);
                 let since = activity.onset.or(activity.confirmed).map(|since| (since, now));
                 let mut text = words::detail(detail, symptom, &self.catalogue, since);
+                if symptom == Symptom::Repeat
+                    && let Some(whose) = self.repeated(activity)
+                {
+                    text = text.replacen("one signal", &whose, 1);
+                }
                 if symptom == Symptom::Seal {
                     text = "the model's digest differed from its seal".to_owned();
                 }
@@ -111,6 +123,13 @@ impl Judge {
             sentences.push(format!("{who} left what the model expects"));
         }
         sentences.iter().map(|sentence| format!("{sentence}.")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The signal that alone repeats itself.
+    fn repeated(&self, activity: &Activity) -> Option<String> {
+        let Detail::Repeat { signals: 1, .. } = activity.detail else { return None };
+        let share = activity.shares[..activity.named].first()?;
+        Some(words::clean(self.catalogue.path(share.signal)))
     }
 
     /// Which one: a signal's path or an address.
@@ -192,41 +211,58 @@ impl Judge {
         shares
     }
 
-    pub(super) fn reasons(&self, case: &Case, decision: &Decision) -> Vec<Reason> {
-        let against = CAUSES[decision.runner_up].cause;
-        decision
-            .terms
-            .iter()
-            .map(|(term, nats)| {
-                let text = match term {
-                    Term::Prior if *nats > 0.0 => "this cause is more common to begin with".to_owned(),
-                    Term::Prior => "this cause is less common to begin with".to_owned(),
-                    Term::Physics => match case.residual {
-                        Seen::Yes if *nats > 0.0 => {
-                            "this cause fits the size and course of the deviation better".to_owned()
-                        }
-                        Seen::Yes => "this cause fits the size and course of the deviation worse".to_owned(),
-                        _ => "the readings agreed with what was expected".to_owned(),
-                    },
-                    Term::Evidence(evidence) => {
-                        let seen = case.seen[*evidence as usize];
-                        let text = words::evidence(*evidence, matches!(seen, Seen::Yes | Seen::Explained));
-                        let besides =
-                            if seen == Seen::Explained { ", which the rest accounts for" } else { "" };
-                        format!("{text}{besides}")
+    /// Facts speak for themselves; what was not found, or is a matter of degree, names the other cause.
+    pub(super) fn reasons(&self, case: &Case, decision: &Decision, named: bool) -> Vec<Reason> {
+        let (other, terms) = case.argue(decision, named);
+        let other = CAUSES[other].cause.to_lowercase();
+        let text = |term: &Term, nats: f64| {
+            let side = if nats > 0.0 { "against" } else { "for" };
+            match term {
+                Term::Prior if nats > 0.0 => format!("this is more common to begin with than: {other}"),
+                Term::Prior => format!("this is less common to begin with than: {other}"),
+                Term::Physics => match case.residual {
+                    Seen::Yes if nats > 0.0 => {
+                        format!("size and course of the deviation fit this better than: {other}")
                     }
-                };
-                Reason {
-                    text: format!(
-                        "{} (against: {})",
-                        capital(&text, &self.catalogue),
-                        against.to_lowercase()
-                    ),
-                    nats: *nats,
+                    Seen::Yes => format!("size and course of the deviation fit this worse than: {other}"),
+                    Seen::Blind => {
+                        format!(
+                            "there was nothing to compare the readings with, which speaks {side}: {other}"
+                        )
+                    }
+                    _ => format!("the readings agreed with what was expected, which speaks {side}: {other}"),
+                },
+                Term::Evidence(evidence) => {
+                    let seen = case.seen[*evidence as usize];
+                    let found = matches!(seen, Seen::Yes | Seen::Explained);
+                    let text = match evidence {
+                        E::Network if found && case.seen[E::Timing as usize] == Seen::Yes => {
+                            "traffic was late or missing"
+                        }
+                        E::Network if found => "messages were malformed",
+                        _ => words::evidence(*evidence, found),
+                    };
+                    match seen {
+                        Seen::Yes if nats > 0.0 => text.to_owned(),
+                        Seen::Explained => {
+                            format!("{text}, which the rest accounts for; speaks {side}: {other}")
+                        }
+                        _ => format!("{text}, which speaks {side}: {other}"),
+                    }
                 }
-            })
-            .collect()
+            }
+        };
+        let reason = |(term, nats): &(Term, f64)| Reason {
+            text: capital(&text(term, *nats), &self.catalogue),
+            nats: *nats,
+        };
+        terms.iter().map(reason).collect()
     }
+}
+
+/// Whether all that speaks of the network is odd bytes: nothing was late or missing.
+pub(super) fn malformed(winner: usize, case: &Case) -> bool {
+    (weigh::is(winner, C::NetworkAttack) || weigh::is(winner, C::NetworkTrouble)) && !case.accuses(E::Timing)
 }
 
 /// With a capital letter, unless it begins with something that has a spelling of its own: a path, an address.

@@ -34,8 +34,6 @@ pub(crate) enum Term {
 pub(crate) struct Decision {
     pub(crate) winner: usize,
     pub(crate) runner_up: usize,
-    /// Nats for the winner against the runner-up, heaviest first.
-    pub(crate) terms: Vec<(Term, f64)>,
     pub(crate) parties: Vec<Confidence>,
     pub(crate) kinds: [(FindingKind, f64); 3],
 }
@@ -62,6 +60,18 @@ impl Case {
     /// Whether this cause's own fact was found.
     pub(crate) fn has_fact(&self, cause: usize) -> bool {
         FACTS.iter().any(|(evidence, of)| is(cause, *of) && self.accuses(*evidence))
+    }
+
+    /// Whether anything that was found speaks for this party.
+    pub(crate) fn speaks_for(&self, party: Suspect) -> bool {
+        let found = |cause: usize| {
+            let physical = !matches!(CAUSES[cause].physics, Physics::Any | Physics::Quiet);
+            (physical && self.residual == Seen::Yes)
+                || WEIGHTS
+                    .iter()
+                    .any(|(evidence, of, yes, _, _)| is(cause, *of) && *yes > 0.0 && self.accuses(*evidence))
+        };
+        (0..CAUSES.len()).any(|cause| CAUSES[cause].suspect == party && found(cause))
     }
 
     /// What the field's own trouble accounts for accuses nobody else: a twin that differs from a field which itself left
@@ -145,6 +155,69 @@ impl Case {
             + ALL.iter().map(|evidence| self.weight(*evidence, cause)).sum::<f64>()
     }
 
+    /// Nats for a cause against another, heaviest first.
+    fn terms(&self, cause: usize, other: usize) -> Vec<(Term, f64)> {
+        let mut terms = vec![
+            (Term::Prior, CAUSES[cause].prior - CAUSES[other].prior),
+            (Term::Physics, self.physics(CAUSES[cause].physics) - self.physics(CAUSES[other].physics)),
+        ];
+        for evidence in ALL {
+            let gap = self.weight(evidence, cause) - self.weight(evidence, other);
+            terms.push((Term::Evidence(evidence), gap));
+        }
+        terms.retain(|(_, nats)| *nats != 0.0);
+        terms.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        terms
+    }
+
+    /// Whether a term is something that was found, rather than looked for and not found.
+    pub(crate) fn found(&self, term: Term) -> bool {
+        match term {
+            Term::Evidence(evidence) => self.accuses(evidence),
+            Term::Physics => self.residual == Seen::Yes,
+            Term::Prior => false,
+        }
+    }
+
+    /// What a reader wants to know first: what was found that speaks for the accusation, and against which other cause;
+    /// what was found comes first, then what was looked for and not found, then how common each cause is.
+    ///
+    /// The accusation is the winner, or, while it rests on no fact, what a fact accuses of, or, while the winner accuses
+    /// nobody and is not sure, whatever was found to speak for. The other cause is the most probable one of another party that
+    /// something found speaks against.
+    pub(crate) fn argue(&self, decision: &Decision, named: bool) -> (usize, Vec<(Term, f64)>) {
+        let scores: Vec<f64> = (0..CAUSES.len()).map(|cause| self.score(cause)).collect();
+        let mut order: Vec<usize> = (0..CAUSES.len()).collect();
+        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+        let winner = decision.winner;
+        let nobody = |cause: usize| CAUSES[cause].suspect == Suspect::None;
+        let cause = if self.has_fact(winner) {
+            winner
+        } else if let Some(cause) = order.iter().copied().find(|cause| self.has_fact(*cause)) {
+            cause
+        } else if nobody(winner) && !named && !self.accuses(E::FromStart) {
+            let spoken = |cause: &usize| !nobody(*cause) && self.speaks_for(CAUSES[*cause].suspect);
+            order.iter().copied().find(spoken).unwrap_or(winner)
+        } else {
+            winner
+        };
+        let others = order.iter().copied().filter(|other| CAUSES[*other].suspect != CAUSES[cause].suspect);
+        let against = others
+            .clone()
+            .find(|other| {
+                self.terms(cause, *other).iter().any(|(term, nats)| *nats > 0.0 && self.found(*term))
+            })
+            .or_else(|| others.clone().next())
+            .unwrap_or(decision.runner_up);
+        let rank = |term: Term| match term {
+            Term::Prior => 2,
+            _ => u8::from(!self.found(term)),
+        };
+        let mut terms = self.terms(cause, against);
+        terms.sort_by(|a, b| rank(a.0).cmp(&rank(b.0)).then(b.1.abs().total_cmp(&a.1.abs())));
+        (against, terms)
+    }
+
     pub(crate) fn decide(&self) -> Decision {
         let scores: Vec<f64> = (0..CAUSES.len()).map(|cause| self.score(cause)).collect();
         let best_of = |wanted: &dyn Fn(usize) -> bool| {
@@ -172,19 +245,9 @@ impl Case {
         let party = parties.first().map_or(Suspect::None, |party| party.suspect);
         let winner = best_of(&|cause| CAUSES[cause].suspect == party);
         let runner_up = best_of(&|cause| CAUSES[cause].suspect != party);
-        let mut terms = vec![
-            (Term::Prior, CAUSES[winner].prior - CAUSES[runner_up].prior),
-            (Term::Physics, self.physics(CAUSES[winner].physics) - self.physics(CAUSES[runner_up].physics)),
-        ];
-        for evidence in ALL {
-            let gap = self.weight(evidence, winner) - self.weight(evidence, runner_up);
-            terms.push((Term::Evidence(evidence), gap));
-        }
-        terms.retain(|(_, nats)| *nats != 0.0);
-        terms.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
         let kinds = [FindingKind::Attack, FindingKind::Fault, FindingKind::Benign]
             .map(|kind| (kind, share(&|cause| CAUSES[cause].kind == kind)));
-        Decision { winner, runner_up, terms, parties, kinds }
+        Decision { winner, runner_up, parties, kinds }
     }
 }
 
@@ -290,7 +353,7 @@ mod tests {
             case.explained = core::array::from_fn(|class| Some(explained[class]));
             case.samples = samples;
             let decision = case.decide();
-            let sum: f64 = decision.terms.iter().map(|term| term.1).sum();
+            let sum: f64 = case.terms(decision.winner, decision.runner_up).iter().map(|term| term.1).sum();
             prop_assert!((sum - decision.gap(&case)).abs() < 1e-9);
             let parties: f64 = decision.parties.iter().map(|party| party.probability).sum();
             let kinds: f64 = decision.kinds.iter().map(|kind| kind.1).sum();

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use twinguard_types::{Catalogue, Cause, Explanation, SignalId, Symptom, Timestamp};
+use twinguard_types::{Catalogue, Cause, Explanation, Oddity, SignalId, Symptom, Timestamp};
 
 use super::causes::E;
 use crate::Detail;
@@ -53,8 +53,10 @@ pub(crate) fn span(seconds: f64) -> String {
         format!("{whole:.0}{THIN}s")
     } else if whole < 7200.0 {
         format!("{:.0}{THIN}min", whole / 60.0)
-    } else {
+    } else if whole < 172_800.0 {
         format!("{:.1}{THIN}h", whole / 3600.0)
+    } else {
+        format!("{:.1}{THIN}d", whole / 86_400.0)
     }
 }
 
@@ -148,9 +150,46 @@ pub(crate) fn detail(
             let what = if *latency { "answers took" } else { "the interval was" };
             format!("between {client} and {server} {what} {} instead of {}", span(*seen_s), span(*normal_s))
         }
-        Detail::Count { count, from: address } => {
-            format!("{count} such events, the last from {}", from(address))
+        Detail::Count { count: 1, from: address } => {
+            format!("one unusual or refused access, from {}", from(address))
         }
+        Detail::Count { count, from: address } => {
+            format!("{count} unusual or refused accesses, the last from {}", from(address))
+        }
+        Detail::Odd { count, family, oddity, from: address } => {
+            let messages =
+                if *count == 1 { "one odd message".to_owned() } else { format!("{count} odd messages") };
+            format!(
+                "{messages} ({}: {}), the last from {}",
+                clean(family.as_str()),
+                odd(*oddity),
+                from(address)
+            )
+        }
+    }
+}
+
+/// What is odd about bytes.
+fn odd(oddity: Oddity) -> &'static str {
+    match oddity {
+        Oddity::LengthMismatch => "length does not fit",
+        Oddity::BadQuantity => "quantity not allowed",
+        Oddity::BadValue => "value not allowed",
+        Oddity::BadAddress => "addresses beyond the last one",
+        Oddity::BadProtocolId => "wrong protocol number",
+        Oddity::UnknownFunction => "unknown function",
+        Oddity::Truncated => "cut short",
+        Oddity::TrailingBytes => "bytes after the end",
+        Oddity::BadChecksum => "checksum does not match",
+        Oddity::UnmatchedResponse => "answer to no question",
+        Oddity::UnansweredRequest => "question without an answer",
+        Oddity::DuplicateTransaction => "transaction number used twice",
+        Oddity::ResponseMismatch => "answer does not fit its question",
+        Oddity::NotThisProtocol => "another protocol on its port",
+        Oddity::Gap => "bytes missing",
+        Oddity::ConflictingOverlap => "bytes sent twice, and not the same",
+        Oddity::Dropped => "more than can be kept",
+        _ => "odd bytes",
     }
 }
 
@@ -235,6 +274,8 @@ pub(crate) fn evidence(evidence: E, present: bool) -> &'static str {
         (E::OneSensor, false) => "more than one signal disagreed",
         (E::ManySignals, true) => "several signals disagreed together",
         (E::ManySignals, false) => "only one signal disagreed",
+        (E::FromStart, true) => "it was so from the first readings on",
+        (E::FromStart, false) => "it was not so from the start",
         (E::CheckDiffers, true) => "the spot check found another value at the sensor than on the wire",
         (E::CheckDiffers, false) => "no spot check contradicted the wire",
         (E::CheckAgrees, true) => "the spot check found the same value at the sensor as on the wire",
@@ -253,6 +294,7 @@ mod tests {
         assert_eq!(pair(2.9812, 2.9801, ""), ("2.9812".to_owned(), "2.9801".to_owned()));
         assert_eq!(span(0.02), "20\u{202f}ms");
         assert_eq!(span(754.0), "13\u{202f}min");
+        assert_eq!(span(3312.0 * 3600.0), "138.0\u{202f}d");
     }
 
     #[test]

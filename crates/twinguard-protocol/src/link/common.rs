@@ -52,7 +52,7 @@ fn ipv4<'a>(link: &[u8; 18], outer: Option<u16>, bytes: &'a [u8]) -> Result<Pack
         outer,
         IpAddr::V4(Ipv4Addr::new(ip[12], ip[13], ip[14], ip[15])),
         IpAddr::V4(Ipv4Addr::new(ip[16], ip[17], ip[18], ip[19])),
-        ip[8],
+        [u16::from_be_bytes([ip[4], ip[5]]), u16::from(ip[8])],
         tcp,
         payload,
     ))
@@ -74,7 +74,7 @@ fn ipv6<'a>(link: &[u8; 18], outer: Option<u16>, bytes: &'a [u8]) -> Result<Pack
         outer,
         IpAddr::V6(Ipv6Addr::from(*source)),
         IpAddr::V6(Ipv6Addr::from(*destination)),
-        ip[7],
+        [0, u16::from(ip[7])],
         tcp,
         payload,
     ))
@@ -98,7 +98,7 @@ fn packet<'a>(
     outer: Option<u16>,
     source: IpAddr,
     destination: IpAddr,
-    hop_limit: u8,
+    [identification, hop_limit]: [u16; 2],
     tcp: &[u8; 20],
     payload: &'a [u8],
 ) -> Packet<'a> {
@@ -111,7 +111,8 @@ fn packet<'a>(
         network: Network::Ip(IpPacket {
             source,
             destination,
-            hop_limit,
+            identification,
+            hop_limit: hop_limit as u8,
             transport: Transport::Tcp(TcpSegment {
                 source_port: u16::from_be_bytes([tcp[0], tcp[1]]),
                 destination_port: u16::from_be_bytes([tcp[2], tcp[3]]),

@@ -1,13 +1,14 @@
 //! What a point map remembers, so that another one of the same bindings can go on from it.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
-use twinguard_types::{Label, Principal, PrincipalId, Principals, Role};
+use twinguard_types::{Label, Mac, Principal, PrincipalId, Principals, Role};
 
+use super::place::{self, Client, Names};
 use super::{Discovery, PRINCIPALS_MAX, PointMap};
 use crate::encoding::Held;
 use crate::error::Error;
-use crate::protocol::{Tag, VALUE_MAX};
+use crate::protocol::{Address, VALUE_MAX};
 use crate::registry::Family;
 
 /// What a [`PointMap`] remembers: last values, clients, the next command's number, the places that it found.
@@ -18,7 +19,7 @@ use crate::registry::Family;
 pub struct PointMapState {
     entries: Vec<Last>,
     principals: Vec<Principal>,
-    clients: Vec<(IpAddr, PrincipalId)>,
+    clients: Vec<(Client, PrincipalId)>,
     next_command: u64,
     found: Option<Found>,
 }
@@ -40,14 +41,20 @@ struct Found {
     ignored: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 struct Place {
     family: Label,
-    server: SocketAddr,
-    space: u64,
-    address: Option<u32>,
+    server: Server,
+    tag: Box<str>,
     written: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(untagged))]
+enum Server {
+    Socket(SocketAddr),
+    Mac(Mac),
 }
 
 const fn refuse<T>(reason: &'static str) -> Result<T, Error> {
@@ -105,7 +112,7 @@ impl PointMap {
         self.by_client = state.clients.into_iter().collect();
         self.next_command = state.next_command;
         match (&mut self.discovery, state.found) {
-            (Some(discovery), Some(found)) => discovery.set_state(found)?,
+            (Some(discovery), Some(found)) => discovery.set_state(&mut self.names, found)?,
             (None, None) => {}
             _ => return refuse("of the two maps one has bindings and one finds its signals"),
         }
@@ -117,23 +124,33 @@ impl Discovery {
     fn state(&self) -> Found {
         let mut places: Vec<_> = self.signals.iter().collect();
         places.sort_by_key(|(_, signal)| **signal);
-        let written =
-            |signal| self.catalogue.signal(signal).is_some_and(|known| known.role == Role::Actuator);
-        let place = |((family, server, tag), signal): (&(Family, SocketAddr, Tag), &_)| Place {
-            family: family.label(),
-            server: *server,
-            space: tag.space,
-            address: tag.address,
-            written: written(*signal),
+        let place = |(place, signal): (&place::Place, &_)| {
+            let known = self.catalogue.signal(*signal)?;
+            // `family/server/tag`, as it was entered.
+            let tag = known.path.splitn(3, '/').nth(2)?;
+            let server = match place.server {
+                Address::Socket(socket) => Server::Socket(socket),
+                Address::Mac(mac) => Server::Mac(mac),
+            };
+            Some(Place {
+                family: place.family.label(),
+                server,
+                tag: tag.into(),
+                written: known.role == Role::Actuator,
+            })
         };
-        Found { places: places.into_iter().map(place).collect(), ignored: self.ignored }
+        Found { places: places.into_iter().filter_map(place).collect(), ignored: self.ignored }
     }
 
-    fn set_state(&mut self, found: Found) -> Result<(), Error> {
-        for (index, Place { family, server, space, address, written }) in found.places.into_iter().enumerate()
-        {
+    fn set_state(&mut self, names: &mut Names, found: Found) -> Result<(), Error> {
+        for (index, Place { family, server, tag, written }) in found.places.into_iter().enumerate() {
             let family: Family = family.as_str().parse()?;
-            let entered = self.enter(family, server, Tag { space, address }, written);
+            let server = match server {
+                Server::Socket(socket) => Address::Socket(socket),
+                Server::Mac(mac) => Address::Mac(mac),
+            };
+            let entered =
+                family.parse_tag(&tag).and_then(|tag| self.enter(names, family, server, tag, written));
             if entered.is_none_or(|signal| signal.index() != index) {
                 return refuse("it has more signals than may be found, or one of them twice");
             }

@@ -1,3 +1,32 @@
 //! The protocol families, one file or folder each; `registry.rs` lists them.
 
+pub mod ams;
+pub mod bacnet;
+pub mod bsap;
+pub mod c1222;
+pub mod cotp;
+pub mod dnp3;
+pub mod enip;
+pub mod ethercat;
+pub mod fox;
+pub mod genisys;
+pub mod goose;
+pub mod hart_ip;
+pub mod iec101;
+pub mod iec104;
+pub mod melsec;
+pub mod mms;
 pub mod modbus;
+pub mod modbus_rtu;
+pub mod mqtt;
+pub mod omron;
+pub mod opcua;
+pub mod pn_dcp;
+pub mod pn_io;
+pub mod pn_rt;
+pub mod roc_plus;
+pub mod s7comm;
+pub mod s7comm_plus;
+pub mod srtp;
+pub mod sv;
+pub mod synphasor;

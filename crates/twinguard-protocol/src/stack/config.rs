@@ -3,7 +3,7 @@
 use twinguard_types::Duration;
 
 use crate::ip::FragmentLimits;
-use crate::protocol::Carrier;
+use crate::protocol::{Carrier, Sender};
 use crate::registry::Family;
 use crate::tcp;
 
@@ -19,6 +19,9 @@ pub struct Config {
     pub detect: bool,
     /// After this time a request counts as unanswered.
     pub patience: Duration,
+    /// Within this time the same datagram between the same ends is the same packet, seen by two taps or sent over two
+    /// networks: it is counted and dropped. Zero tells every packet. TCP needs none: its sequence numbers tell.
+    pub duplicates_within: Duration,
     /// Requests that may be open on one conversation; beyond it the oldest counts as unanswered.
     pub open_requests: usize,
     /// Conversations over datagrams and bare Ethernet that are held.
@@ -36,11 +39,25 @@ impl Default for Config {
             carriers: Vec::new(),
             detect: true,
             patience: Duration::from_secs(10),
+            duplicates_within: Duration::from_millis(2),
             open_requests: 64,
             datagram_conversations: 4096,
             tcp: tcp::Limits::default(),
             fragments: FragmentLimits::default(),
         }
+    }
+}
+
+impl Config {
+    /// The family whose whole, legal messages these bytes are.
+    pub(super) fn recognise(&self, bytes: &[u8]) -> Option<(Family, Sender)> {
+        self.families.iter().find_map(|family| family.probe(bytes).map(|sender| (*family, sender)))
+    }
+
+    /// The family that these bytes are of, where they are none of their port's: a port says little.
+    pub(super) fn other(&self, than: Family, bytes: &[u8]) -> Option<Family> {
+        let (other, _) = self.detect.then(|| self.recognise(bytes)).flatten()?;
+        (other != than).then_some(other)
     }
 }
 
@@ -51,6 +68,8 @@ pub struct Counters {
     pub frames: u64,
     /// Frames whose headers could not be read.
     pub undecoded: u64,
+    /// Packets dropped because they were seen just before.
+    pub duplicates: u64,
     /// Messages found.
     pub messages: u64,
     /// Exchanges ended, whatever their outcome.

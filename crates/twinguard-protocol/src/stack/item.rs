@@ -2,13 +2,14 @@
 
 use twinguard_types::{Exchange, Malformed, Timestamp};
 
-use crate::protocol::{Access, Address, Block, Header, Kind, Oddities, RawPoint};
+use crate::protocol::{Access, Action, Address, Block, Header, Kind, Oddities, RawPoint, Sender};
 use crate::registry::{Blocks, Family, Memo, Pdu};
 
 /// One message, where it was met and what it answers; borrows the stack's buffers.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The frame in which it is complete.
+    /// The frame in which it is complete; an earlier one than the newest for what lay behind bytes that never came and
+    /// was held until that was known.
     pub frame: u64,
     /// That frame's time.
     pub at: Timestamp,
@@ -18,8 +19,12 @@ pub struct Message<'a> {
     pub source: Address,
     /// Receiver.
     pub destination: Address,
+    /// Which of the two asks and which answers, as far as known.
+    pub sender: Sender,
     /// What it does.
     pub header: Header,
+    /// Its bytes, from its first header of the family on.
+    pub bytes: &'a [u8],
     /// Its content.
     pub pdu: Pdu<'a>,
     /// What is odd about it, by itself and in its conversation.
@@ -30,27 +35,28 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     /// Its family.
     #[must_use]
-    pub const fn family(&self) -> Family {
+    pub fn family(&self) -> Family {
         self.pdu.family()
     }
 
     /// The end that asks.
     #[must_use]
     pub const fn client(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
-            self.destination
-        } else {
-            self.source
-        }
+        if self.is_from_server() { self.destination } else { self.source }
     }
 
     /// The end that answers.
     #[must_use]
     pub const fn server(&self) -> Address {
-        if matches!(self.header.kind, Kind::Response | Kind::Exception) {
-            self.source
-        } else {
-            self.destination
+        if self.is_from_server() { self.source } else { self.destination }
+    }
+
+    const fn is_from_server(&self) -> bool {
+        match self.sender {
+            Sender::Client => false,
+            Sender::Server => true,
+            // Who tells without being asked, serves.
+            Sender::Unknown => matches!(self.header.kind, Kind::Response | Kind::Exception | Kind::Event),
         }
     }
 
@@ -58,6 +64,16 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn is_paired(&self) -> bool {
         self.request.is_some()
+    }
+
+    /// What it did to the device beyond values: known with the answer, or at once where none is expected.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        match (&self.request, self.header.key) {
+            (Some(memo), _) => memo.action(),
+            (None, None) => self.pdu.memo().action(),
+            (None, Some(_)) => None,
+        }
     }
 
     /// The values it carries, in runs of neighbouring places.

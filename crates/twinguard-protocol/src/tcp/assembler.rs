@@ -7,7 +7,7 @@ use twinguard_types::Timestamp;
 
 use super::flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
 use super::segment::{TcpFlags, TcpSegment};
-use super::stream::{Effect, Stream};
+use super::stream::{Arrival, Effect, Stream};
 
 /// Puts the segments of many connections together, each direction to a stream of bytes.
 ///
@@ -145,7 +145,7 @@ impl Assembler {
             own.start(sequence);
         }
         if !segment.payload.is_empty() || segment.missing > 0 {
-            effect = own.push(at, sequence, segment.payload, segment.missing, &limits);
+            effect = own.push(Arrival { frame, at }, sequence, segment.payload, segment.missing, &limits);
         }
         own.tick(at, &limits);
         peer.tick(at, &limits);
@@ -169,6 +169,14 @@ impl Assembler {
     #[must_use]
     pub fn readable(&self, side: Side) -> &[u8] {
         self.stream(side).map(Stream::readable).unwrap_or_default()
+    }
+
+    /// When the last of the first `len` readable bytes was captured, where that is not the newest segment: it lay
+    /// behind bytes that never came, and was held until that was known.
+    #[inline]
+    #[must_use]
+    pub fn arrival(&self, side: Side, len: usize) -> Option<Arrival> {
+        self.stream(side).and_then(|stream| stream.arrival(len))
     }
 
     /// Uses up readable bytes; more than there are means all.

@@ -32,7 +32,17 @@ pub(super) struct Effect {
 #[derive(Debug)]
 struct Pending {
     start: u32,
+    arrival: Arrival,
     bytes: Vec<u8>,
+}
+
+/// When bytes were captured, and in which frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Number of the frame.
+    pub frame: u64,
+    /// Its time.
+    pub at: Timestamp,
 }
 
 /// One direction of a connection.
@@ -53,6 +63,8 @@ pub(super) struct Stream {
     /// Segments after a hole: disjoint, in order.
     pending: Vec<Pending>,
     pending_bytes: usize,
+    /// Where each readable segment behind a hole ends and when it came; it was held until the hole was given up.
+    held: Vec<(u32, Arrival)>,
     /// When the hole before `pending` was first seen, or the stream last went on.
     waiting_since: Timestamp,
     stray_next: u32,
@@ -99,7 +111,7 @@ impl Stream {
     #[inline]
     pub(super) fn push(
         &mut self,
-        at: Timestamp,
+        arrival: Arrival,
         sequence: u32,
         payload: &[u8],
         missing: u32,
@@ -110,14 +122,14 @@ impl Stream {
         }
         if sequence == self.next && self.pending.is_empty() && missing == 0 {
             self.strays = 0;
-            return self.append(at, payload, limits);
+            return self.append(arrival.at, payload, limits);
         }
-        self.push_odd(at, sequence, payload, missing, limits)
+        self.push_odd(arrival, sequence, payload, missing, limits)
     }
 
     fn push_odd(
         &mut self,
-        at: Timestamp,
+        arrival: Arrival,
         sequence: u32,
         payload: &[u8],
         missing: u32,
@@ -126,7 +138,7 @@ impl Stream {
         let ahead = sequence.wrapping_sub(self.next);
         let behind = self.next.wrapping_sub(sequence);
         if ahead > WINDOW && behind > WINDOW {
-            return self.stray(sequence, payload);
+            return self.stray(arrival, sequence, payload);
         }
         self.strays = 0;
         let effect = if behind <= WINDOW {
@@ -134,14 +146,14 @@ impl Stream {
             let keep_alive = behind == 1 && payload.len() == 1;
             let (old, fresh) = payload.split_at(payload.len().min(behind as usize));
             let conflict = !keep_alive && self.differs(behind as usize, old);
-            let effect = self.append(at, fresh, limits);
+            let effect = self.append(arrival.at, fresh, limits);
             Effect {
                 repeated: effect.repeated + old.len() as u32,
                 conflict: effect.conflict || conflict,
                 ..effect
             }
         } else {
-            self.hold(at, sequence, payload, limits)
+            self.hold(arrival, sequence, payload, limits)
         };
         if missing > 0 {
             self.settle(sequence.wrapping_add(payload.len() as u32).wrapping_add(missing));
@@ -173,6 +185,17 @@ impl Stream {
         }
     }
 
+    /// When the last of the first `len` readable bytes came, if it was held behind a hole that was given up.
+    #[inline]
+    pub(super) fn arrival(&self, len: usize) -> Option<Arrival> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let end = self.next.wrapping_sub((self.readable().len().saturating_sub(len)) as u32);
+        let within = |(until, _): &&(u32, Arrival)| (until.wrapping_sub(end) as i32) >= 0;
+        self.held.iter().find(within).map(|(_, arrival)| *arrival)
+    }
+
     /// The hole after the readable bytes, once it is known that it will stay: its length, 0 when that is unknown.
     #[inline]
     pub(super) fn gap(&self) -> Option<u32> {
@@ -188,7 +211,12 @@ impl Stream {
         self.buffer.clear();
         self.read = 0;
         self.next = self.pending.first()?.start;
-        self.drain_pending();
+        self.held.clear();
+        while let Some(first) = self.pending.first().filter(|first| first.start == self.next) {
+            let end = first.start.wrapping_add(first.bytes.len() as u32);
+            self.held.push((end, first.arrival));
+            self.drain_first();
+        }
         Some(hole)
     }
 
@@ -273,21 +301,15 @@ impl Stream {
         self.extend(&first.bytes);
     }
 
-    fn drain_pending(&mut self) {
-        while self.pending.first().is_some_and(|first| first.start == self.next) {
-            self.drain_first();
-        }
-    }
-
     /// Keeps a segment that lies after a hole; bytes that came first win.
     #[cold]
-    fn hold(&mut self, at: Timestamp, sequence: u32, payload: &[u8], limits: &Limits) -> Effect {
+    fn hold(&mut self, arrival: Arrival, sequence: u32, payload: &[u8], limits: &Limits) -> Effect {
         let mut effect = Effect::default();
         if payload.is_empty() {
             return effect;
         }
         if self.pending.is_empty() {
-            self.waiting_since = at;
+            self.waiting_since = arrival.at;
         }
         let (mut cursor, mut rest, mut index) = (sequence, payload, 0);
         while !rest.is_empty() {
@@ -309,7 +331,7 @@ impl Stream {
                     effect.dropped += step as u32;
                 } else {
                     self.pending_bytes += step;
-                    index = self.insert(index, cursor, bytes);
+                    index = self.insert(index, cursor, arrival, bytes);
                 }
                 step
             } else {
@@ -329,16 +351,19 @@ impl Stream {
         effect
     }
 
-    /// Inserts a pending segment before `index`, or lengthens the one before; returns the index after it.
-    fn insert(&mut self, index: usize, start: u32, bytes: &[u8]) -> usize {
+    /// Inserts a pending segment before `index`, or lengthens the one of the same frame before; returns the index after it.
+    fn insert(&mut self, index: usize, start: u32, arrival: Arrival, bytes: &[u8]) -> usize {
         let before = index.checked_sub(1).and_then(|before| self.pending.get_mut(before));
         match before {
-            Some(before) if before.start.wrapping_add(before.bytes.len() as u32) == start => {
+            Some(before)
+                if before.arrival == arrival
+                    && before.start.wrapping_add(before.bytes.len() as u32) == start =>
+            {
                 before.bytes.extend_from_slice(bytes);
                 index
             }
             _ => {
-                self.pending.insert(index, Pending { start, bytes: bytes.to_vec() });
+                self.pending.insert(index, Pending { start, arrival, bytes: bytes.to_vec() });
                 index + 1
             }
         }
@@ -372,7 +397,7 @@ impl Stream {
 
     /// A segment outside any window: counted; after some that continue each other the stream goes on with them.
     #[cold]
-    fn stray(&mut self, sequence: u32, payload: &[u8]) -> Effect {
+    fn stray(&mut self, arrival: Arrival, sequence: u32, payload: &[u8]) -> Effect {
         if payload.is_empty() {
             return Effect { stray: true, ..Effect::default() };
         }
@@ -383,7 +408,7 @@ impl Stream {
         }
         self.strays = 0;
         self.pending.clear();
-        self.pending.push(Pending { start: sequence, bytes: payload.to_vec() });
+        self.pending.push(Pending { start: sequence, arrival, bytes: payload.to_vec() });
         self.pending_bytes = payload.len();
         self.settled = sequence;
         Effect { stray: true, ..Effect::default() }

@@ -14,6 +14,7 @@
 //! one kind the same action is recommended only. While the evidence still allows that nothing is wrong at all, nobody
 //! is told to touch the process.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_types::{
@@ -62,7 +63,7 @@ pub struct PlaybookState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 enum Taken {
-    Peer(core::net::IpAddr),
+    Peer(IpAddr),
     Signal(SignalId),
     Actuator(SignalId),
     Check(SignalId),
@@ -128,6 +129,12 @@ impl Playbook {
         })
     }
 
+    /// Whether an action waits for its outcome or is in force.
+    #[must_use]
+    pub fn holds(&self, action: ActionId) -> bool {
+        self.pending.contains_key(&action) || self.in_force.contains_key(&action)
+    }
+
     /// Actions that took effect and were not given back.
     pub fn in_force(&self) -> impl Iterator<Item = ActionId> {
         self.in_force.keys().copied()
@@ -171,6 +178,12 @@ impl Playbook {
             self.pending.insert(id, action.clone());
         }
         actions.push(action);
+    }
+
+    /// Whether this peer is cut off, or about to be, for whatever finding.
+    fn is_cut_off(&self, peer: IpAddr) -> bool {
+        self.in_force.values().any(|(_, taken)| *taken == Taken::Peer(peer))
+            || self.pending.values().any(|action| action.kind == ActionKind::IsolatePeer { peer })
     }
 
     fn taken(&self, matches: impl Fn(&Taken) -> bool) -> usize {
@@ -222,15 +235,21 @@ impl Responder for Playbook {
         let doubt = if enough { "" } else { "; only one kind of evidence, so this is a recommendation" };
 
         if accused(&[Suspect::CommandPath, Suspect::Identity]) {
-            for peer in situation.offenders {
+            for peer in situation
+                .offenders
+                .iter()
+                .filter(|peer| !self.is_cut_off(**peer))
+                .copied()
+                .collect::<Vec<_>>()
+            {
                 if self.taken(|taken| matches!(taken, Taken::Peer(_))) >= ISOLATION_BUDGET {
                     break;
                 }
                 self.act(
                     now,
                     finding.id,
-                    Some(Taken::Peer(*peer)),
-                    ActionKind::IsolatePeer { peer: *peer },
+                    Some(Taken::Peer(peer)),
+                    ActionKind::IsolatePeer { peer },
                     self.autonomy.isolate && enough,
                     format!("{peer} sent commands that no controller or operator says it sent{doubt}"),
                     "released by an operator when the peer is trusted again",
@@ -355,6 +374,10 @@ impl Responder for Playbook {
             self.pending.iter().filter(|(_, action)| action.deadline <= now).map(|(id, _)| *id).collect();
         for id in silent {
             let Some(action) = self.pending.remove(&id) else { continue };
+            if let ActionKind::IsolatePeer { peer } = action.kind {
+                // The gate keeps it out whatever the platform did.
+                self.in_force.insert(id, (action.finding, Taken::Peer(peer)));
+            }
             let text = format!(
                 "action {id} was not confirmed by its deadline; carry it out by hand: {}",
                 action.reason
@@ -373,14 +396,20 @@ impl Responder for Playbook {
     }
 
     fn stand_down(&mut self, now: Timestamp, finding: &Finding, actions: &mut Vec<Action>) {
-        let over: Vec<ActionId> = self
+        // What was asked for may be under way already.
+        let asked = self.pending.values().filter(|action| {
+            action.finding == finding.id && !matches!(action.kind, ActionKind::IsolatePeer { .. })
+        });
+        let over: BTreeSet<ActionId> = self
             .in_force
             .iter()
             .filter(|(_, (id, taken))| *id == finding.id && !matches!(taken, Taken::Peer(_)))
             .map(|(action, _)| *action)
+            .chain(asked.map(|action| action.id))
             .collect();
         for action in over {
             self.in_force.remove(&action);
+            self.pending.remove(&action);
             self.act(
                 now,
                 finding.id,
@@ -392,8 +421,36 @@ impl Responder for Playbook {
                 actions,
             );
         }
-        self.asked.retain(|(id, taken), _| *id != finding.id || matches!(taken, Taken::Peer(_)));
+        // A peer stays out until a person lets it in.
+        let mut kept: BTreeSet<(FindingId, Taken)> = self.in_force.values().copied().collect();
+        kept.extend(self.pending.values().filter_map(|action| match action.kind {
+            ActionKind::IsolatePeer { peer } => Some((action.finding, Taken::Peer(peer))),
+            _ => None,
+        }));
+        self.asked.retain(|asked, _| asked.0 != finding.id || kept.contains(asked));
         self.notified.remove(&finding.id);
+    }
+
+    fn release(&mut self, now: Timestamp, action: ActionId, actions: &mut Vec<Action>) {
+        let pending = self.pending.remove(&action).map(|action| action.finding);
+        let in_force = self.in_force.remove(&action);
+        if let Some((finding, taken)) = in_force
+            && !self.notified.contains(&finding)
+        {
+            // Its finding is over: nothing keeps it from being asked for again.
+            self.asked.remove(&(finding, taken));
+        }
+        let Some(finding) = pending.or(in_force.map(|(finding, _)| finding)) else { return };
+        self.act(
+            now,
+            finding,
+            None,
+            ActionKind::Release { action },
+            true,
+            "an operator ended it".to_owned(),
+            "the action can be asked for again",
+            actions,
+        );
     }
 }
 

@@ -84,6 +84,12 @@ impl ExtendedKalman {
         &self.kalman
     }
 
+    /// Number of outputs m.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.innovation.len()
+    }
+
     /// State estimate and covariance, to be set from outside.
     pub fn kalman_mut(&mut self) -> &mut Kalman {
         &mut self.kalman
@@ -130,6 +136,12 @@ impl ExtendedKalman {
         &self.transition
     }
 
+    /// The covariance that the last prediction added (n × n).
+    #[must_use]
+    pub fn process(&self) -> &[f64] {
+        &self.process
+    }
+
     /// ∂f/∂u of the last prediction, row by row (states × inputs).
     #[must_use]
     pub fn by_input(&self) -> &[f64] {
@@ -140,6 +152,23 @@ impl ExtendedKalman {
     #[must_use]
     pub fn observation(&self) -> (&[f64], &[f64]) {
         (&self.observation, &self.output_by_input)
+    }
+
+    /// Innovations of the last update, per output; `None` where it did not take part.
+    #[must_use]
+    pub fn innovations(&self) -> &[Option<f64>] {
+        &self.innovation
+    }
+
+    /// How the model was last linearised: transition, by input, observation, output by input. What reads between two
+    /// steps reads these.
+    pub(crate) fn linearised(&self) -> [&[f64]; 4] {
+        [&self.transition, &self.by_input, &self.observation, &self.output_by_input]
+    }
+
+    /// The same, of a filter of this model.
+    pub(crate) fn linearised_mut(&mut self) -> [&mut Vec<f64>; 4] {
+        [&mut self.transition, &mut self.by_input, &mut self.observation, &mut self.output_by_input]
     }
 
     /// Moves by `step_s` seconds (continuous: in Runge–Kutta steps of at most `largest_step_s`) or, for a discrete
@@ -294,7 +323,33 @@ pub(crate) fn transition(
     }
 }
 
+/// Small orders at a size that the compiler knows; the order of summation is the same at every size.
 fn multiply(n: usize, left: &[f64], right: &[f64], out: &mut [f64]) {
+    macro_rules! sizes {
+        ($($size:literal)*) => {
+            match n {
+                $($size => sized::<$size>(left, right, out),)*
+                _ => any(n, left, right, out),
+            }
+        };
+    }
+    sizes!(2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+}
+
+fn sized<const N: usize>(left: &[f64], right: &[f64], out: &mut [f64]) {
+    let (left, right, out) = (left.as_chunks::<N>().0, right.as_chunks::<N>().0, out.as_chunks_mut::<N>().0);
+    for (row, out) in left.iter().zip(out) {
+        let mut sum = [0.0; N];
+        for (factor, right) in row.iter().zip(right) {
+            for (sum, right) in sum.iter_mut().zip(right) {
+                *sum += factor * right;
+            }
+        }
+        *out = sum;
+    }
+}
+
+fn any(n: usize, left: &[f64], right: &[f64], out: &mut [f64]) {
     out.fill(0.0);
     for (row, out) in left.chunks_exact(n.max(1)).zip(out.chunks_exact_mut(n.max(1))) {
         for (factor, right) in row.iter().zip(right.chunks_exact(n.max(1))) {
@@ -308,6 +363,19 @@ fn multiply(n: usize, left: &[f64], right: &[f64], out: &mut [f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_product_has_the_same_bits_at_a_known_size() {
+        for n in 1..20_usize {
+            let entry = |at: usize| libm::sin(1.0 + (7 * at) as f64) * libm::ldexp(1.0, (at % 9) as i32);
+            let left: Vec<f64> = (0..n * n).map(entry).collect();
+            let right: Vec<f64> = (0..n * n).map(|at| entry(at + 1_000)).collect();
+            let (mut known, mut plain) = (vec![1.0; n * n], vec![2.0; n * n]);
+            multiply(n, &left, &right, &mut known);
+            any(n, &left, &right, &mut plain);
+            assert!(known.iter().zip(&plain).all(|(a, b)| a.to_bits() == b.to_bits()), "{n}");
+        }
+    }
 
     #[test]
     fn the_exponential_of_a_rotation_is_a_rotation() {

@@ -1,7 +1,8 @@
 //! The same arithmetic as [`kernel`](super::kernel) for orders known at compile time: rows live in registers.
 //!
-//! Source: Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, §V.3, as there. The recursion is taken apart into passes over vectors, so that only the running sum of the
-//! innovation's variance is serial and the divisions overlap.
+//! Source: Bierman, *Factorization Methods for Discrete Sequential Estimation*, 1977, §V.3, as there. The recursion
+//! is taken apart into passes over vectors, so that only the running sum of the innovation's variance is serial and the
+//! divisions overlap. Small orders are factorised without a chain of divisions (Bareiss, *Math. Comp.* 22 (1968) 565–578).
 
 use super::kernel::{self, Order, Scratch, Turn};
 
@@ -113,6 +114,22 @@ pub(super) fn predict<const N: usize>(
         least[j] = sum[j] * 1e-10;
         p[j] = sum;
     }
+    let sound = (N <= 4 && factorise_scaled(&p, &least, u, d)) || factorise(p, &least, u, d);
+    if !sound {
+        scratch.moved.copy_from_slice(moved.as_flattened());
+        scratch.before.copy_from_slice(&before);
+    }
+    sound
+}
+
+/// P = U D Uᵀ, one pivot after the other; false when one is not above its least.
+#[inline(always)]
+fn factorise<const N: usize>(
+    mut p: Square<N>,
+    least: &[f64; N],
+    u: &mut Square<N>,
+    d: &mut [f64; N],
+) -> bool {
     let mut sound = true;
     for j in (0..N).rev() {
         let row = p[j];
@@ -120,23 +137,43 @@ pub(super) fn predict<const N: usize>(
         d[j] = row[j];
         let inverse = 1.0 / row[j];
         for k in 0..j {
-            let factor = row[k] * inverse;
-            for i in 0..N {
-                if N > 4 {
-                    p[k][i] -= factor * row[i];
-                } else if i <= (k | 1) {
-                    // The product need not wait for the division.
-                    p[k][i] -= row[k] * row[i] * inverse;
-                }
-            }
+            add_scaled(&mut p[k], -(row[k] * inverse), &row);
         }
         for i in 0..N {
             u[j][i] = if i < j { row[i] * inverse } else { f64::from(u8::from(i == j)) };
         }
     }
-    if !sound {
-        scratch.moved.copy_from_slice(moved.as_flattened());
-        scratch.before.copy_from_slice(&before);
+    sound
+}
+
+/// As [`factorise`], for small N: what is left of P is carried multiplied by the pivots so far, so that no pivot waits
+/// for the division by the one before it. False also where such a product may leave the range of numbers.
+#[inline(always)]
+fn factorise_scaled<const N: usize>(
+    p: &Square<N>,
+    least: &[f64; N],
+    u: &mut Square<N>,
+    d: &mut [f64; N],
+) -> bool {
+    let mut p = *p;
+    let mut sound = true;
+    // One over the product of the pivots so far.
+    let mut scale = 1.0;
+    for j in (0..N).rev() {
+        let row = p[j];
+        let pivot = row[j];
+        let inverse = 1.0 / pivot;
+        d[j] = pivot * scale;
+        scale *= inverse;
+        sound &= d[j] > least[j] && pivot > 1e-200 && pivot < 1e200;
+        for k in 0..j {
+            for i in 0..=k {
+                p[k][i] = pivot * p[k][i] - row[k] * row[i];
+            }
+        }
+        for i in 0..N {
+            u[j][i] = if i < j { row[i] * inverse } else { f64::from(u8::from(i == j)) };
+        }
     }
     sound
 }
@@ -207,6 +244,38 @@ fn update<const N: usize>(u: &mut [f64], d: &mut [f64], turn: Turn<'_>) -> (f64,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without waiting for divisions the factors are the same; out of range it says so, and the other way is taken.
+    #[test]
+    fn a_scaled_factorisation_is_the_plain_one() {
+        let p = [[4.0, 1.0, -2.0, 0.5], [1.0, 3.0, 0.5, 0.2], [-2.0, 0.5, 6.0, 1.0], [0.5, 0.2, 1.0, 2.0]];
+        let least = [0.0; 4];
+        for (units, fits) in
+            [([1.0; 4], true), ([1e-9, 1e3, 1.0, 1e-4], true), ([1e-30; 4], false), ([1e30; 4], false)]
+        {
+            let p: Square<4> =
+                std::array::from_fn(|j| std::array::from_fn(|i| p[j][i] * units[i] * units[j]));
+            let [(mut u, mut d), (mut u2, mut d2)] = [([[0.0; 4]; 4], [0.0; 4]); 2];
+            assert_eq!(factorise_scaled(&p, &least, &mut u, &mut d), fits);
+            assert!(factorise(p, &least, &mut u2, &mut d2));
+            let same = |left: &f64, right: &f64| (left - right).abs() <= 1e-14 * right.abs();
+            assert!(!fits || d.iter().zip(&d2).all(|(left, right)| same(left, right)), "{d:?} {d2:?}");
+            assert!(
+                !fits || u.iter().flatten().zip(u2.iter().flatten()).all(|(left, right)| same(left, right))
+            );
+            // The filter does not notice the difference.
+            let (mut flat, mut identity) = ([0.0; 16], [0.0; 16]);
+            (0..4).for_each(|i| (flat[5 * i], identity[5 * i]) = (1.0, 1.0));
+            let mut d = [0.0; 4];
+            let [mut moved, mut covariance] = [[0.0; 16]; 2];
+            let scratch = Scratch { moved: &mut moved, before: &mut [0.0; 4], covariance: &mut covariance };
+            assert!(predict::<4>(&mut flat, &mut d, &identity, p.as_flattened(), scratch));
+            assert!(d.iter().zip(&d2).all(|(left, right)| same(left, right)), "{d:?} {d2:?}");
+        }
+        // Not positive definite.
+        let p = [[1.0, 2.0], [2.0, 1.0]];
+        assert!(!factorise_scaled(&p, &[0.0; 2], &mut [[0.0; 2]; 2], &mut [0.0; 2]));
+    }
 
     type Update = dyn Fn(&mut [f64], &mut [f64], Turn<'_>) -> (f64, f64);
 

@@ -42,6 +42,8 @@ pub struct Kalman {
     white: Vec<f64>,
     roots: Vec<f64>,
     factor: Vec<f64>,
+    /// Channels and NIS of the last update.
+    last: (usize, f64),
 }
 
 /// Room for the prediction that cannot fail, made when first needed.
@@ -69,7 +71,18 @@ pub struct Innovation<'a> {
     roots: &'a [f64],
 }
 
-impl Innovation<'_> {
+impl<'a> Innovation<'a> {
+    pub(super) fn of(
+        used: &'a [usize],
+        innovation: &'a [f64],
+        factor: &'a [f64],
+        white: &'a [f64],
+        nis: f64,
+        roots: &'a [f64],
+    ) -> Self {
+        Self { used, innovation, factor, white, nis, roots }
+    }
+
     /// Number of channels that took part.
     #[must_use]
     pub fn dof(&self) -> usize {
@@ -124,6 +137,7 @@ impl Kalman {
             white: vec![0.0; channels],
             roots: vec![0.0; channels],
             factor: vec![0.0; channels * (channels + 1) / 2],
+            last: (0, 0.0),
         };
         if mean.iter().chain(covariance).any(|value| !value.is_finite()) {
             return Err(Error::NotFinite { what: "initial state", time_s: 0.0 });
@@ -206,6 +220,15 @@ impl Kalman {
         }
     }
 
+    /// Writes U √D, column by column, to `out` (n × n): P is its product with its transpose.
+    pub fn root(&self, out: &mut [f64]) {
+        let n = self.order.max(1);
+        for ((column, d), out) in self.u.chunks_exact(n).zip(&self.d).zip(out.chunks_exact_mut(n)) {
+            let size = d.sqrt();
+            out.iter_mut().zip(column).for_each(|(out, entry)| *out = entry * size);
+        }
+    }
+
     /// Variance of h x for a row h of n numbers.
     #[must_use]
     pub fn variance(&self, observation: &[f64]) -> f64 {
@@ -239,7 +262,7 @@ impl Kalman {
             let difference = |channel: usize, row: &[f64], mean: &[f64]| {
                 measured[channel].map(|measured| measured - order.dot(row, mean))
             };
-            self.update_as(order, measured.len(), difference, observation, variance)
+            self.update_as::<false>(order, measured.len(), difference, observation, variance)
         });
         Ok(self.innovation(count, nis))
     }
@@ -275,7 +298,9 @@ impl Kalman {
         copy.clear();
         copy.extend_from_slice(&process[..n * n]);
         u.resize(n * n, 0.0);
+        rows.clear();
         rows.resize(2 * n * n, 0.0);
+        weights.clear();
         weights.resize(2 * n, 0.0);
         let (old, added) = weights.split_at_mut(n);
         old.copy_from_slice(&self.before);
@@ -306,9 +331,71 @@ impl Kalman {
         self.check(innovation, observation, variance)?;
         let (count, nis) = with_order!(
             self.order,
-            order => self.update_as(order, innovation.len(), |channel, _, _| innovation[channel], observation, variance)
+            order => self.update_as::<false>(order, innovation.len(), |channel, _, _| innovation[channel], observation, variance)
         );
         Ok(self.innovation(count, nis))
+    }
+
+    /// As [`update`](Self::update) with rows that are projected already: h U instead of h.
+    pub(super) fn update_projected(
+        &mut self,
+        innovation: &[Option<f64>],
+        projected: &[f64],
+        variance: &[f64],
+    ) -> Result<Innovation<'_>, Error> {
+        self.check(innovation, projected, variance)?;
+        let (count, nis) = with_order!(
+            self.order,
+            order => self.update_as::<true>(order, innovation.len(), |channel, _, _| innovation[channel], projected, variance)
+        );
+        Ok(self.innovation(count, nis))
+    }
+
+    /// P ← Q + Σ c cᵀ over two lists of columns of n numbers, all of them upside down when `flipped` says so. As in
+    /// [`predict`](Self::predict), Gram–Schmidt does it where the sum is too near to singular.
+    pub(super) fn set_sum_of_squares(&mut self, columns: [&[f64]; 2], process: &[f64], flipped: bool) {
+        let n = self.order;
+        let copy = |to: &mut [f64], from: &[f64]| {
+            to.copy_from_slice(from);
+            if flipped {
+                to.reverse();
+            }
+        };
+        copy(&mut self.covariance, process);
+        for column in columns.into_iter().flat_map(|columns| columns.chunks_exact(n.max(1))) {
+            copy(&mut self.before, column);
+            for (to, factor) in self.covariance.chunks_exact_mut(n.max(1)).zip(&self.before) {
+                for (to, entry) in to.iter_mut().zip(&self.before) {
+                    *to += factor * entry;
+                }
+            }
+        }
+        if kernel::factorise(n, &mut self.covariance, &mut self.u, &mut self.d, 1e-10) {
+            return;
+        }
+        let count = columns.iter().map(|columns| columns.len()).sum::<usize>() / n.max(1);
+        let width = count + n;
+        let Rescue { process: rest, u, rows, weights } = &mut self.rescue;
+        rest.resize(n * n, 0.0);
+        copy(rest, process);
+        u.resize(n * n, 0.0);
+        rows.clear();
+        rows.resize(n * width, 0.0);
+        weights.clear();
+        weights.resize(width, 1.0);
+        let _ = kernel::semidefinite(n, rest, u, &mut weights[count..]);
+        for (k, column) in columns.into_iter().flat_map(|columns| columns.chunks_exact(n.max(1))).enumerate()
+        {
+            for (i, entry) in column.iter().enumerate() {
+                rows[if flipped { n - 1 - i } else { i } * width + k] = *entry;
+            }
+        }
+        for i in 0..n {
+            for k in 0..n {
+                rows[i * width + count + k] = u[k * n + i];
+            }
+        }
+        kernel::orthogonalise(n, width, rows, weights, &mut self.u, &mut self.d);
     }
 
     fn check(&self, channels: &[Option<f64>], observation: &[f64], variance: &[f64]) -> Result<(), Error> {
@@ -326,6 +413,18 @@ impl Kalman {
         Ok(())
     }
 
+    /// What the last update said.
+    pub(super) fn last(&self) -> Innovation<'_> {
+        self.innovation(self.last.0, self.last.1)
+    }
+
+    /// Sets mean and factors that came from [`factors`](Self::factors) of a filter of this order.
+    pub(super) fn load(&mut self, mean: &[f64], u: &[f64], d: &[f64]) {
+        self.mean.copy_from_slice(mean);
+        self.u.copy_from_slice(u);
+        self.d.copy_from_slice(d);
+    }
+
     fn innovation(&self, count: usize, nis: f64) -> Innovation<'_> {
         Innovation {
             used: &self.used[..count],
@@ -338,7 +437,7 @@ impl Kalman {
     }
 
     #[inline(always)]
-    fn update_as(
+    fn update_as<const PROJECTED: bool>(
         &mut self,
         order: impl Order,
         channels: usize,
@@ -362,7 +461,12 @@ impl Kalman {
                 used[count] = channel;
                 found[count] = innovation;
                 white[count] = innovation;
-                order.project(u, row, &mut projected[count * n..][..n]);
+                let projected = &mut projected[count * n..][..n];
+                if PROJECTED {
+                    projected.copy_from_slice(row);
+                } else {
+                    order.project(u, row, projected);
+                }
                 count += 1;
             }
         }
@@ -394,6 +498,7 @@ impl Kalman {
             white[at] = rest * per_root;
             nis += rest * rest * inverse;
         }
+        self.last = (count, nis);
         (count, nis)
     }
 }

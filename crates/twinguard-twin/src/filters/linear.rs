@@ -62,6 +62,15 @@ impl LinearKalman {
         &self.kalman
     }
 
+    pub(super) fn kalman_mut(&mut self) -> &mut Kalman {
+        &mut self.kalman
+    }
+
+    /// F by columns and Q.
+    pub(super) fn matrices(&self) -> (&[f64], &[f64]) {
+        (&self.transition, &self.process)
+    }
+
     /// x̂ ← F x̂, P ← F P Fᵀ + Q.
     pub fn predict(&mut self) {
         self.kalman.predict_linear(&self.transition, &self.process);

@@ -8,7 +8,17 @@
 //!
 //! - [`Kalman`]: the machine itself: [`Kalman::predict`] and [`Kalman::update`] on flat slices.
 //! - [`LinearKalman`]: x⁺ = F x + w, z = H x + v.
+//! - [`DenseKalman`]: the same by matrix products, for many states. [`Fleet`]: many small twins of one model.
 //! - [`ExtendedKalman`]: any [`Model`](crate::Model), linearised as it goes.
+//! - [`UnscentedKalman`]: any model or pair of functions, by 2 n + 1 points instead of Jacobians.
+//! - [`Particles`]: a cloud of states, for what is too bent for a mean and a covariance.
+//! - [`Interacting`]: several modes or faults at once, with the probability of each.
+//! - [`UnknownInput`]: the state whatever an input does, and what that input must have been.
+//! - [`LeaveOneOut`]: for every sensor what all others say of it.
+//! - [`Delayed`]: late and out-of-order measurements, as if they had been on time.
+//! - [`NoiseLearner`], [`Consistency`], [`Observability`]: noise from innovations, whether a filter still follows its plant,
+//!   what the measurements can tell at all.
+//! - [`Smoother`]: what the whole record says of each step of any of them.
 //!
 //! Measurement noise is independent from channel to channel; correlated channels have to be rotated by the caller.
 //! A channel that is `None` drops out. Sizes up to 16 states run in kernels of fixed size.
@@ -28,13 +38,36 @@
 //! # Ok::<(), twinguard_twin::Error>(())
 //! ```
 
+mod adaptive;
+mod delayed;
+mod dense;
 mod extended;
 mod fixed;
+mod fleet;
+mod interacting;
 mod kalman;
 mod kernel;
 mod linear;
+mod observability;
+mod packed;
+mod particle;
+mod smoother;
+mod subsets;
+mod unknown_input;
+mod unscented;
 
+pub use adaptive::{Consistency, NoiseLearner};
+pub use delayed::Delayed;
+pub use dense::DenseKalman;
 pub use extended::ExtendedKalman;
 pub(crate) use extended::transition;
+pub use fleet::Fleet;
+pub use interacting::{Interacting, Mixture};
 pub use kalman::{Innovation, Kalman};
 pub use linear::LinearKalman;
+pub use observability::Observability;
+pub use particle::Particles;
+pub use smoother::{Smoothable, Smoothed, Smoother};
+pub use subsets::{LeaveOneOut, LeftOut};
+pub use unknown_input::{Decoupled, UnknownInput};
+pub use unscented::{Spread, UnscentedKalman, Variant};

@@ -29,7 +29,7 @@ const FORMATS: [&str; 8] = [
 #[non_exhaustive]
 pub enum TelemetryError {
     /// The bytes could not be read, or a row has another number of columns than the header.
-    #[error("line {line}: {source}")]
+    #[error("line {line}: not a row of CSV text")]
     Csv {
         /// Line in the file.
         line: u64,
@@ -40,7 +40,7 @@ pub enum TelemetryError {
     #[error("line 1: no signal column in the header")]
     NoSignals,
     /// Two columns of one name, or a name that is not a valid path.
-    #[error("line 1, column {column}: {source}")]
+    #[error("line 1, column {column}: not usable as the name of a signal")]
     Header {
         /// Column, from 1.
         column: usize,
@@ -372,7 +372,10 @@ mod tests {
         );
         check("time,a\n1,2\n2,x\n", "line 3, column `a`: `x` is not a number");
         check("time\n1\n", "line 1: no signal column in the header");
-        check("a,a\n1,2\n", "line 1, column 2: path `a` is already declared with other properties");
+        check("a,a\n1,2\n", "line 1, column 2: not usable as the name of a signal");
+        let error = rows("a,a\n1,2\n").unwrap_err();
+        let cause = core::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "path `a` is already declared with other properties");
         assert!(matches!(rows("a,b\n1\n"), Err(TelemetryError::Csv { line: 2, .. })));
         let options = TelemetryOptions { ignore: vec!["anomly".into()], ..TelemetryOptions::default() };
         let error = Telemetry::open("a,anomaly\n".as_bytes(), options).unwrap_err();

@@ -4,6 +4,10 @@
 //! *Solving Ordinary Differential Equations I* (2nd ed. 1993), table II.5.2; starting step of §II.4; PI control of
 //! Hairer, Wanner, *II* §IV.2 with the constants of their code DOPRI5 (β 0.04, safety 0.9, change within 0.2…10).
 //! Cost: six evaluations a step (the last slope is the next first one). Not for stiff systems: they cost steps.
+//!
+//! Events are zero crossings of functions of time and state, located on the continuous extension of order 4 (Hairer, Nørsett,
+//! Wanner I, §II.6, coefficients of DOPRI5) without a further evaluation of the slope. Each step is looked at in four
+//! places: of crossings there and back within a quarter of a step nothing is seen.
 
 use super::check_span;
 use crate::Error;
@@ -31,6 +35,23 @@ impl Default for Tolerance {
 pub struct DormandPrince {
     slopes: [Vec<f64>; 7],
     stage: Vec<f64>,
+    between: Vec<f64>,
+    /// The last step's continuous extension, five polynomials.
+    extension: [Vec<f64>; 5],
+    /// Values of the event functions before and after.
+    events: Vec<f64>,
+    next_events: Vec<f64>,
+}
+
+/// Where an event function crossed zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crossing {
+    /// Which of the functions.
+    pub event: usize,
+    /// When, in the caller's seconds.
+    pub time_s: f64,
+    /// From negative to positive, in the direction of the integration.
+    pub rising: bool,
 }
 
 const NODES: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
@@ -46,6 +67,18 @@ const WEIGHTS: [[f64; 6]; 7] = [
 /// Fifth-order minus fourth-order weights.
 const ERROR: [f64; 7] =
     [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
+/// Weights of the highest polynomial of the continuous extension.
+const EXTENSION: [f64; 7] = [
+    -12_715_105_075.0 / 11_282_082_432.0,
+    0.0,
+    87_487_479_700.0 / 32_700_410_799.0,
+    -10_690_763_975.0 / 1_880_347_072.0,
+    701_980_252_875.0 / 199_316_789_632.0,
+    -1_453_857_185.0 / 822_651_844.0,
+    69_997_945.0 / 29_380_423.0,
+];
+/// Places in a step at which events are looked for.
+const LOOKS: i32 = 4;
 const BETA: f64 = 0.04;
 const SAFETY: f64 = 0.9;
 
@@ -53,7 +86,14 @@ impl DormandPrince {
     /// A workspace for `order` states.
     #[must_use]
     pub fn new(order: usize) -> Self {
-        Self { slopes: core::array::from_fn(|_| vec![0.0; order]), stage: vec![0.0; order] }
+        Self {
+            slopes: core::array::from_fn(|_| vec![0.0; order]),
+            stage: vec![0.0; order],
+            between: vec![0.0; order],
+            extension: core::array::from_fn(|_| vec![0.0; order]),
+            events: Vec::new(),
+            next_events: Vec::new(),
+        }
     }
 
     /// From `from_s` to `to_s` (either direction). Each call starts anew, so its result depends on its arguments alone.
@@ -63,15 +103,58 @@ impl DormandPrince {
     /// numbers, [`Error::TooManySteps`] when the tolerance asks for more steps than it allows.
     pub fn integrate(
         &mut self,
-        mut slope: impl FnMut(f64, &[f64], &mut [f64]),
+        slope: impl FnMut(f64, &[f64], &mut [f64]),
         from_s: f64,
         to_s: f64,
         tolerance: Tolerance,
         state: &mut [f64],
     ) -> Result<(), Error> {
+        self.integrate_until(slope, 0, |_, _, _| {}, from_s, to_s, tolerance, state).map(|_| ())
+    }
+
+    /// As [`integrate`](Self::integrate), up to the first crossing of one of `count` event functions, whose values `events`
+    /// writes for a time and state; `state` is then the one at the crossing, on the side that it crossed to.
+    ///
+    /// A function that is zero where the integration starts has crossed already: it counts only after it has left zero, so a
+    /// run can go on from where it stopped.
+    ///
+    /// ```
+    /// use twinguard_twin::integrators::{DormandPrince, Tolerance};
+    ///
+    /// // A ball thrown up; it is back on the ground after 2 v / g.
+    /// let fall = |_: f64, x: &[f64], out: &mut [f64]| (out[0], out[1]) = (x[1], -10.0);
+    /// let ground = |_: f64, x: &[f64], out: &mut [f64]| out[0] = x[0];
+    /// let mut state = [0.0, 20.0];
+    /// let tolerance = Tolerance::default();
+    /// let hit = DormandPrince::new(2).integrate_until(fall, 1, ground, 0.0, 60.0, tolerance, &mut state)?.unwrap();
+    /// assert!((hit.time_s - 4.0).abs() < 1e-9 && !hit.rising && (state[1] + 20.0).abs() < 1e-8);
+    /// # Ok::<(), twinguard_twin::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`integrate`](Self::integrate).
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "what is integrated, what is watched, from where to where, how exactly"
+    )]
+    pub fn integrate_until(
+        &mut self,
+        mut slope: impl FnMut(f64, &[f64], &mut [f64]),
+        count: usize,
+        mut events: impl FnMut(f64, &[f64], &mut [f64]),
+        from_s: f64,
+        to_s: f64,
+        tolerance: Tolerance,
+        state: &mut [f64],
+    ) -> Result<Option<Crossing>, Error> {
         check_span(from_s, to_s, state, self.stage.len())?;
         if from_s == to_s || state.is_empty() {
-            return Ok(());
+            return Ok(None);
+        }
+        self.events.resize(count, 0.0);
+        self.next_events.resize(count, 0.0);
+        if count > 0 {
+            events(from_s, state, &mut self.events);
         }
         let direction = (to_s - from_s).signum();
         let mut time = from_s;
@@ -103,9 +186,15 @@ impl DormandPrince {
                 }
                 continue;
             }
+            if count > 0
+                && let Some(crossing) = self.crossing(&mut events, time, step, state)
+            {
+                state.copy_from_slice(&self.between);
+                return Ok(Some(crossing));
+            }
             state.copy_from_slice(&self.stage);
             if last {
-                return Ok(());
+                return Ok(None);
             }
             time += step;
             self.slopes.swap(0, 6);
@@ -144,6 +233,95 @@ impl DormandPrince {
         (square / state.len() as f64).sqrt()
     }
 
+    /// The first crossing within the step from `state` to `stage`; `between` is then the state there.
+    fn crossing(
+        &mut self,
+        events: &mut impl FnMut(f64, &[f64], &mut [f64]),
+        time_s: f64,
+        step: f64,
+        state: &[f64],
+    ) -> Option<Crossing> {
+        self.extend(step, state);
+        let mut before = 0.0;
+        for look in 1..=LOOKS {
+            let after = f64::from(look) / f64::from(LOOKS);
+            self.at(after);
+            events(time_s + after * step, &self.between, &mut self.next_events);
+            let mut first: Option<(f64, usize)> = None;
+            for event in 0..self.events.len() {
+                if crosses(self.events[event], self.next_events[event]) {
+                    let place = self.locate(events, event, time_s, step, before, after);
+                    if first.is_none_or(|(best, _)| place < best) {
+                        first = Some((place, event));
+                    }
+                }
+            }
+            if let Some((place, event)) = first {
+                let rising = self.events[event] < 0.0;
+                self.at(place);
+                return Some(Crossing { event, time_s: time_s + place * step, rising });
+            }
+            for (held, next) in self.events.iter_mut().zip(&self.next_events) {
+                *held = *next;
+            }
+            before = after;
+        }
+        None
+    }
+
+    /// Bisection in fractions of the step, to the last bit that time has: the place just behind the crossing.
+    fn locate(
+        &mut self,
+        events: &mut impl FnMut(f64, &[f64], &mut [f64]),
+        event: usize,
+        time_s: f64,
+        step: f64,
+        mut before: f64,
+        mut after: f64,
+    ) -> f64 {
+        let sign = self.events[event];
+        let ends = self.next_events.clone();
+        for _ in 0..60 {
+            let middle = 0.5 * (before + after);
+            let moves = time_s + middle * step;
+            if middle <= before || middle >= after || moves == time_s + after * step {
+                break;
+            }
+            self.at(middle);
+            events(moves, &self.between, &mut self.next_events);
+            if crosses(sign, self.next_events[event]) {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        self.next_events.copy_from_slice(&ends);
+        after
+    }
+
+    /// Makes the continuous extension of the step from `state` to `stage`.
+    fn extend(&mut self, step: f64, state: &[f64]) {
+        for (at, before) in state.iter().enumerate() {
+            let change = self.stage[at] - before;
+            let bend = step * self.slopes[0][at] - change;
+            let top: f64 = self.slopes.iter().zip(&EXTENSION).map(|(slope, weight)| weight * slope[at]).sum();
+            let polynomials = [*before, change, bend, change - step * self.slopes[6][at] - bend, step * top];
+            for (extension, value) in self.extension.iter_mut().zip(polynomials) {
+                extension[at] = value;
+            }
+        }
+    }
+
+    /// `between` ← the state at this fraction of the step.
+    fn at(&mut self, place: f64) {
+        let rest = 1.0 - place;
+        let [start, change, bend, back, top] = &self.extension;
+        for (at, between) in self.between.iter_mut().enumerate() {
+            let inner = bend[at] + place * (back[at] + rest * top[at]);
+            *between = start[at] + place * (change[at] + rest * inner);
+        }
+    }
+
     /// A step so small that an Euler step stays near; slope 0 is given.
     fn first_step(
         &mut self,
@@ -177,6 +355,11 @@ impl DormandPrince {
         let size = size.min(100.0 * guess);
         if size.is_finite() && size > 0.0 { size } else { 1e-6 }
     }
+}
+
+/// From one side of zero to the other, or onto it; what is not a number crosses nothing.
+fn crosses(before: f64, after: f64) -> bool {
+    (before < 0.0 && after >= 0.0) || (before > 0.0 && after <= 0.0)
 }
 
 #[cfg(test)]
@@ -227,5 +410,72 @@ mod tests {
         let nothing = |_: f64, _: &[f64], out: &mut [f64]| out[0] = f64::NAN;
         let result = DormandPrince::new(1).integrate(nothing, 0.0, 2.0, Tolerance::default(), &mut [1.0]);
         assert!(matches!(result, Err(Error::NotFinite { .. })), "{result:?}");
+    }
+
+    /// Between its ends a step is known to order 4: halving it divides the error there by about 2⁵.
+    #[test]
+    fn the_extension_is_of_order_four() {
+        let rotate = |_: f64, x: &[f64], out: &mut [f64]| (out[0], out[1]) = (-x[1], x[0]);
+        let error = |step: f64| {
+            let mut method = DormandPrince::new(2);
+            let start = [1.0, 0.0];
+            rotate(0.0, &start, &mut method.slopes[0]);
+            method.attempt(&mut { rotate }, 0.0, step, Tolerance::default(), &start);
+            method.extend(step, &start);
+            let off = |place: f64| {
+                let mut method = method.clone();
+                method.at(place);
+                (method.between[0] - (place * step).cos()).hypot(method.between[1] - (place * step).sin())
+            };
+            assert!(off(0.0) < 1e-15);
+            off(0.3).max(off(0.6))
+        };
+        let ratio = error(0.4) / error(0.2);
+        assert!((25.0..40.0).contains(&ratio), "{ratio}");
+    }
+
+    /// A ball that loses a fifth of its speed at each bounce: the times of the bounces are a geometric series.
+    #[test]
+    fn a_bouncing_ball_bounces_when_it_should() {
+        let fall = |_: f64, x: &[f64], out: &mut [f64]| (out[0], out[1]) = (x[1], -9.81);
+        let watch = |_: f64, x: &[f64], out: &mut [f64]| (out[0], out[1]) = (x[0], x[1]);
+        let mut method = DormandPrince::new(2);
+        let (mut state, mut time, mut bounces) = ([0.0, 5.0], 0.0, Vec::new());
+        while bounces.len() < 6 {
+            let tolerance = Tolerance::default();
+            let found =
+                method.integrate_until(fall, 2, watch, time, 100.0, tolerance, &mut state).unwrap().unwrap();
+            time = found.time_s;
+            if found.event == 0 {
+                assert!(!found.rising);
+                bounces.push(time);
+                state = [0.0, -0.8 * state[1]];
+            } else {
+                assert!(state[1].abs() < 1e-9, "at the top it stands");
+            }
+        }
+        let mut exact = 0.0;
+        for (count, bounce) in bounces.iter().enumerate() {
+            exact += 2.0 * 5.0 * 0.8f64.powi(count as i32) / 9.81;
+            assert!((bounce - exact).abs() < 1e-9, "{bounce} {exact}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_of_several_events_is_told_and_none_when_there_is_none() {
+        let clock = |_: f64, _: &[f64], out: &mut [f64]| out[0] = 1.0;
+        let marks = |t: f64, x: &[f64], out: &mut [f64]| {
+            (out[0], out[1], out[2]) = (x[0] - 2.5, 2.0 - x[0], if t < 0.0 { 1.0 } else { f64::NAN });
+        };
+        let mut method = DormandPrince::new(1);
+        let mut state = [0.0];
+        let tolerance = Tolerance::default();
+        let first =
+            method.integrate_until(clock, 3, marks, 0.0, 9.0, tolerance, &mut state).unwrap().unwrap();
+        assert_eq!((first.event, first.rising), (1, false));
+        assert!((first.time_s - 2.0).abs() < 1e-12 && (state[0] - 2.0).abs() < 1e-12);
+        let mut state = [0.0];
+        let none = method.integrate_until(clock, 3, marks, 0.0, 1.0, tolerance, &mut state).unwrap();
+        assert!(none.is_none() && (state[0] - 1.0).abs() < 1e-14);
     }
 }

@@ -1,7 +1,8 @@
 //! Integrators: from dx/dt = f(t, x) to x at a later time, workspace owned by the caller, no allocation per step.
 //!
-//! [`Rk4`] takes fixed steps and is what filters and simulators use; [`DormandPrince`] chooses its steps by a
-//! tolerance. Both use the same bits for the same input: fixed order of operations, powers from `libm`.
+//! [`Rk4`] takes fixed steps and is what filters and simulators use; [`DormandPrince`] chooses its steps by a tolerance and
+//! finds events; [`Rodas`] does what is stiff. All give the same bits for the same input: fixed order of operations, powers
+//! from `libm`.
 //!
 //! ```
 //! use twinguard_twin::integrators::{DormandPrince, Rk4, Tolerance};
@@ -17,9 +18,11 @@
 
 mod dormand_prince;
 mod rk4;
+mod rodas;
 
-pub use dormand_prince::{DormandPrince, Tolerance};
+pub use dormand_prince::{Crossing, DormandPrince, Tolerance};
 pub use rk4::Rk4;
+pub use rodas::Rodas;
 
 use crate::Error;
 

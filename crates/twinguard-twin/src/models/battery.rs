@@ -22,7 +22,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         state("T_cell_C", 25.0, 1.0, 0.002),
     ],
     inputs: &[("current_A", 0.0), ("h_W_m2K", 9.5), ("T_ambient_C", 25.0)],
-    outputs: &["voltage_V", "T_cell_C"],
+    outputs: &["voltage_V", "T_cell_C", "current_A", "h_W_m2K"],
     parameters: &[
         parameter("Q_Ah", 32.0, "capacity"),
         parameter("eta_chg", 0.98, "coulombic efficiency of charging"),
@@ -55,19 +55,20 @@ pub static MODEL: BuiltIn = BuiltIn {
         ocv_V = ocv0 * exp(-ocv1 * soc) + ocv2 + ocv3 * soc + ocv4 * soc^2 + ocv5 * soc^3
         voltage_V = ocv_V - v1_V - v2_V - R0 * current_A
     ",
+    native: None,
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Model, models::start};
+    use crate::models::start;
 
     #[test]
     fn battery_rests_and_drops_under_load() {
         let (rate, output) = start(&MODEL);
         assert_eq!(rate, [0.0; 4]);
         let model = MODEL.model(&[]).unwrap();
-        let mut loaded = [0.0; 2];
+        let mut loaded = [0.0; 4];
         model.output(0.0, &[0.6, 0.0, 0.0, 25.0], &[32.0, 9.5, 25.0], &mut loaded);
         assert!(loaded[0] < output[0] - 0.04);
     }

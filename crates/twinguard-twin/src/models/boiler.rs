@@ -33,6 +33,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         evaporation_kg_s = (0.854 * steam_valve_pu - 0.147) * p + 45.59 * fuel_pu - 2.514 * feedwater_pu - 2.096
         level_m = 0.05 * (0.13073 * rho + 100 * steam_quality + evaporation_kg_s / 9 - 67.975)
     ",
+    native: None,
 };
 
 #[cfg(test)]

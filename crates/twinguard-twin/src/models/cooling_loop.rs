@@ -97,12 +97,12 @@ pub static MODEL: BuiltIn = BuiltIn {
         d(pump_speed_pu)/dt = (pump_cmd_pu - pump_speed_pu) / tau_n_s
         d(valve_pu)/dt      = (valve_cmd_pu - valve_pu) / tau_v_s
     ",
+    native: None,
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Model;
 
     #[test]
     fn rated_steady_state_is_the_standards() {

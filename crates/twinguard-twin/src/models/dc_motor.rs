@@ -53,6 +53,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         d(T_winding_C)/dt = (R * current_A^2 - to_housing) / Cw
         d(T_housing_C)/dt = (to_housing - (T_housing_C - T_ambient_C) / Rha) / Ch
     ",
+    native: None,
 };
 
 #[cfg(test)]

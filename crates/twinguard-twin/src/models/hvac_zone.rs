@@ -21,7 +21,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         state("T_envelope_C", 19.221, 2.0, 0.001),
     ],
     inputs: &[("heat_kW", 4.0), ("T_ambient_C", 0.0), ("solar_kW_m2", 0.0), ("gains_kW", 0.3)],
-    outputs: &["T_sensor_C", "T_heater_C"],
+    outputs: &["T_sensor_C", "T_heater_C", "heat_kW"],
     parameters: &[
         parameter("Ci", 0.143, "heat capacity of the interior, kWh/K"),
         parameter("Ce", 3.24, "heat capacity of the envelope, kWh/K"),
@@ -43,6 +43,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         d(T_heater_C)/dt   = (to_heater + heat_kW) / (3600 * Ch)
         d(T_envelope_C)/dt = (to_envelope + (T_ambient_C - T_envelope_C) / Rea + Ae * solar_kW_m2) / (3600 * Ce)
     ",
+    native: None,
 };
 
 #[cfg(test)]
@@ -54,6 +55,6 @@ mod tests {
     fn hvac_zone_rests_at_its_start() {
         let (rate, output) = start(&MODEL);
         assert!(rate.iter().all(|rate| rate.abs() < 1e-12), "{rate:?}");
-        assert_eq!(output, [23.1297, 24.6617]);
+        assert_eq!(output, [23.1297, 24.6617, 4.0]);
     }
 }

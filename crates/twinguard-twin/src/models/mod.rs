@@ -1,19 +1,26 @@
-//! Models by name, one file each: source, parameters with units, equations as text, so that there is one code path.
+//! Models by name, one file each: source, parameters with units, equations as text where text does, so that
+//! there is one code path; Rust over dual numbers where it does not.
+
+use std::sync::Arc;
 
 use crate::{
-    Error, TimeBase,
-    equation::{Compiled, Source},
-    problem::{Located, Place},
+    Error, Model, TimeBase,
+    equation::{Flaw, Source},
+    problem::{Located, Place, Problem, nearest},
 };
 
 pub mod battery;
 pub mod boiler;
+pub mod conveyor;
 pub mod cooling_loop;
 pub mod dc_motor;
 pub mod hvac_zone;
 pub mod linear;
+pub mod power_grid;
 pub mod quadruple_tank;
 pub mod robot_arm_2;
+pub mod serial_arm;
+pub mod water_network;
 
 /// A state of a built-in model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +55,7 @@ const fn state(name: &'static str, initial: f64, sigma: f64, process_sigma: f64)
 }
 
 /// A model that is shipped by name.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct BuiltIn {
     /// Its name in plant files.
     pub name: &'static str,
@@ -64,9 +71,14 @@ pub struct BuiltIn {
     pub outputs: &'static [&'static str],
     /// Parameters; constant intermediates of the equations can be replaced by name as well.
     pub parameters: &'static [Parameter],
-    /// The equations, in the language of [`equation`](crate::equation).
+    /// The equations, in the language of [`equation`](crate::equation); empty for a model that is written in Rust.
     pub equations: &'static str,
+    /// Builds a model that is written in Rust from all its parameters.
+    pub native: Option<Native>,
 }
+
+/// A model from its parameters, in the order of its list.
+pub type Native = fn(Vec<(String, f64)>) -> Result<Arc<dyn Model>, Problem>;
 
 impl BuiltIn {
     /// Its equations with the names they use.
@@ -96,19 +108,35 @@ impl BuiltIn {
     ///
     /// # Errors
     /// [`Error::Plant`] for a name that is neither, or a value that is not finite.
-    pub fn model(&self, parameters: &[(&str, f64)]) -> Result<Compiled, Error> {
-        self.source().compile(parameters).map_err(|flaw| {
+    pub fn model(&self, parameters: &[(&str, f64)]) -> Result<Arc<dyn Model>, Error> {
+        self.build(parameters).map_err(|flaw| {
             let place = Place { file: self.name.into(), line: 0, column: 0 };
             Located { place, problem: flaw.problem }.into()
         })
+    }
+
+    pub(crate) fn build(&self, given: &[(&str, f64)]) -> Result<Arc<dyn Model>, Flaw> {
+        let Some(native) = self.native else { return Ok(Arc::new(self.source().compile(given)?)) };
+        let mut all: Vec<(String, f64)> =
+            self.parameters.iter().map(|own| (own.name.to_owned(), own.value)).collect();
+        for (name, value) in given {
+            let Some((_, slot)) = all.iter_mut().find(|(own, _)| own == name) else {
+                let nearest = nearest(name, self.parameters.iter().map(|own| own.name));
+                return Err(Problem::Unknown { what: "parameter", name: (*name).to_owned(), nearest }.into());
+            };
+            if !value.is_finite() {
+                let reason = "must be a finite number".to_owned();
+                return Err(Problem::Value { key: (*name).to_owned(), reason }.into());
+            }
+            *slot = *value;
+        }
+        Ok(native(all)?)
     }
 }
 
 /// f and h at the state and the inputs that the model starts with.
 #[cfg(test)]
 fn start(model: &BuiltIn) -> (Vec<f64>, Vec<f64>) {
-    use crate::Model;
-
     let compiled = model.model(&[]).unwrap();
     let state: Vec<f64> = model.states.iter().map(|state| state.initial).collect();
     let input: Vec<f64> = model.inputs.iter().map(|(_, default)| *default).collect();

@@ -3,7 +3,8 @@
 //! Source: Johansson, *The quadruple-tank process: a multivariable laboratory process with an adjustable zero*, IEEE
 //! Trans. Control Systems Technology 8(3) 456–465, 2000, minimum-phase setting. The non-minimum-phase setting is
 //! `gamma1 = 0.43, gamma2 = 0.34, k1 = 3.14, k2 = 3.29`: its zero at +0.0128 hides a slow attack from both outputs.
-//! Below zero a level has no outflow.
+//! Below zero a level has no outflow. The paper measures the lower levels; the upper ones and what the pumps deliver are
+//! outputs as well, for plants that measure them.
 
 use super::{BuiltIn, parameter, state};
 use crate::TimeBase;
@@ -20,7 +21,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         state("h4_cm", 1.409_044_702_53, 0.5, 0.01),
     ],
     inputs: &[("v1_V", 3.0), ("v2_V", 3.0)],
-    outputs: &["y1_V", "y2_V"],
+    outputs: &["y1_V", "y2_V", "h3_cm", "h4_cm", "q1_in_cm3_s", "q2_in_cm3_s"],
     parameters: &[
         parameter("A1", 28.0, "cross-section of tank 1, cm²"),
         parameter("A2", 32.0, "cross-section of tank 2, cm²"),
@@ -46,15 +47,18 @@ pub static MODEL: BuiltIn = BuiltIn {
         d(h2_cm)/dt = (q4 - q2 + gamma2 * k2 * v2_V) / A2
         d(h3_cm)/dt = ((1 - gamma2) * k2 * v2_V - q3) / A3
         d(h4_cm)/dt = ((1 - gamma1) * k1 * v1_V - q4) / A4
+        q1_in_cm3_s = k1 * v1_V
+        q2_in_cm3_s = k2 * v2_V
         y1_V = kc * h1_cm
         y2_V = kc * h2_cm
     ",
+    native: None,
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Model, models::start};
+    use crate::models::start;
 
     #[test]
     fn quadruple_tank_rests_and_its_empty_tanks_have_finite_jacobians() {

@@ -46,6 +46,7 @@ pub static MODEL: BuiltIn = BuiltIn {
         d(qd1_rad_s)/dt = (M22 * r1 - M12 * r2) / det
         d(qd2_rad_s)/dt = (M11 * r2 - M12 * r1) / det
     ",
+    native: None,
 };
 
 #[cfg(test)]

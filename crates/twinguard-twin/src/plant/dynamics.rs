@@ -2,7 +2,7 @@
 //!
 //! Source: the plant file of `docs/src/plant-file.md`.
 
-use twinguard_types::{Catalogue, Duration, Range, SignalId};
+use twinguard_types::{Catalogue, Duration, Range, SignalId, Unit};
 
 use super::{
     Dynamics, Form,
@@ -233,7 +233,7 @@ pub(super) fn build(form: Form) -> Result<Dynamics, crate::equation::Flaw> {
             defaults = Some(model.inputs.iter().map(|(_, default)| *default).collect::<Vec<f64>>());
             let overrides: Vec<(&str, f64)> =
                 parameters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-            Arc::new(model.source().compile(&overrides)?)
+            model.build(&overrides)?
         }
         Form::Equations(source) => Arc::new(source.compile(&[])?),
         Form::Linear(matrices) => {
@@ -364,27 +364,52 @@ fn set(values: &mut [f64], index: usize, value: Option<f64>) {
     }
 }
 
-/// Units that a name's suffix can state, each with the other spellings of the same unit.
-const UNITS: [(&str, &[&str]); 16] = [
-    ("_A", &["A", "ampere"]),
-    ("_C", &["C", "degC", "°C", "Cel", "celsius"]),
-    ("_F", &["F", "degF", "°F"]),
-    ("_K", &["K", "kelvin"]),
-    ("_Nm", &["Nm", "N m", "N*m", "N·m"]),
-    ("_V", &["V", "volt"]),
-    ("_W", &["W", "watt"]),
-    ("_MW", &["MW"]),
-    ("_bar", &["bar"]),
-    ("_cm", &["cm"]),
-    ("_kW", &["kW"]),
-    ("_kg_s", &["kg/s"]),
-    ("_m", &["m", "metre", "meter"]),
-    ("_pu", &["pu", "p.u.", "1", "-"]),
-    ("_rad", &["rad"]),
-    ("_rad_s", &["rad/s"]),
+/// Units that a name's suffix states.
+const UNITS: [(&str, &str); 40] = [
+    ("_1_s", "1/s"),
+    ("_A", "A"),
+    ("_C", "degC"),
+    ("_F", "degF"),
+    ("_Hz", "Hz"),
+    ("_J", "J"),
+    ("_J_K", "J/K"),
+    ("_K", "K"),
+    ("_K_W", "K/W"),
+    ("_K_kW", "K/kW"),
+    ("_L_s", "L/s"),
+    ("_MVA", "MVA"),
+    ("_MW", "MW"),
+    ("_N", "N"),
+    ("_Nm", "N m"),
+    ("_Pa", "Pa"),
+    ("_V", "V"),
+    ("_W", "W"),
+    ("_W_K", "W/K"),
+    ("_W_m2K", "W/(m2 K)"),
+    ("_bar", "bar"),
+    ("_cm", "cm"),
+    ("_cm3_s", "cm3/s"),
+    ("_kPa", "kPa"),
+    ("_kV", "kV"),
+    ("_kW", "kW"),
+    ("_kW_m2", "kW/m2"),
+    ("_kg", "kg"),
+    ("_kg_m3", "kg/m3"),
+    ("_kg_s", "kg/s"),
+    ("_kgf_cm2", "kgf/cm2"),
+    ("_m", "m"),
+    ("_m2", "m2"),
+    ("_m3_s", "m3/s"),
+    ("_m_s", "m/s"),
+    ("_mm", "mm"),
+    ("_pu", "pu"),
+    ("_rad", "rad"),
+    ("_rad_s", "rad/s"),
+    ("_rpm", "rpm"),
 ];
 
-/// Refuses a signal in degrees Fahrenheit on an input called `…_C`: only where both units are known and differ.
+/// Refuses a signal in degrees Fahrenheit on an input called `…_C`: where the name states a unit and the signal has one,
+/// they must be the same one.
 fn units(
     reader: &Reader<'_>,
     catalogue: &Catalogue,
@@ -392,15 +417,26 @@ fn units(
     signal: Option<SignalId>,
 ) -> Result<(), Located> {
     let Some(signal) = signal.and_then(|id| catalogue.signal(id)) else { return Ok(()) };
-    let suffix = UNITS.iter().filter(|(suffix, _)| named.name.ends_with(suffix)).max_by_key(|(s, _)| s.len());
-    let unit = UNITS.iter().find(|(_, names)| names.contains(&&*signal.unit));
-    if let (Some((wanted, names)), Some((found, _))) = (suffix, unit)
-        && wanted != found
-    {
-        let wanted = names.first().copied().unwrap_or_default();
-        let reason = format!("is in `{wanted}`, but `{}` is in `{}`", signal.path, signal.unit);
-        let problem = Problem::Value { key: named.name.clone(), reason };
-        return Err(reader.source.located(named.said.map_or(named.at, |said| said.at), problem));
+    let suffixes = UNITS.iter().filter(|(suffix, _)| named.name.ends_with(suffix));
+    let Some((_, wanted)) = suffixes.max_by_key(|(suffix, _)| suffix.len()) else { return Ok(()) };
+    let place = named.said.map_or(named.at, |said| said.at);
+    let refuse = |reason: String| {
+        Err(reader.source.located(place, Problem::Value { key: named.name.clone(), reason }))
+    };
+    if signal.unit.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let found: Unit = match signal.unit.parse() {
+        Ok(unit) => unit,
+        Err(error) => return refuse(format!("is in `{wanted}`, but of `{}` the {error}", signal.path)),
+    };
+    let Ok(unit) = wanted.parse::<Unit>() else { return Ok(()) };
+    if found.same(&unit) {
+        return Ok(());
+    }
+    let reason = format!("is in `{wanted}`, but `{}` is in `{}`", signal.path, signal.unit);
+    refuse(match found.same_dimension(&unit) {
+        true => format!("{reason}: give the point a `scale` to `{wanted}`"),
+        false => format!("{reason}, which is another quantity"),
+    })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use twinguard_types::{
     Asset, Binding, ByteOrder, Catalogue, Digest, Direction, Duration, Edge, EdgeKind, Encoding, Endpoint,
-    Label, Principal, PrincipalKind, Range, Role, Signal, SignalId,
+    Label, Principal, PrincipalKind, Range, Role, Signal, SignalId, Tie, TieKind,
 };
 
 use super::{
@@ -169,22 +169,29 @@ impl<'a> Reader<'a> {
             let refuse = |error: twinguard_types::Error| self.refuse(node, "path", error.to_string());
             catalogue.intern_asset(Asset { path: words(node, "path").into() }).map_err(refuse)?;
         }
-        let number = |path: &str| nodes.iter().position(|node| words(node, "path") == path);
-        for (from, node) in nodes.iter().enumerate() {
+        let (mut edges, mut ties) = (Vec::new(), Vec::new());
+        for node in nodes {
+            let Some(from) = catalogue.asset_id(words(node, "path")) else { continue };
             let kinds = [EdgeKind::Contains, EdgeKind::Feeds, EdgeKind::Controls];
             for (key, kind) in ["contains", "feeds", "controls"].into_iter().zip(kinds) {
                 for (at, path) in texts(node, key) {
-                    let Some(to) = number(path) else {
+                    let Some(to) = catalogue.asset_id(path) else {
                         let nearest = nearest(path, nodes.iter().map(|node| words(node, "path")));
                         let problem = Problem::Unknown { what: "asset", name: path.to_owned(), nearest };
                         return Err(self.at(at, problem));
                     };
-                    let id = |index: usize| twinguard_types::AssetId(index as u32);
-                    let edge = Edge { from: id(from), to: id(to), kind };
-                    catalogue.connect(edge).map_err(|error| self.refuse(at, key, error.to_string()))?;
+                    edges.push(Edge { from, to, kind });
+                }
+            }
+            for (key, kind) in [("measures", TieKind::Measures), ("commands", TieKind::Commands)] {
+                for (at, path) in texts(node, key) {
+                    ties.push(Tie { asset: from, signal: self.signal(&catalogue, at, path)?, kind });
                 }
             }
         }
+        let refuse = |error: twinguard_types::Error| self.refuse(self.root, "asset", error.to_string());
+        catalogue.connect_all(edges).map_err(refuse)?;
+        catalogue.tie_all(ties).map_err(refuse)?;
         Ok(catalogue)
     }
 
@@ -246,6 +253,9 @@ impl<'a> Reader<'a> {
         let (name, digits) = text.split_once(':').map_or((text, None), |(name, digits)| (name, Some(digits)));
         let count = digits.map(|digits| digits.parse::<u8>().unwrap_or(u8::MAX));
         Ok(match (name, count) {
+            ("native", None) => Encoding::Native,
+            ("u8", None) => Encoding::U8,
+            ("i8", None) => Encoding::I8,
             ("u16", None) => Encoding::U16,
             ("i16", None) => Encoding::I16,
             ("u32", None) => Encoding::U32,
@@ -260,7 +270,10 @@ impl<'a> Reader<'a> {
             ("bit", _) => return Err(self.refuse(node, "type", "must say which bit: `bit:0` to `bit:15`")),
             ("bcd", _) => return Err(self.refuse(node, "type", "must be `bcd:4`, `bcd:8` or `bcd:16`")),
             _ => {
-                let known = ["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "bit:0", "bcd:4"];
+                let known = [
+                    "native", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "bit:0",
+                    "bcd:4",
+                ];
                 let nearest = nearest(text, known);
                 return Err(self.at(node, Problem::Unknown { what: "type", name: text.to_owned(), nearest }));
             }
@@ -469,7 +482,8 @@ fn endpoint(text: &str) -> Option<Endpoint> {
     if matches!(text, "" | "any") {
         return Some(Endpoint::Any);
     }
-    text.parse().map(Endpoint::Socket).or_else(|_| text.parse().map(Endpoint::Host)).ok()
+    let ip = text.parse().map(Endpoint::Socket).or_else(|_| text.parse().map(Endpoint::Host));
+    ip.ok().or_else(|| text.parse().map(Endpoint::Mac).ok())
 }
 
 fn order(text: &str) -> ByteOrder {

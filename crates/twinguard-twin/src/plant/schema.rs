@@ -135,6 +135,8 @@ static ASSET: Section = Section {
         key("contains", TEXTS, "assets that are parts of it"),
         key("feeds", TEXTS, "assets that get material or energy from it"),
         key("controls", TEXTS, "assets that it acts on"),
+        key("measures", TEXTS, "signals that are its quantities"),
+        key("commands", TEXTS, "signals that it does what they say"),
     ],
 };
 

@@ -72,7 +72,7 @@ fn plant_sample_says_what_it_means() {
     let dynamics = plant.dynamics.as_ref().unwrap();
     assert!(dynamics.inputs.iter().chain(&dynamics.outputs).all(Option::is_some));
     assert_eq!(dynamics.output_sigma, [0.2, 0.5, 0.2, 0.2, 0.005, 0.005, 0.002, 0.003]);
-    assert_eq!(dynamics.parameter_sigma[..3], [6e3, 27e3, 0.0]);
+    assert_eq!(dynamics.parameter_sigma[..3], [1.8e3, 11e3, 0.0]);
     assert_eq!(plant.safe_state, [(id("cooler.pump.command"), 1.0), (id("cooler.valve.command"), 1.0)]);
     assert!(plant.parties[0].networks[0].contains("10.0.0.10".parse().unwrap()));
     let reads = plant.rules.iter().find(|rule| rule.verbs == [Verb::Read]).unwrap();
@@ -177,10 +177,16 @@ fn plant_errors_name_place_and_nearest_word() {
 
 #[test]
 fn plant_refuses_another_unit_than_the_model_has() {
-    let text = SAMPLE.replacen("unit = \"degC\"", "unit = \"degF\"", 1);
-    let error = Plant::parse(&text, "p").unwrap_err().to_string();
-    let reason = "`theta_oil_C` is in `C`, but `transformer.oil.temperature` is in `degF`";
-    assert!(error.ends_with(reason), "{error}");
+    for (unit, reason) in [
+        ("degF", "but `transformer.oil.temperature` is in `degF`: give the point a `scale` to `degC`"),
+        ("bar", "but `transformer.oil.temperature` is in `bar`, which is another quantity"),
+        ("degc", "but of `transformer.oil.temperature` the unit `degc` is not understood: degc"),
+    ] {
+        let text = SAMPLE.replacen("unit = \"degC\"", &format!("unit = \"{unit}\""), 1);
+        let error = Plant::parse(&text, "p").unwrap_err().to_string();
+        assert!(error.ends_with(&format!("`theta_oil_C` is in `degC`, {reason}")), "{error}");
+        assert!(error.starts_with("p:") && !error.starts_with("p:0"), "{error}");
+    }
 }
 
 #[test]

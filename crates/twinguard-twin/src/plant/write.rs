@@ -5,7 +5,7 @@
 use core::fmt::Write;
 
 use twinguard_types::{
-    Binding, ByteOrder, Direction, EdgeKind, Encoding, Endpoint, PrincipalKind, Range, Role,
+    Binding, ByteOrder, Direction, EdgeKind, Encoding, Endpoint, PrincipalKind, Range, Role, TieKind,
 };
 
 use super::{
@@ -154,10 +154,14 @@ impl Writer {
         match binding.endpoint {
             Endpoint::Socket(socket) => self.text("endpoint", &socket.to_string()),
             Endpoint::Host(host) => self.text("endpoint", &host.to_string()),
+            Endpoint::Mac(mac) => self.text("endpoint", &mac.to_string()),
             Endpoint::Any => {}
         }
         self.text("tag", &binding.tag);
         let kind = match binding.encoding {
+            Encoding::Native => "native".to_owned(),
+            Encoding::U8 => "u8".to_owned(),
+            Encoding::I8 => "i8".to_owned(),
             Encoding::I16 => "i16".to_owned(),
             Encoding::U32 => "u32".to_owned(),
             Encoding::I32 => "i32".to_owned(),
@@ -199,6 +203,11 @@ impl Writer {
                 let targets: Vec<&str> =
                     edges.filter_map(|edge| Some(&*catalogue.asset(edge.to)?.path)).collect();
                 self.texts(key, &targets);
+            }
+            for (key, kind) in [("measures", TieKind::Measures), ("commands", TieKind::Commands)] {
+                let ties = catalogue.ties().iter().filter(|tie| tie.asset.0 == index && tie.kind == kind);
+                let signals: Vec<&str> = ties.map(|tie| catalogue.path(tie.signal)).collect();
+                self.texts(key, &signals);
             }
         }
     }

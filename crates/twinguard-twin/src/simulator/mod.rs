@@ -30,12 +30,28 @@
 //! assert!((oil - shown).abs() < 1.0, "{oil} {shown}");
 //! ```
 
-use twinguard_types::Timestamp;
+use twinguard_types::{Duration, Timestamp};
 
+mod closed_loop;
+mod control;
 pub mod cooling_loop;
-mod noise;
+mod plant;
+pub mod plants;
+mod reference;
+mod site;
+mod vendor;
+mod wire;
 
-pub use noise::{Noise, SensorNoise};
+pub use crate::noise::{Noise, SensorNoise, Wander};
+pub use closed_loop::{ClosedLoop, Spot};
+pub use control::{Controller, Operator};
+pub use plant::{Event, Options, SimulatedPlant};
+pub use plants::{reference, references};
+pub use reference::{
+    Constant, Control, Effect, Incident, Lean, Physics, Reference, Scan, SetPoint, Surrounding,
+};
+pub use site::Site;
+pub use vendor::VendorTwin;
 
 /// A register table of a Modbus device; the wire image of other protocols maps onto it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,11 +97,13 @@ impl Register {
 pub trait Simulator {
     /// Time since the start of the run.
     fn now(&self) -> Timestamp;
-    /// One second of physics and one new sample of every sensor.
+    /// Time between two samples.
+    fn period(&self) -> Duration;
+    /// One period of physics and one new sample of every sensor.
     fn step(&mut self);
-    /// Whether the device answers a poll in this second; one in 10,000 it does not.
+    /// Whether the device answers a poll in this period; one in 10,000 it does not.
     fn answers(&self) -> bool;
-    /// All registers as a poll in this second reads them, sorted by table and address.
+    /// All registers as a poll in this period reads them, sorted by unit, table and address.
     fn registers(&self) -> &[Register];
     /// A write that arrives at the device; false when there is no such register to write.
     fn write(&mut self, register: Register) -> bool;
@@ -96,4 +114,9 @@ pub trait Simulator {
         };
         self.registers().iter().find(found).map(|register| register.raw)
     }
+}
+
+/// A stream of random numbers of one stretch of the plant's life.
+fn stream(base: u64, stretch: u64) -> u64 {
+    base.wrapping_add(stretch.wrapping_mul(1_000))
 }

@@ -6,7 +6,7 @@ use super::history::Saved;
 use crate::Error;
 use crate::bank::Bank;
 use crate::filters::ExtendedKalman;
-use crate::setup::Setup;
+use crate::setup::{Room, Setup};
 
 /// Slots between two looks at what uncertain parameters do.
 const PUSH_EVERY: u32 = 60;
@@ -26,11 +26,12 @@ pub(super) struct Engine {
     pub(super) estimates: Vec<Estimate>,
     /// Process covariance that the filter runs with, per second or step.
     pub(super) process: Vec<f64>,
+    /// How far the truth may be from the value that an excluded input keeps, as a standard deviation; 0 for the others.
+    pub(super) unsure: Vec<f64>,
     pub(super) since_push: u32,
     pub(super) bank: Bank,
     base: Vec<f64>,
-    nominal: Vec<f64>,
-    shifted: Vec<f64>,
+    room: Room,
     used: Vec<Option<f64>>,
     signals: Vec<SignalId>,
     innovation: Vec<f64>,
@@ -51,11 +52,11 @@ impl Engine {
             filter,
             estimates: vec![Estimate::default(); m],
             process: base.clone(),
+            unsure: vec![0.0; setup.dynamics.inputs.len()],
             since_push: 0,
             bank: Bank::new(setup),
             base,
-            nominal: vec![0.0; n],
-            shifted: vec![0.0; n],
+            room: Room::new(n, setup.dynamics.inputs.len()),
             used: vec![None; m],
             signals: Vec::with_capacity(m),
             innovation: Vec::with_capacity(m),
@@ -107,7 +108,7 @@ impl Engine {
         if self.since_push == 0 {
             self.process.copy_from_slice(&self.base);
             let state = self.filter.kalman().mean();
-            setup.add_push(time_s, state, held, &mut self.process, &mut self.nominal, &mut self.shifted);
+            setup.add_push(time_s, state, held, &self.unsure, &mut self.process, &mut self.room);
             self.filter.set_process(&self.process)?;
         }
         self.since_push = (self.since_push + 1) % PUSH_EVERY;

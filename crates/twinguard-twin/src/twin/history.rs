@@ -36,13 +36,22 @@ pub(super) struct History {
     measured: Vec<Option<f64>>,
     /// Slots ever pushed since the last clear; slot `i` lies at `i % SLOTS`.
     count: usize,
-    /// Oldest first.
+    /// Room for all; the first `kept` count, oldest first.
     saved: Vec<Saved>,
+    kept: usize,
     since_save: usize,
 }
 
 impl History {
-    pub(super) fn new(inputs: usize, outputs: usize) -> Self {
+    pub(super) fn new(states: usize, inputs: usize, outputs: usize) -> Self {
+        let zeros = |length| vec![0.0; length];
+        let empty = Saved {
+            at: Timestamp::ZERO,
+            mean: zeros(states),
+            u: zeros(states * states),
+            d: zeros(states),
+            held: zeros(inputs),
+        };
         Self {
             inputs,
             outputs,
@@ -50,7 +59,8 @@ impl History {
             held: vec![0.0; SLOTS * inputs],
             measured: vec![None; SLOTS * outputs],
             count: 0,
-            saved: Vec::with_capacity(SAVES),
+            saved: vec![empty; SAVES],
+            kept: 0,
             since_save: 0,
         }
     }
@@ -62,7 +72,7 @@ impl History {
     pub(super) fn clear(&mut self) {
         self.count = 0;
         self.since_save = 0;
-        self.saved.clear();
+        self.kept = 0;
     }
 
     pub(super) fn push(&mut self, at: Timestamp, held: &[f64], measured: &[Option<f64>]) {
@@ -82,47 +92,55 @@ impl History {
 
     pub(super) fn save(&mut self, at: Timestamp, engine: &Engine, held: &[f64]) {
         self.since_save = 0;
+        if self.kept < SAVES {
+            self.kept += 1;
+        } else {
+            self.saved.rotate_left(1);
+        }
         let kalman = engine.filter.kalman();
         let (u, d) = kalman.factors();
-        let full = self.saved.len() >= SAVES;
-        if full {
-            self.saved.rotate_left(1);
-        } else {
-            let state = Saved { at, mean: vec![], u: vec![], d: vec![], held: vec![] };
-            self.saved.push(state);
-        }
-        if let Some(saved) = self.saved.last_mut() {
-            saved.at = at;
-            let fill = |to: &mut Vec<f64>, from: &[f64]| {
-                to.clear();
-                to.extend_from_slice(from);
-            };
-            fill(&mut saved.mean, kalman.mean());
-            fill(&mut saved.u, u);
-            fill(&mut saved.d, d);
-            fill(&mut saved.held, held);
-        }
+        let saved = &mut self.saved[self.kept - 1];
+        saved.at = at;
+        saved.mean.copy_from_slice(kalman.mean());
+        saved.u.copy_from_slice(u);
+        saved.d.copy_from_slice(d);
+        saved.held.copy_from_slice(held);
     }
 
     /// The last saved state before this time, when all slots since are still there; later ones are forgotten.
     pub(super) fn back_to(&mut self, before: Timestamp) -> Option<Saved> {
         let oldest = self.slots().next().map(|index| self.slot(index).at)?;
-        let place = self.saved.iter().rposition(|saved| saved.at < before)?;
+        let place = self.saved[..self.kept].iter().rposition(|saved| saved.at < before)?;
         // The slot right after the saved one must not have been overwritten.
         let saved = self.saved.get(place).filter(|saved| saved.at >= oldest || self.count <= SLOTS)?.clone();
-        self.saved.truncate(place + 1);
+        self.kept = place + 1;
         self.since_save = 0;
         Some(saved)
     }
 
     pub(super) fn parts(&self) -> (core::ops::Range<usize>, &[Saved], usize) {
-        (self.slots(), &self.saved, self.since_save)
+        (self.slots(), &self.saved[..self.kept], self.since_save)
     }
 
+    /// At most [`SAVES`] states, oldest first.
     pub(super) fn set_saved(&mut self, saved: Vec<Saved>, since_save: usize) {
-        self.saved.clear();
-        self.saved.extend(saved);
+        self.kept = 0;
+        for (place, saved) in self.saved.iter_mut().zip(saved) {
+            *place = saved;
+            self.kept += 1;
+        }
         self.since_save = since_save;
+    }
+
+    /// Root of the mean square by which an input was off `value` in the slots up to `until`.
+    pub(super) fn spread(&self, input: usize, value: f64, until: Timestamp) -> f64 {
+        let (mut squares, mut count) = (0.0, 0.0);
+        for slot in self.slots().map(|index| self.slot(index)).take_while(|slot| slot.at <= until) {
+            let off = slot.held[input] - value;
+            squares += off * off;
+            count += 1.0;
+        }
+        (squares / f64::max(count, 1.0)).sqrt()
     }
 
     fn slots(&self) -> core::ops::Range<usize> {

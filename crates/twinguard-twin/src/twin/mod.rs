@@ -43,7 +43,8 @@
 //!
 //! **How sure.** The covariance grows with the declared process noise, with the noise of measured inputs (taken as white
 //! from slot to slot), and with the declared uncertainty of parameters, which push the state by ∂f/∂p σ for about
-//! [`PARAMETER_MEMORY_S`].
+//! [`PARAMETER_MEMORY_S`]. So does an excluded measured input: it keeps its value, and how far it was from that in the
+//! hour before says how unsure it is.
 
 mod engine;
 mod history;
@@ -119,12 +120,17 @@ impl Twin {
     /// [`Error::NoDynamics`] when the plant does not say how it moves; [`Error::Dimension`] or [`Error::NotPositive`]
     /// when what it says does not fit together (a plant from a file always does).
     pub fn new(plant: &Plant) -> Result<Self, Error> {
-        let setup = Arc::new(Setup::new(plant)?);
+        Self::of(Arc::new(Setup::new(plant)?))
+    }
+
+    fn of(setup: Arc<Setup>) -> Result<Self, Error> {
+        let engine = Engine::new(&setup)?;
+        let states = engine.filter.kalman().order();
         let held = setup.dynamics.input_defaults.clone();
         let outputs = setup.dynamics.outputs.len();
         Ok(Self {
-            engine: Engine::new(&setup)?,
-            history: History::new(held.len(), outputs),
+            engine,
+            history: History::new(states, held.len(), outputs),
             slot: None,
             start: Timestamp::ZERO,
             inputs: held.iter().map(|value| Input::new(*value)).collect(),
@@ -138,7 +144,7 @@ impl Twin {
         })
     }
 
-    /// Takes in a field point: the measurement of an output or the value of an input. Points of other sources and of
+    /// Takes in a field point: the measurement of an output or the value of an input; no allocation. Points of other sources and of
     /// signals outside the model are ignored.
     pub fn observe(&mut self, point: &Point) {
         let place = self.setup.place(point.signal);
@@ -209,7 +215,9 @@ impl Twin {
             Place::Output(index) => self.engine.estimates.get(index).copied(),
             Place::Input(index) => {
                 let sigma = self.setup.dynamics.input_sigma.get(index).copied().unwrap_or(0.0);
-                self.inputs.get(index).map(|input| Estimate { mean: input.value, sigma })
+                self.inputs
+                    .get(index)
+                    .map(|input| Estimate { mean: input.value, sigma: sigma.max(self.engine.unsure[index]) })
             }
         }
     }
@@ -225,9 +233,23 @@ impl Twin {
     pub fn exclude(&mut self, signal: SignalId, excluded: bool) {
         match self.setup.place(signal) {
             Place::Output(index) => self.excluded[index] = excluded,
-            Place::Input(index) => self.inputs[index].excluded = excluded && !self.setup.is_command[index],
+            Place::Input(index) => {
+                let excluded = excluded && !self.setup.is_command[index];
+                if self.inputs[index].excluded != excluded {
+                    self.inputs[index].excluded = excluded;
+                    self.engine.unsure[index] =
+                        if excluded { self.unsure(index, Timestamp::MAX) } else { 0.0 };
+                    self.engine.since_push = 0;
+                }
+            }
             Place::None => {}
         }
+    }
+
+    /// How far the truth may be from the value that an input keeps, by what it was up to a time.
+    fn unsure(&self, index: usize, until: Timestamp) -> f64 {
+        let sigma = self.setup.dynamics.input_sigma.get(index).copied().unwrap_or(0.0);
+        self.history.spread(index, self.inputs[index].value, until).max(sigma)
     }
 
     /// Takes all sensors out or back in: what is left is the bare model, driven by commands and measured inputs.
@@ -254,9 +276,10 @@ impl Twin {
     pub fn rollback_to(&mut self, before: Timestamp) -> Option<Timestamp> {
         let saved = self.history.back_to(before)?;
         self.engine.go_back(&saved);
-        for (input, value) in self.inputs.iter_mut().zip(&saved.held) {
-            if input.excluded {
-                input.value = *value;
+        for (index, value) in saved.held.iter().enumerate() {
+            if self.inputs[index].excluded {
+                self.inputs[index].value = *value;
+                self.engine.unsure[index] = self.unsure(index, saved.at).max(self.engine.unsure[index]);
             }
         }
         for index in self.history.slots_after(saved.at) {

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::setup::Place;
 
 const MAGIC: [u8; 4] = *b"TWIN";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 struct Writer(Vec<u8>);
 
@@ -141,7 +141,7 @@ impl Twin {
         }
         let kalman = self.engine.filter.kalman();
         let (u, d) = kalman.factors();
-        for list in [kalman.mean(), u, d, &self.engine.process] {
+        for list in [kalman.mean(), u, d, &self.engine.process, &self.engine.unsure] {
             out.list(list);
         }
         out.u64(u64::from(self.engine.since_push));
@@ -167,6 +167,7 @@ impl Twin {
             out.time(at);
             out.options(row);
         }
+        self.engine.filter.linearised().into_iter().for_each(|list| out.list(list));
         out.0
     }
 
@@ -176,7 +177,8 @@ impl Twin {
     /// [`Error::Snapshot`] for other bytes than [`snapshot`](Self::snapshot) writes, another format, or another model.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut input = Reader(bytes);
-        let mut twin = self.clone();
+        // Made anew, not cloned: a clone has no more room than what it holds, and would grow while it runs.
+        let mut twin = Self::of(self.setup.clone())?;
         if input.take::<4>()? != MAGIC {
             return Err(Error::Snapshot { reason: "it is not a twin's" });
         }
@@ -207,7 +209,6 @@ impl Twin {
         for flag in &mut twin.excluded {
             *flag = input.bool()?;
         }
-        twin.pending.clear();
         for _ in 0..input.length(MAX_PENDING)? {
             let (is_input, index) = (input.bool()?, input.u64()? as usize);
             if index >= if is_input { inputs } else { outputs } {
@@ -230,10 +231,10 @@ impl Twin {
         let n = twin.engine.filter.kalman().order();
         let (mean, u, d) = (input.list(n)?, input.list(n * n)?, input.list(n)?);
         twin.engine.process = input.list(n * n)?;
+        twin.engine.unsure = input.list(inputs)?;
         twin.engine.filter.set_process(&twin.engine.process)?;
         twin.engine.filter.kalman_mut().set_factors(&mean, &u, &d)?;
         twin.engine.since_push = u32::try_from(input.u64()?).map_err(|_| SHORT)?;
-        twin.history.clear();
         for _ in 0..input.length(super::history::SLOTS)? {
             let at = input.time()?;
             let held = (0..inputs).map(|_| input.f64()).collect::<Result<Vec<_>, _>>()?;
@@ -248,16 +249,23 @@ impl Twin {
             saved.push(Saved { at, mean, u, d, held: input.list(inputs)? });
         }
         twin.history.set_saved(saved, input.u64()? as usize);
-        twin.engine.bank.clear();
         for _ in 0..input.length(crate::bank::WINDOW)? {
             let at = input.time()?;
             twin.engine.bank.push(at, &input.options(outputs)?);
+        }
+        let lengths = twin.engine.filter.linearised().map(<[f64]>::len);
+        let mut linearised = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            linearised.push(input.list(length)?);
         }
         if !input.0.is_empty() {
             return Err(Error::Snapshot { reason: "it goes on after its end" });
         }
         let at = twin.slot.map_or(twin.start, |slot| slot - twin.setup.step);
         twin.engine.refresh(&twin.setup, (at - twin.start).as_secs_f64(), &twin.held);
+        for (held, list) in twin.engine.filter.linearised_mut().into_iter().zip(linearised) {
+            *held = list;
+        }
         *self = twin;
         Ok(())
     }

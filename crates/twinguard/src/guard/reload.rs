@@ -7,6 +7,7 @@ use twinguard_twin::Plant;
 use twinguard_types::{Digest, SignalId, Timestamp};
 
 use super::Guard;
+use super::recalibrate::Calibration;
 use crate::sense::Senses;
 use crate::{Error, Seal};
 
@@ -56,12 +57,15 @@ impl Guard {
         let responder = responder.with_state(self.responder.state())?;
         let fresh = Senses::new(&plant, &self.config, None)?;
         let now = self.clamp(now);
+        let before = self.calibrated()?;
         self.evidence.word(
             now,
             "reload",
             &Reload { plant: &plant.name, plant_digest: plant.digest, seal },
         )?;
-        self.senses.go_on_as(fresh, [&self.plant, &plant], self.distrusted.keys().copied());
+        // A change of parameters was one of the plant file before.
+        self.calibration = Calibration::default();
+        self.senses.go_on_as(fresh, [&before, &plant], self.distrusted.keys().copied());
         self.gate = gate;
         self.responder = responder;
         self.plant = plant;

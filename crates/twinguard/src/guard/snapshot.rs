@@ -1,7 +1,7 @@
 //! Saving and restoring a guard.
 
 use core::net::IpAddr;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use twinguard_anomaly::techniques;
@@ -9,15 +9,19 @@ use twinguard_gate::GateState;
 use twinguard_protocol::point_map::PointMapState;
 use twinguard_response::PlaybookState;
 use twinguard_twin::Plant;
-use twinguard_types::{
-    ActionId, ActionKind, Finding, FindingId, Principal, PrincipalKind, Principals, SignalId, Timestamp, View,
-};
+use twinguard_types::{ActionId, ActionKind, Duration, Finding, FindingId, Principal, SignalId, Timestamp};
 
-use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS, OWN_NAME};
+use super::decide::{Aside, Window};
+use super::party::Parties;
+use super::recalibrate::Calibration;
+use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS};
 use crate::evidence::{Evidence, Head, JournalStorage};
 use crate::sense::{Senses, SensesBytes, SensesState};
 use crate::snapshot::{self, refuse};
 use crate::{Config, Error, Output, Seal};
+
+/// How long after a restart a request of before may still be answered: as long as the stack waits for an answer.
+const RESUMED: Duration = Duration::from_secs(10);
 
 /// The part of a snapshot that is JSON text.
 #[derive(Serialize, Deserialize)]
@@ -33,11 +37,13 @@ struct State {
     offenders: VecDeque<(Timestamp, IpAddr)>,
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
-    shelved: BTreeMap<FindingId, Timestamp>,
+    aside: BTreeMap<FindingId, Aside>,
     findings: Vec<Finding>,
-    maintenance: Option<Timestamp>,
-    views: BTreeSet<View>,
+    maintenance: Vec<Window>,
+    lost: (u64, u64),
+    calibration: Calibration,
     sent: Vec<(Timestamp, SignalId, f64)>,
+    tap: Duration,
     outputs: VecDeque<Output>,
     gate: GateState,
     responder: PlaybookState,
@@ -66,16 +72,18 @@ impl Guard {
             started: self.started,
             journal: self.evidence.head(),
             counters: self.counters,
-            principals: self.principals.iter().map(|(_, principal)| principal.clone()).collect(),
+            principals: self.parties.all().skip(2).map(|(_, principal)| principal.clone()).collect(),
             next_command: self.next_command,
             offenders: self.offenders.clone(),
             actions: self.actions.clone(),
             distrusted: self.distrusted.clone(),
-            shelved: self.shelved.clone(),
+            aside: self.aside.clone(),
             findings: self.findings.values().cloned().collect(),
-            maintenance: self.maintenance,
-            views: self.views.clone(),
+            maintenance: self.maintenance.clone(),
+            lost: self.lost,
+            calibration: self.calibration.clone(),
             sent: self.sent.clone(),
+            tap: self.tap,
             outputs: self.outputs.clone(),
             gate: self.gate.state(),
             responder: self.responder.state(),
@@ -105,18 +113,15 @@ impl Guard {
         if !(OWN_COMMANDS..OWN_COMMANDS | 1 << 51).contains(&state.next_command) {
             return Err(refuse("its commands are not numbered as a guard does"));
         }
-        let mut principals = Principals::new();
-        for principal in state.principals {
-            principals.intern(principal).map_err(|_| refuse("it knows too many principals"))?;
-        }
-        let own = Principal::new(OWN_NAME).kind(PrincipalKind::Guard);
-        guard.own = principals.intern(own).map_err(|_| refuse("it knows too many principals"))?;
-        guard.principals = principals;
+        // The plant file's parties come first, as when the others were entered.
+        guard.parties = Parties::new(state.principals)?;
         guard.gate = guard.gate.with_state(state.gate)?;
         guard.responder = guard.responder.with_state(state.responder)?;
         guard.point_map = guard.point_map.with_state(state.points)?;
         let bytes = SensesBytes { twin, bank, judge, rows };
-        guard.senses = Senses::load(&guard.plant, &guard.config, guard.catalogue(), state.senses, &bytes)?;
+        guard.calibration = state.calibration;
+        let plant = guard.calibrated()?;
+        guard.senses = Senses::load(&plant, &guard.config, guard.catalogue(), state.senses, &bytes)?;
 
         let (evidence, same) = Evidence::resume(storage, state.journal)?;
         guard.evidence = evidence;
@@ -143,10 +148,12 @@ impl Guard {
         guard.offenders = state.offenders;
         guard.actions = state.actions;
         guard.distrusted = state.distrusted;
-        guard.shelved = state.shelved;
+        guard.aside = state.aside;
         guard.maintenance = state.maintenance;
-        guard.views = state.views;
+        guard.lost = state.lost;
+        guard.resumed = state.now.map(|now| now + RESUMED);
         guard.sent = state.sent;
+        guard.tap = state.tap;
         Ok(guard)
     }
 }

@@ -16,6 +16,7 @@ use crate::{Config, Error};
 pub(crate) struct SensesState {
     field: BTreeMap<SignalId, f64>,
     looked: Option<Timestamp>,
+    look: Option<Timestamp>,
     settled: (u32, u64),
     loudness: Loudness,
     report: DetectionReport,
@@ -41,6 +42,7 @@ impl Senses {
         let state = SensesState {
             field: self.field.clone(),
             looked: self.looked,
+            look: self.look,
             settled: self.settled,
             loudness: self.loudness.clone(),
             report: self.report,
@@ -72,7 +74,7 @@ impl Senses {
         let aligner = Aligner::load(&mut reader)?;
         reader.end()?;
         let judge = Judge::new(judge_config(aligner.period()), &bank, catalogue).restore(bytes.judge)?;
-        let SensesState { field, looked, settled, loudness, report, .. } = state;
+        let SensesState { field, looked, look, settled, loudness, report, .. } = state;
         if [loudness.most.len(), loudness.thresholds.len()] != [bank.table().len(); 2] {
             return Err(refuse("it speaks of another number of detectors"));
         }
@@ -81,6 +83,7 @@ impl Senses {
             phase: Phase::Watching { bank, judge },
             field,
             looked,
+            look,
             settled,
             loudness,
             report,

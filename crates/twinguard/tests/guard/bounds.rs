@@ -1,13 +1,17 @@
 //! Odd input, old time, little room: an error or a finding, never a panic, never a lost verdict.
 
 use proptest::prelude::*;
+use twinguard::integrity::storage::{Part, Storage};
 use twinguard::protocol::{Frame, LinkType};
 use twinguard::redteam::Scenario;
-use twinguard::types::{Duration, Point, Quality, SignalId, Source, Timestamp, Value};
+use twinguard::twin::Plant;
+use twinguard::types::{Duration, FindingState, Point, Quality, SignalId, Source, Timestamp, Value};
 use twinguard::{Config, Error, Guard, Input, Output};
 
+use crate::shared::Shared;
 use crate::site::{
-    ORIGIN, Tape, Told, attacked, calm, config, findings, guard, plant, poll, range, signal, verdicts,
+    self, ORIGIN, Tape, Told, attacked, calm, command, config, findings, guard, plant, poll, range, signal,
+    verdicts,
 };
 
 fn is_send<T: Send>() {}
@@ -21,18 +25,141 @@ fn a_guard_may_move_between_threads() {
 }
 
 #[test]
-fn a_full_queue_folds_findings_and_loses_no_verdict() {
+fn a_full_queue_folds_findings_refuses_input_and_loses_no_verdict() {
     let tape = attacked();
-    let mut guard = guard(Config { queue: 4, ..config() });
-    tape.told.iter().for_each(|(now, told)| told.tell(&mut guard, *now).unwrap());
-    let said = poll(&mut guard);
-    assert!(guard.counters().coalesced > 0);
+    let mut guard = guard(Config { queue: 6, ..config() });
+    let mut said = Vec::new();
+    for (now, told) in &tape.told {
+        while let Err(error) = told.tell(&mut guard, *now) {
+            assert!(matches!(error, Error::Full { .. }), "{error}");
+            // One at a time, so that it stays full.
+            said.extend(guard.poll());
+        }
+        assert!(guard.snapshot().is_ok());
+    }
+    said.extend(poll(&mut guard));
+    let counted = guard.counters();
+    assert!(counted.coalesced > 0 && counted.refused > 0, "{counted:?}");
     assert!(findings(&said).count() < findings(&tape.said).count());
     assert!(verdicts(&said).eq(verdicts(&tape.said)));
-    let count = |said: &[Output]| said.iter().filter(|output| matches!(output, Output::Receipt(_))).count();
-    assert_eq!(count(&said), count(&tape.said));
     let last = |said: &[Output]| findings(said).last().map(|finding| (finding.id, finding.revision));
     assert_eq!(last(&said), last(&tape.said), "the newest word is kept");
+    let receipts: Vec<u64> = said
+        .iter()
+        .filter_map(|output| match output {
+            Output::Receipt(receipt) => Some(receipt.leaf),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        receipts.is_sorted() && receipts.len() as u64 + 1 == guard.evidence().size(),
+        "all but the start"
+    );
+    // Once there is room the journal says what was lost.
+    let size = guard.evidence().size();
+    guard.handle(tape.told.last().unwrap().0, Input::Tick).unwrap();
+    assert!(guard.evidence().size() >= size && guard.evidence().size() > tape.size);
+}
+
+#[test]
+fn a_year_of_trouble_fits_in_the_same_memory() {
+    let plant = Plant::parse(TANK, "plant.toml").unwrap();
+    let (level, valve) = (plant.catalogue.id("level").unwrap(), plant.catalogue.id("valve").unwrap());
+    let mut guard = Guard::builder_unsealed(plant).build().unwrap();
+    let (mut closed, mut sizes) = (0, Vec::new());
+    // Every two hours the level leaves its range, somebody new commands, and then all is quiet.
+    for hour in 0..4_380_i64 {
+        let start = ORIGIN + Duration::from_secs(2 * 3_600 * hour);
+        for second in 0..8 {
+            let at = start + Duration::from_secs(second);
+            let value = Value::real(if second < 4 { 99.0 } else { 5.0 }).unwrap();
+            guard.handle(at, Input::Points(&[Point::new(level, value, Source::Field, at)])).unwrap();
+        }
+        let from = std::net::Ipv4Addr::from_bits(0x0a00_0000 + hour as u32);
+        let asked = twinguard::types::Command {
+            signal: valve,
+            ..command(hour as u64, from, "cooler.valve.command", 1.0, start)
+        };
+        guard.handle(start + Duration::from_secs(8), Input::Command(asked)).unwrap();
+        guard.handle(start + Duration::from_secs(900), Input::Tick).unwrap();
+        closed += findings(&poll(&mut guard)).filter(|it| it.state == FindingState::Closed).count();
+        if hour % 438 == 437 {
+            sizes.push(guard.snapshot().unwrap().len());
+        }
+    }
+    assert!(closed > 4_000, "{closed} findings came and went");
+    let (middle, end) = (sizes[sizes.len() / 2], *sizes.last().unwrap());
+    assert!(end < middle + middle / 50, "{sizes:?}");
+    let evidence = guard.evidence();
+    assert!(
+        evidence.size() > 17_200 && evidence.size() - evidence.first_kept() < 17_000,
+        "{}",
+        evidence.size()
+    );
+}
+
+const TANK: &str = r#"
+format = 1
+name = "tank"
+[[signal]]
+path = "level"
+range = [0.0, 10.0]
+[[signal]]
+path = "valve"
+role = "actuator"
+[[principal]]
+name = "operator"
+addresses = ["10.0.0.20"]
+roles = ["operator"]
+[[rule]]
+name = "operators open it"
+effect = "allow"
+roles = ["operator"]
+signals = ["valve"]
+"#;
+
+/// A storage that fails from some number of writes on.
+#[derive(Clone, Debug)]
+struct Failing(Shared, u32);
+
+impl Storage for Failing {
+    fn read(&self, part: Part) -> Result<Option<Vec<u8>>, twinguard::integrity::Error> {
+        self.0.read(part)
+    }
+    fn replace(&mut self, part: Part, bytes: &[u8]) -> Result<(), twinguard::integrity::Error> {
+        self.0.replace(part, bytes)
+    }
+    fn append(&mut self, bytes: &[u8]) -> Result<(), twinguard::integrity::Error> {
+        self.1 = self.1.checked_sub(1).ok_or(twinguard::integrity::Error::Broken)?;
+        self.0.append(bytes)
+    }
+    fn remove_partial(&mut self, full: Part) -> Result<(), twinguard::integrity::Error> {
+        self.0.remove_partial(full)
+    }
+    fn sync(&mut self) -> Result<(), twinguard::integrity::Error> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_storage_that_fails_is_told_and_costs_no_answer() {
+    let tape = attacked();
+    let words = |said: &[Output]| -> Vec<Output> {
+        said.iter().filter(|output| !matches!(output, Output::Receipt(_))).cloned().collect()
+    };
+    for good in [0, 1, 100] {
+        let journal = Failing(Shared::default(), good);
+        let builder = Guard::builder_unsealed(plant()).config(config()).journal(journal);
+        let mut guard = builder.restore(site::learnt()).unwrap();
+        let (mut said, mut failed) = (Vec::new(), 0);
+        for (now, told) in &tape.told {
+            failed += u32::from(told.tell(&mut guard, *now).is_err());
+            said.extend(poll(&mut guard));
+        }
+        assert!(failed > 0, "{good}");
+        assert_eq!(guard.counters().points, tape.points, "nothing of a frame is lost");
+        assert!(words(&said) == words(&tape.said), "{good}: every answer is given");
+    }
 }
 
 #[test]

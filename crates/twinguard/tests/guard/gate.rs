@@ -5,7 +5,9 @@ use core::net::Ipv4Addr;
 use twinguard::redteam::{Range, RangeOptions, Scenario, address};
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::cooling_loop::Options;
-use twinguard::types::{CommandId, CommandOrigin, Decision, Duration, PrincipalId, Stage, Timestamp};
+use twinguard::types::{
+    CommandId, CommandOrigin, Decision, Duration, Principal, PrincipalId, PrincipalKind, Stage, Timestamp,
+};
 use twinguard::{Approval, Config, Error, Guard, Input, Output, Verdicted, gate};
 
 use crate::site::{self, ORIGIN, Tape, command, config, overheat, plant, poll, verdicts};
@@ -109,9 +111,15 @@ name = "tank"
 path = "valve"
 role = "actuator"
 [[principal]]
-name = "operator"
+name = "anna"
 addresses = ["10.0.0.20"]
 roles = ["operator"]
+[[principal]]
+name = "ben"
+roles = ["operator"]
+[[principal]]
+name = "carl"
+roles = ["visitor"]
 [[rule]]
 name = "two people open it"
 effect = "allow"
@@ -139,22 +147,73 @@ fn decisions(said: &[Output]) -> Vec<(CommandId, Decision)> {
 #[test]
 fn two_people_are_two_people() {
     let (mut guard, ask) = tank();
-    let approve = |guard: &mut Guard, secs, id, person, approved| {
-        let approval = Approval { command: CommandId(id), principal: PrincipalId(person), approved };
+    let approve = |guard: &mut Guard, secs, id, who: &str, approved| {
+        let principal = guard.principal(Principal::new(who))?;
+        let approval = Approval { command: CommandId(id), principal, approved };
         guard.handle(Timestamp::from_secs(secs), Input::Approval(approval)).map(|()| decisions(&poll(guard)))
     };
-    let asker = u32::MAX;
     assert_eq!(ask(&mut guard, Timestamp::from_secs(0), 1), Decision::Hold);
-    assert!(matches!(
-        approve(&mut guard, 1, 1, asker, true),
-        Err(Error::Gate(gate::Error::SamePerson { .. }))
-    ));
-    assert!(matches!(approve(&mut guard, 1, 2, 5, true), Err(Error::Gate(gate::Error::NotHeld { .. }))));
-    assert_eq!(approve(&mut guard, 2, 1, 5, true).unwrap(), [(CommandId(1), Decision::Allow)]);
-    assert!(matches!(approve(&mut guard, 3, 1, 6, true), Err(Error::Gate(gate::Error::NotHeld { .. }))));
+    let refused = |answer| match answer {
+        Err(Error::Gate(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let same = refused(approve(&mut guard, 1, 1, "anna", true));
+    assert!(matches!(same, gate::Error::SamePerson { .. }), "she asked from her own address");
+    for who in ["carl", "dora"] {
+        let other = refused(approve(&mut guard, 1, 1, who, true));
+        assert!(matches!(other, gate::Error::NotEntitled { .. }), "{who} is no operator");
+    }
+    assert!(matches!(refused(approve(&mut guard, 1, 2, "ben", true)), gate::Error::NotHeld { .. }));
+    assert_eq!(approve(&mut guard, 2, 1, "ben", true).unwrap(), [(CommandId(1), Decision::Allow)]);
+    assert!(matches!(refused(approve(&mut guard, 3, 1, "ben", true)), gate::Error::NotHeld { .. }));
 
     assert_eq!(ask(&mut guard, Timestamp::from_secs(10), 2), Decision::Hold);
-    assert_eq!(approve(&mut guard, 11, 2, 5, false).unwrap(), [(CommandId(2), Decision::Deny)]);
+    assert_eq!(approve(&mut guard, 11, 2, "ben", false).unwrap(), [(CommandId(2), Decision::Deny)]);
+
+    for nobody in [0, 1, 999] {
+        let approval = Approval { command: CommandId(1), principal: PrincipalId(nobody), approved: true };
+        let answer = guard.handle(Timestamp::from_secs(12), Input::Approval(approval));
+        assert!(matches!(answer, Err(Error::UnknownPrincipal { .. })), "{nobody}");
+    }
+}
+
+#[test]
+fn a_platform_names_who_commands() {
+    let (mut guard, _) = tank();
+    let valve = guard.catalogue().id("valve").unwrap();
+    let mut vet = |who: Principal, id| {
+        let principal = guard.principal(who)?;
+        let asked = twinguard::types::Command {
+            signal: valve,
+            principal,
+            from: None,
+            ..command(id, address::PLATFORM, VALVE, 1.0, Timestamp::ZERO)
+        };
+        guard.handle(Timestamp::ZERO, Input::Command(asked))?;
+        let answer = verdicts(&poll(&mut guard)).next().unwrap().clone();
+        Ok::<_, Error>((answer.principal.name.to_string(), answer.verdict.decision))
+    };
+    assert_eq!(vet(Principal::new("ben"), 1).unwrap(), ("ben".to_owned(), Decision::Hold));
+    let posing = Principal::new("carl").role("operator");
+    assert_eq!(vet(posing, 2).unwrap().1, Decision::Deny, "the plant file says who carl is");
+    let dora = Principal::new("dora").role("operator");
+    assert_eq!(vet(dora, 3).unwrap().1, Decision::Hold, "the platform says who dora is");
+    for own in
+        [Principal::new("twinguard"), Principal::new("x").kind(PrincipalKind::Guard), Principal::new("*")]
+    {
+        assert!(matches!(vet(own, 4), Err(Error::Reserved { .. })));
+    }
+    // A number of the guard's own names nobody, in the record as well.
+    let spoofed = twinguard::types::Command {
+        signal: valve,
+        principal: PrincipalId(0),
+        from: None,
+        ..command(5, address::PLATFORM, VALVE, 1.0, Timestamp::ZERO)
+    };
+    guard.handle(Timestamp::ZERO, Input::Command(spoofed)).unwrap();
+    let said = poll(&mut guard);
+    let answer = verdicts(&said).next().unwrap();
+    assert_eq!((&*answer.principal.name, answer.verdict.decision), ("unknown", Decision::Deny));
 }
 
 #[test]

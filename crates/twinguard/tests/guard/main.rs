@@ -6,8 +6,10 @@
 mod bounds;
 mod gate;
 mod operator;
+mod recalibrate;
 mod replay;
 mod scenario;
 mod sealed;
+mod shared;
 mod site;
 mod views;

@@ -5,7 +5,7 @@ use twinguard::types::{
 };
 use twinguard::{Error, Guard, Input, Operator, Output};
 
-use crate::site::{Told, attacked, config, findings, guard, plant, poll};
+use crate::site::{ATTACK_S, ORIGIN, Told, attacked, config, findings, guard, plant, poll};
 
 /// A guard amid the attack, everything done that it asked for, and the finding that it works on.
 fn amid() -> (Guard, Timestamp, FindingId) {
@@ -89,8 +89,84 @@ fn an_isolated_peer_is_let_in_again_by_override() {
     };
     assert!(why(&mut guard, 1_000).contains("isolated"));
     guard.handle(now, Input::Operator(Operator::Override { action: isolate.id })).unwrap();
-    poll(&mut guard);
+    let released = ActionKind::Release { action: isolate.id };
+    assert!(actions(&poll(&mut guard)).any(|action| action.kind == released), "the platform lets it in too");
     assert!(!why(&mut guard, 1_001).contains("isolated"));
+}
+
+#[test]
+fn what_was_overridden_is_not_taken_again() {
+    let (mut guard, now, _) = amid();
+    for action in
+        done().filter(|action| !matches!(action.kind, ActionKind::Notify { .. } | ActionKind::Verify { .. }))
+    {
+        guard.handle(now, Input::Operator(Operator::Override { action: action.id })).unwrap();
+        let released: Vec<_> = actions(&poll(&mut guard)).map(|action| action.kind.clone()).collect();
+        assert_eq!(released, [ActionKind::Release { action: action.id }], "{:?}", action.kind);
+    }
+    for second in 1..120 {
+        guard.handle(now + Duration::from_secs(second), Input::Tick).unwrap();
+    }
+    let again = poll(&mut guard);
+    assert!(
+        actions(&again).all(|it| it.recommended_only
+            || matches!(it.kind, ActionKind::Notify { .. } | ActionKind::Verify { .. })),
+        "{again:?}"
+    );
+}
+
+/// The attack, with an operator's word just before it.
+fn with_word(word: Operator<'_>) -> (Guard, Vec<Output>) {
+    let tape = attacked();
+    let mut guard = guard(config());
+    let at = ORIGIN + Duration::from_secs(ATTACK_S - 10);
+    let (mut said, mut word) = (Vec::new(), Some(word));
+    for (now, told) in tape.told.iter().filter(|(_, told)| !matches!(told, Told::Outcome(_))) {
+        if *now >= at
+            && let Some(word) = word.take()
+        {
+            guard.handle(*now, Input::Operator(word)).unwrap();
+        }
+        told.tell(&mut guard, *now).unwrap();
+        said.extend(poll(&mut guard));
+    }
+    (guard, said)
+}
+
+#[test]
+fn maintenance_holds_back_and_what_outlasts_it_is_told() {
+    let tape = attacked();
+    let until = tape.told.last().unwrap().0 + Duration::from_secs(60);
+    let whole = Operator::Maintenance { until, signals: &[] };
+    let (mut guard, said) = with_word(whole);
+    assert_eq!((findings(&said).count(), actions(&said).count()), (0, 0));
+    assert!(guard.evidence().size() > 3, "all is journalled");
+    guard.handle(until, Input::Tick).unwrap();
+    let said = poll(&mut guard);
+    assert_eq!(findings(&said).last().unwrap().state, FindingState::Open);
+    assert!(actions(&said).count() > 0);
+
+    // Work on one signal explains no commands.
+    let signals = [crate::site::signal("cooler.water.flow")];
+    let (_, said) = with_word(Operator::Maintenance { until, signals: &signals });
+    assert!(findings(&said).count() > 0 && actions(&said).count() > 0);
+}
+
+#[test]
+fn what_is_shelved_is_silent_and_comes_back() {
+    let (mut guard, now, finding) = amid();
+    let until = now + Duration::from_secs(100);
+    guard.handle(now, Input::Operator(Operator::Shelve { finding, until })).unwrap();
+    assert_eq!(state(&mut guard, finding), FindingState::Shelved);
+    assert!(guard.next_deadline().unwrap() <= until);
+    let mut second = now;
+    while second < until {
+        guard.handle(second, Input::Tick).unwrap();
+        assert_eq!(findings(&poll(&mut guard)).filter(|it| it.id == finding).count(), 0, "{second:?}");
+        second = second + Duration::from_secs(1);
+    }
+    guard.handle(until, Input::Tick).unwrap();
+    assert_eq!(state(&mut guard, finding), FindingState::Open);
 }
 
 #[test]
@@ -121,7 +197,7 @@ fn every_word_has_a_receipt() {
     let size = guard.evidence().size();
     guard.handle(now, Input::Operator(Operator::Acknowledge { finding })).unwrap();
     guard.handle(now, Input::Operator(Operator::Mode { mode: "service" })).unwrap();
-    guard.handle(now, Input::Operator(Operator::Maintenance { until: now })).unwrap();
+    guard.handle(now, Input::Operator(Operator::Maintenance { until: now, signals: &[] })).unwrap();
     let receipts = poll(&mut guard).iter().filter(|output| matches!(output, Output::Receipt(_))).count();
     assert_eq!(receipts as u64, guard.evidence().size() - size);
 }

@@ -1,9 +1,13 @@
 //! The same inputs give the same answers and the same journal, bit for bit, however they are cut.
 
-use twinguard::types::{Digest, Finding, Timestamp};
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use twinguard::types::{Digest, Duration, Timestamp};
 use twinguard::{Guard, Input, Output};
 
-use crate::site::{Recorded, Told, attacked, config, findings, guard, poll};
+use crate::shared::Shared;
+use crate::site::{self, ATTACK_S, ORIGIN, Recorded, Told, attacked, config, findings, guard, plant, poll};
 
 /// What is left of a run when it is told again, cut in another way.
 struct Again {
@@ -78,26 +82,155 @@ fn messages_may_come_in_pieces() {
     });
 }
 
-/// Where a tick falls decides when the judge looks, so revisions may differ; what is found and who is accused may not.
 #[test]
-fn ticks_in_between_change_no_judgement() {
-    let tape = attacked();
-    let mut last = tape.told[0].0;
-    let again = again(tape, |guard, now, told| {
+fn ticks_in_between_change_nothing() {
+    let mut last = attacked().told[0].0;
+    check(|guard, now, told| {
         let middle = Timestamp::from_nanos(last.as_nanos().midpoint(now.as_nanos()));
         guard.handle(middle, Input::Tick).unwrap();
         last = now;
         told.tell(guard, now).unwrap();
+        guard.handle(now, Input::Tick).unwrap();
     });
-    let essence = |said: &[Output]| -> Vec<_> {
-        let ids = findings(said).filter(|finding| finding.revision == 0).map(|finding| finding.id);
-        ids.map(|id| {
-            let last: &Finding = findings(said).filter(|finding| finding.id == id).last().unwrap();
-            (id, last.onset, last.suspect, last.suspect_set.clone(), last.kind, last.severity)
-        })
-        .collect()
+}
+
+#[test]
+fn whoever_comes_back_at_each_deadline_hears_the_same_earlier() {
+    let tape = attacked();
+    let mut guard = guard(config());
+    let mut said = Vec::new();
+    for (now, told) in &tape.told {
+        let mut deadlines = 0;
+        while let Some(at) = guard.next_deadline().filter(|at| at < now) {
+            guard.handle(at, Input::Tick).unwrap();
+            said.extend(poll(&mut guard));
+            deadlines += 1;
+            assert!(deadlines < 100, "the deadline {at:?} does not pass");
+        }
+        told.tell(&mut guard, *now).unwrap();
+        said.extend(poll(&mut guard));
+    }
+    assert_eq!(guard.evidence().root(), tape.root);
+    assert!(said == tape.said);
+}
+
+/// The stretch in which everything happens, and where it begins.
+struct Late {
+    state: Vec<u8>,
+    journal: Shared,
+    told: usize,
+}
+
+fn late() -> &'static Late {
+    static LATE: OnceLock<Late> = OnceLock::new();
+    LATE.get_or_init(|| {
+        let tape = attacked();
+        let from = ORIGIN + Duration::from_secs(ATTACK_S - 20);
+        let told = tape.told.iter().position(|(now, _)| *now >= from).unwrap();
+        let journal = Shared::default();
+        let mut guard = resumed(site::learnt(), &journal);
+        tape.told.iter().take(told).for_each(|(now, told)| told.tell(&mut guard, *now).unwrap());
+        Late { state: guard.snapshot().unwrap(), journal, told }
+    })
+}
+
+fn resumed(state: &[u8], journal: &Shared) -> Guard {
+    Guard::builder_unsealed(plant()).config(config()).journal(journal.clone()).restore(state).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_cut_of_the_same_input_gives_the_same_journal(
+        cuts in prop::collection::vec(any::<u8>(), 3..200),
+        save in 0usize..40,
+    ) {
+        let (tape, late) = (attacked(), late());
+        let journal = late.journal.copy();
+        let mut guard = resumed(&late.state, &journal);
+        let mut cuts = cuts.iter().cycle();
+        let mut cut = || usize::from(*cuts.next().unwrap_or(&0));
+        let (mut last, mut seconds) = (tape.told[late.told].0, 0);
+        for (now, told) in tape.told.iter().skip(late.told) {
+            if cut() < 64 {
+                let between = last.as_nanos() + (now.as_nanos() - last.as_nanos()) / 256 * cut() as i64;
+                guard.handle(Timestamp::from_nanos(between), Input::Tick).unwrap();
+            }
+            last = *now;
+            match told {
+                Told::Frame(index, at, link, bytes) if bytes.len() > 54 + 2 && cut() < 128 => {
+                    for piece in pieces(bytes, 1 + cut() % (bytes.len() - 54 - 1)) {
+                        Told::Frame(*index, *at, *link, piece).tell(&mut guard, *now).unwrap();
+                    }
+                }
+                Told::Points(points) => {
+                    let mut points = &points[..];
+                    while !points.is_empty() {
+                        let (piece, rest) = points.split_at(1 + cut() % points.len());
+                        points = rest;
+                        guard.handle(*now, Input::Points(piece)).unwrap();
+                    }
+                }
+                Told::Tick => {
+                    told.tell(&mut guard, *now).unwrap();
+                    // Between polls: what is half said on the wire is not kept.
+                    if seconds == save {
+                        let state = guard.snapshot().unwrap();
+                        guard = resumed(&state, &journal);
+                    }
+                    seconds += 1;
+                }
+                other => other.tell(&mut guard, *now).unwrap(),
+            }
+        }
+        prop_assert_eq!(guard.evidence().root(), tape.root);
+    }
+}
+
+/// A guard that was restored after this many of the stimuli and `half` of the next, and was told two minutes more.
+fn restarted(told: usize, half: bool) -> (Guard, Vec<Output>) {
+    let tape = attacked();
+    let mut before = guard(config());
+    tape.told.iter().take(told).for_each(|(now, it)| it.tell(&mut before, *now).unwrap());
+    let mut rest = tape.told.iter().skip(told);
+    let mut second = None;
+    if half && let Some((now, Told::Frame(index, at, link, bytes))) = rest.next() {
+        let [one, two] = pieces(bytes, 5);
+        Told::Frame(*index, *at, *link, one).tell(&mut before, *now).unwrap();
+        second = Some((*now, Told::Frame(*index, *at, *link, two)));
+    }
+    poll(&mut before);
+    let mut guard =
+        Guard::builder_unsealed(plant()).config(config()).restore(&before.snapshot().unwrap()).unwrap();
+    let end = tape.told[told].0 + Duration::from_secs(120);
+    for (now, it) in second.iter().chain(rest.take_while(|(now, _)| *now < end)) {
+        it.tell(&mut guard, *now).unwrap();
+    }
+    let said = poll(&mut guard);
+    (guard, said)
+}
+
+#[test]
+fn a_restart_amid_a_conversation_is_held_against_nobody() {
+    let tape = attacked();
+    let port = |told: &Told, at: usize| match told {
+        Told::Frame(_, _, _, bytes) if bytes.len() > 60 => {
+            bytes.get(at..at + 2) == Some(&502_u16.to_be_bytes())
+        }
+        _ => false,
     };
-    assert_eq!(essence(&again.said), essence(&tape.said));
+    let from = tape.told.iter().position(|(now, _)| *now >= ORIGIN + Duration::from_secs(300)).unwrap();
+    let place =
+        |is: &dyn Fn(&Told) -> bool| from + tape.told[from..].iter().position(|(_, it)| is(it)).unwrap();
+    let (request, response) = (place(&|it| port(it, 36)), place(&|it| port(it, 34)));
+    // Before an answer; in the middle of a question; in the middle of an answer.
+    for (told, half) in [(response, false), (request, true), (response, true)] {
+        let (guard, said) = restarted(told, half);
+        assert_eq!(guard.counters().malformed, 0, "{told} {half}");
+        let raised: Vec<_> = findings(&said).map(|it| &it.title).collect();
+        assert!(raised.is_empty(), "{told} {half}: {raised:?}");
+    }
 }
 
 /// Cuts the payload of an Ethernet, IPv4, TCP frame without options in two segments.

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use twinguard::redteam::{Defender, Reaction, Stimulus};
 use twinguard::types::{ActionKind, Duration, Finding, FindingState, SignalId, Suspect, Timestamp};
 
-use crate::site::{ATTACK_S, ORIGIN, Tape, config, findings, guard, overheat, range};
+use crate::site::{ATTACK_S, ORIGIN, Tape, config, findings, guard, overheat, range, signal};
 
 /// Long enough for the unguarded plant to pass its limit.
 const TOTAL_S: i64 = ATTACK_S + 90 * 60;
@@ -30,8 +30,9 @@ impl Defender for Nobody {
 fn check(stretch: u64) {
     let start = ORIGIN + Duration::from_secs(ATTACK_S);
     let mut unguarded = range(stretch, overheat());
-    let hottest =
-        (0..TOTAL_S).map(|_| unguarded.step(&mut Nobody).unwrap().truth.theta_hotspot_c).fold(0.0, f64::max);
+    let hot_spot = signal("transformer.hotspot.temperature");
+    let mut truth = || unguarded.step(&mut Nobody).unwrap().truth(hot_spot).unwrap();
+    let hottest = (0..TOTAL_S).map(|_| truth()).fold(0.0, f64::max);
     assert!(hottest > LIMIT_C, "{stretch}: without a guard only {hottest} °C");
 
     let tape = Tape::new(guard(config())).run(&mut range(stretch, overheat()), TOTAL_S);

@@ -38,7 +38,7 @@ pub(crate) fn config() -> Config {
 }
 
 /// The state of a guard that has learnt the site, which takes a while, so it is done once.
-fn learnt() -> &'static [u8] {
+pub(crate) fn learnt() -> &'static [u8] {
     static LEARNT: OnceLock<Vec<u8>> = OnceLock::new();
     LEARNT.get_or_init(|| {
         let plant = plant();
@@ -146,9 +146,10 @@ impl Tape {
 
     /// Goes on for so many seconds of the range.
     pub(crate) fn run(mut self, range: &mut Range, seconds: i64) -> Self {
+        let hot_spot = signal("transformer.hotspot.temperature");
         for _ in 0..seconds {
             let sample = range.step(&mut self).unwrap();
-            self.peak = self.peak.max(sample.truth.theta_hotspot_c);
+            self.peak = self.peak.max(sample.truth(hot_spot).unwrap());
         }
         self
     }
@@ -201,6 +202,8 @@ pub(crate) struct Recorded {
     pub(crate) state: Vec<u8>,
     pub(crate) size: u64,
     pub(crate) root: Digest,
+    /// Field points that were taken.
+    pub(crate) points: u64,
 }
 
 /// The main scenario, guarded, three minutes into the attack.
@@ -211,7 +214,8 @@ pub(crate) fn attacked() -> &'static Recorded {
             Tape::new(guard(config())).run(&mut range(0, overheat()), ATTACK_S + 180);
         let (state, size, root) =
             (guard.snapshot().unwrap(), guard.evidence().size(), guard.evidence().root());
-        Recorded { told, said, state, size, root }
+        let points = guard.counters().points;
+        Recorded { told, said, state, size, root, points }
     })
 }
 

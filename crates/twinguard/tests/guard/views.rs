@@ -1,17 +1,22 @@
 //! Every input is taken, and every view may be missing: what is missing is said, the rest goes on.
 
 use core::fmt::Write as _;
+use std::sync::OnceLock;
 
+use proptest::prelude::*;
 use twinguard::redteam::address;
 use twinguard::twin::Plant;
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::types::{
-    Access, AccessOutcome, ActionId, ActionKind, Digest, Duration, Finding, Intent, Label, Outcome,
-    OutcomeResult, Point, PrincipalId, Source, Suspect, Timestamp, Value, View,
+    Access, AccessOutcome, ActionId, ActionKind, Digest, Duration, Intent, Label, Outcome, OutcomeResult,
+    Point, PrincipalId, Source, Suspect, Timestamp, Value, View,
 };
-use twinguard::{Approval, Artefact, Check, Error, Guard, Input, Operator, Output, Recalibration};
+use twinguard::{Approval, Artefact, Builder, Check, Error, Guard, Input, Operator, Output, Recalibration};
 
-use crate::site::{Told, attacked, calm, command, config, findings, guard, plant, poll, signal};
+use crate::shared::Shared;
+use crate::site::{
+    ATTACK_S, ORIGIN, Told, attacked, calm, command, config, findings, guard, plant, poll, signal,
+};
 
 #[test]
 fn every_input_is_taken() {
@@ -34,11 +39,9 @@ fn every_input_is_taken() {
         Input::Check(Check { signal: oil, value: 60.0, at: now }),
         Input::Access(access),
         Input::Artefact(Artefact { measured: plant().digest }),
-        Input::Recalibration(Recalibration { sealed: b"a delta" }),
-        Input::Operator(Operator::Maintenance { until: now }),
+        Input::Operator(Operator::Maintenance { until: now, signals: &[] }),
         Input::Operator(Operator::SensorReplaced { signal: oil }),
         Input::Operator(Operator::Mode { mode: "" }),
-        Input::Operator(Operator::Override { action: ActionId(900) }),
         Input::Tick,
     ];
     for input in taken {
@@ -46,7 +49,11 @@ fn every_input_is_taken() {
     }
     let approval =
         Approval { command: twinguard::types::CommandId(901), principal: PrincipalId(1), approved: true };
-    assert!(matches!(guard.handle(now, Input::Approval(approval)), Err(Error::Gate(_))));
+    assert!(matches!(guard.handle(now, Input::Approval(approval)), Err(Error::UnknownPrincipal { .. })));
+    let unsigned = Input::Recalibration(Recalibration { sealed: b"a delta" });
+    assert!(matches!(guard.handle(now, unsigned), Err(Error::Integrity(_))));
+    let unknown = Input::Operator(Operator::Override { action: ActionId(900) });
+    assert!(matches!(guard.handle(now, unknown), Err(Error::UnknownAction { .. })));
     let outcome = Outcome { action: ActionId(900), result: OutcomeResult::Done, at: now };
     assert!(matches!(guard.handle(now, Input::Outcome(outcome)), Err(Error::Response(_))));
     let said = poll(&mut guard);
@@ -86,6 +93,23 @@ fn what_was_missing_is_said() {
         missing(fresh(), |told| !matches!(told, Told::Intent(_))),
         [ControllerJournal, Access, History]
     );
+}
+
+#[test]
+fn a_feed_that_stops_for_long_is_missing() {
+    let from = ORIGIN + Duration::from_secs(ATTACK_S - 120);
+    let stops = missing(guard(config()), |told| match told {
+        Told::Points(points) => points.first().is_none_or(|point| point.arrived_at < from),
+        _ => true,
+    });
+    // Two minutes are not long, five are.
+    assert_eq!(stops, [View::Access]);
+    let from = from - Duration::from_secs(300);
+    let stops = missing(guard(config()), |told| match told {
+        Told::Points(points) => points.first().is_none_or(|point| point.arrived_at < from),
+        _ => true,
+    });
+    assert_eq!(stops, [View::VendorTwin, View::Access]);
 }
 
 #[test]
@@ -143,9 +167,21 @@ impl Historian {
         Self { state: guard.snapshot().unwrap(), plant }
     }
 
+    fn builder(&self) -> Builder {
+        Guard::builder_unsealed(self.plant.clone()).config(config())
+    }
+
     fn watch(&self, text: &str, tell: impl Fn(&mut Guard, Timestamp, &[Point])) -> (Vec<Output>, Digest) {
-        let mut guard =
-            Guard::builder_unsealed(self.plant.clone()).config(config()).restore(&self.state).unwrap();
+        self.watch_with(Shared::default(), text, tell)
+    }
+
+    fn watch_with(
+        &self,
+        journal: Shared,
+        text: &str,
+        mut tell: impl FnMut(&mut Guard, Timestamp, &[Point]),
+    ) -> (Vec<Output>, Digest) {
+        let mut guard = self.builder().journal(journal).restore(&self.state).unwrap();
         let options = TelemetryOptions { catalogue: self.plant.catalogue.clone(), ..Default::default() };
         let mut rows = Telemetry::open(text.as_bytes(), options).unwrap();
         let mut said = Vec::new();
@@ -194,24 +230,45 @@ fn a_tag_list_and_a_history_are_enough_to_name_a_lying_sensor() {
     }));
 }
 
-/// The judge looks at most once per sample, so what comes after its look waits for the next one; the judgement is the
-/// same.
 #[test]
-fn a_row_in_pieces_is_judged_at_most_a_sample_later() {
+fn a_row_in_pieces_is_the_row() {
     let historian = Historian::new();
     let text = export(3, 1_200, 900, 2.0);
-    let (whole, root) = historian.watch(&text, whole);
-    let (again, same) = historian.watch(&text, self::whole);
-    assert_eq!((&again, same), (&whole, root));
+    let (said, root) = historian.watch(&text, whole);
+    assert!(findings(&said).count() > 2);
+    for size in [1, 4] {
+        let (pieces, same) = historian.watch(&text, |guard, at, points| {
+            points.chunks(size).for_each(|it| whole(guard, at, it));
+        });
+        assert_eq!((&pieces, same), (&said, root), "{size} at a time");
+    }
+}
 
-    let (pieces, _) = historian.watch(&text, |guard, at, points| {
-        points.chunks(1).for_each(|it| self::whole(guard, at, it));
-    });
-    let last = |said: &[Output]| findings(said).last().expect("a finding").clone();
-    let (whole, pieces) = (last(&whole), last(&pieces));
-    let later = pieces.raised_at - whole.raised_at;
-    assert!(later >= Duration::ZERO && later <= Duration::from_secs(1), "{later:?}");
-    let judgement =
-        |it: &Finding| (it.id, it.revision, it.onset, it.suspect, it.suspect_set.clone(), it.kind);
-    assert_eq!(judgement(&pieces), judgement(&whole));
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_may_be_cut_saved_and_restored_anywhere(cuts in prop::collection::vec(any::<u8>(), 3..200)) {
+        static HISTORIAN: OnceLock<Historian> = OnceLock::new();
+        let historian = HISTORIAN.get_or_init(Historian::new);
+        let text = export(3, 960, 900, 2.0);
+        let (said, root) = historian.watch(&text, whole);
+        prop_assert!(findings(&said).count() > 0);
+        let mut cuts = cuts.iter().cycle();
+        let mut cut = || usize::from(*cuts.next().unwrap_or(&0));
+        let journal = Shared::default();
+        let (pieces, same) = historian.watch_with(journal.clone(), &text, |guard, at, mut points| {
+            while !points.is_empty() {
+                let (piece, rest) = points.split_at(1 + cut() % points.len());
+                points = rest;
+                whole(guard, at, piece);
+                if cut() < 2 {
+                    let state = guard.snapshot().unwrap();
+                    *guard = historian.builder().journal(journal.clone()).restore(&state).unwrap();
+                }
+            }
+        });
+        prop_assert_eq!(pieces, said);
+        prop_assert_eq!(same, root);
+    }
 }

@@ -6,13 +6,18 @@ use crate::protocol::{Field, Sender};
 
 /// Names every field of the message.
 pub(super) fn list(view: &View<'_>, put: &mut dyn FnMut(&'static str, Field<'_>)) {
+    put("mbtcp.trans_id", Field::Number(u64::from(view.transaction_id())));
+    put("mbtcp.len", Field::Number(u64::from(view.length())));
+    put("mbtcp.unit_id", Field::Number(u64::from(view.unit_id())));
+    body(view, put);
+}
+
+/// Names the fields from the function code on.
+pub(crate) fn body(view: &View<'_>, put: &mut dyn FnMut(&'static str, Field<'_>)) {
     let data = view.data();
     let word = |value: u16| Field::Number(u64::from(value));
     let byte = |value: u8| Field::Number(u64::from(value));
     let count = |at: usize| data.get(at).map_or(Field::Bytes(&[]), |value| Field::Number(u64::from(*value)));
-    put("mbtcp.trans_id", word(view.transaction_id()));
-    put("mbtcp.len", word(view.length()));
-    put("mbtcp.unit_id", byte(view.unit_id()));
     put("modbus.func_code", byte(view.function().0));
     let quantity = match view.function().0 {
         1 | 2 | 15 => "modbus.bit_cnt",

@@ -8,11 +8,12 @@
 
 use core::fmt;
 
-use twinguard_types::{Label, Quality};
+use twinguard_types::Label;
 
 mod body;
-mod fields;
+pub(crate) mod fields;
 mod function;
+pub(crate) mod line;
 mod repr;
 mod view;
 
@@ -22,7 +23,8 @@ pub use repr::{ADU_MAX, Adu, BitBuffer, Illegal, Repr, WordBuffer};
 pub use view::{HEADER_LEN, LENGTH_MAX, View};
 
 use crate::protocol::{
-    Access, Block, Carrier, Cell, Cut, Data, Field, Fit, Header, Kind, Oddities, Protocol, Sender, Tag,
+    Access, Block, Carrier, Cell, Context, Cut, Data, Field, Fit, Header, Kind, Name, Oddities, Protocol,
+    Sender, Tag, Width, Write,
 };
 
 /// The registered port (G §3.1.1).
@@ -89,7 +91,7 @@ pub struct Place {
 impl Place {
     /// The place of a tag of this family.
     #[must_use]
-    pub fn of(tag: &Tag) -> Option<Self> {
+    pub fn of(tag: &Tag<'_>) -> Option<Self> {
         let table = *Table::ALL.get((tag.space & 0xff) as usize)?;
         let unit = u8::try_from(tag.space >> 8).ok()?;
         Some(Self { unit, table, address: tag.address.map(u16::try_from).transpose().ok()? })
@@ -97,8 +99,9 @@ impl Place {
 
     /// The tag of this place.
     #[must_use]
-    pub fn tag(self) -> Tag {
-        Tag { space: u64::from(self.unit) << 8 | self.table as u64, address: self.address.map(u32::from) }
+    pub fn tag(self) -> Tag<'static> {
+        let space = u64::from(self.unit) << 8 | self.table as u64;
+        Tag { space, name: Name::default(), address: self.address.map(u32::from) }
     }
 }
 
@@ -117,6 +120,7 @@ impl Protocol for Modbus {
     type Pdu<'a> = View<'a>;
     type Memo = Memo;
     type Session = ();
+    type Shared = ();
     type Blocks<'a> = core::option::IntoIter<Block<'a>>;
 
     #[inline]
@@ -139,6 +143,10 @@ impl Protocol for Modbus {
     }
 
     fn probe(bytes: &[u8]) -> Option<Sender> {
+        // A serial frame that asks for few registers at address 0 looks like a header: its checksum tells.
+        if line::begins(bytes) {
+            return None;
+        }
         let mut rest = bytes;
         let mut found = Sender::Unknown;
         for _ in 0..8 {
@@ -161,8 +169,13 @@ impl Protocol for Modbus {
     }
 
     #[inline]
-    fn decode<'a>(_session: &'a mut (), bytes: &'a [u8], sender: Sender) -> Option<Self::Pdu<'a>> {
-        View::new(bytes, sender)
+    fn decode<'a>(
+        _session: &'a mut (),
+        _shared: &'a mut (),
+        context: &Context,
+        bytes: &'a [u8],
+    ) -> Option<View<'a>> {
+        View::new(bytes, context.sender)
     }
 
     #[inline]
@@ -235,6 +248,11 @@ impl Protocol for Modbus {
         block(view, request).into_iter()
     }
 
+    fn command(write: &Write<'_>, number: u32, out: &mut Vec<u8>) -> Option<()> {
+        out.extend_from_slice(Repr::write(number as u16, write).ok()?.emit().as_bytes());
+        Some(())
+    }
+
     fn fields(view: &View<'_>, put: &mut dyn FnMut(&'static str, Field<'_>)) {
         fields::list(view, put);
     }
@@ -243,12 +261,13 @@ impl Protocol for Modbus {
         u8::try_from(function).map_or("undefined", |code| Function(code).name())
     }
 
-    fn cell(tag: &Tag) -> Cell {
+    fn cell(tag: &Tag<'_>) -> Cell {
         let table = Place::of(tag).map(|place| place.table);
-        Cell { bit: matches!(table, Some(Table::Coils | Table::DiscreteInputs)), last: 0xffff }
+        let bits = matches!(table, Some(Table::Coils | Table::DiscreteInputs));
+        Cell { width: if bits { Width::Bit } else { Width::Word }, last: 0xffff }
     }
 
-    fn parse_tag(text: &str) -> Option<Tag> {
+    fn parse_tag(text: &str) -> Option<Tag<'_>> {
         let mut parts = text.split('/');
         let (unit, table, address) = (parts.next()?, parts.next()?, parts.next()?);
         let table = Table::ALL.into_iter().find(|known| known.as_str() == table)?;
@@ -256,7 +275,7 @@ impl Protocol for Modbus {
         parts.next().is_none().then(|| place.tag())
     }
 
-    fn write_tag(tag: &Tag, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_tag(tag: &Tag<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Place::of(tag) {
             Some(Place { unit, table, address: Some(address) }) => {
                 write!(f, "u{unit}/{}/{address}", table.as_str())
@@ -313,7 +332,7 @@ fn block<'a>(view: &View<'a>, request: Option<&Memo>) -> Option<Block<'a>> {
         _ => return None,
     };
     let tag = Place { unit: view.unit_id(), table, address }.tag();
-    Some(Block { tag, access, data, quality: Quality::Good, at: None })
+    Some(Block::new(tag, access, data))
 }
 
 #[cfg(test)]
@@ -326,7 +345,7 @@ mod tests {
         View::new(adu.leak(), sender).unwrap()
     }
 
-    fn show(tag: Tag) -> String {
+    fn show(tag: Tag<'_>) -> String {
         fmt::from_fn(|f| Modbus::write_tag(&tag, f)).to_string()
     }
 

@@ -219,7 +219,7 @@ impl<'a> Repr<'a> {
     ///
     /// # Errors
     /// [`Illegal::Layout`] for a place that is not Modbus's or cannot be written.
-    pub fn write(transaction_id: u16, write: &'a Write) -> Result<Self, Illegal> {
+    pub fn write(transaction_id: u16, write: &'a Write<'_>) -> Result<Self, Illegal> {
         let refused = Illegal::Layout { function: Function::WRITE_MULTIPLE_REGISTERS.0 };
         let place = Place::of(&write.tag).filter(|_| write.family == Modbus::FAMILY);
         let Some(Place { unit, table, address: Some(address) }) = place else { return Err(refused) };

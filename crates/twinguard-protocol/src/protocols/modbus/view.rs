@@ -40,6 +40,8 @@ pub struct View<'a> {
     unit: u8,
     code: u8,
     sender: Sender,
+    /// Bytes before the data, and behind them.
+    around: [u8; 2],
 }
 
 impl<'a> View<'a> {
@@ -61,15 +63,7 @@ impl<'a> View<'a> {
         } else if length > LENGTH_MAX {
             oddities.push(Oddity::BadValue, 4);
         }
-        let sender = match sender {
-            Sender::Unknown => shape(*code, data).unwrap_or(Sender::Client),
-            known => known,
-        };
-        let body = if sender == Sender::Server {
-            response(*code, data, &mut oddities)
-        } else {
-            request(*code, data, &mut oddities)
-        };
+        let (sender, body) = read(*code, data, sender, &mut oddities);
         Some(Self {
             adu,
             body,
@@ -80,7 +74,44 @@ impl<'a> View<'a> {
             unit: *unit,
             code: *code,
             sender,
+            around: [DATA as u8, 0],
         })
+    }
+
+    /// Reads a frame of a serial line: unit, function, data, and two bytes of checksum (*MODBUS over Serial Line* V1.02
+    /// §2.5.1); `None` when it is shorter than these. The checksum is for the caller to judge.
+    pub(crate) fn of_line(frame: &'a [u8], sender: Sender) -> Option<Self> {
+        let ([unit, code, data @ ..], [_, _]) = frame.split_last_chunk::<2>()? else { return None };
+        let mut found = Oddities::NONE;
+        let (sender, body) = read(*code, data, sender, &mut found);
+        let mut oddities = Oddities::NONE;
+        for (oddity, offset) in found.iter() {
+            oddities.push(oddity, (offset as usize).saturating_sub(DATA - 2));
+        }
+        let length = u16::try_from(data.len() + 2).unwrap_or(u16::MAX);
+        let (unit, code, around) = (*unit, *code, [2, 2]);
+        Some(Self {
+            adu: frame,
+            body,
+            oddities,
+            transaction: 0,
+            protocol: 0,
+            length,
+            unit,
+            code,
+            sender,
+            around,
+        })
+    }
+
+    /// Gives it the number that its carrier has no place for.
+    pub(crate) fn set_transaction(&mut self, number: u16) {
+        self.transaction = number;
+    }
+
+    /// Adds what is odd about the frame around it.
+    pub(crate) fn flag(&mut self, oddity: Oddity, offset: usize) {
+        self.oddities.push(oddity, offset);
     }
 
     /// All bytes of the message.
@@ -140,7 +171,9 @@ impl<'a> View<'a> {
     /// The bytes after the function code.
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
-        self.adu.get(DATA..).unwrap_or_default()
+        let [before, behind] = self.around;
+        let end = self.adu.len().saturating_sub(usize::from(behind));
+        self.adu.get(usize::from(before)..end).unwrap_or_default()
     }
 
     /// What is odd about it.
@@ -148,6 +181,20 @@ impl<'a> View<'a> {
     pub const fn oddities(&self) -> &Oddities {
         &self.oddities
     }
+}
+
+/// The body of a message, and who sends it where that is told or seen.
+#[inline(always)]
+fn read<'a>(code: u8, data: &'a [u8], sender: Sender, oddities: &mut Oddities) -> (Sender, Body<'a>) {
+    let sender = match sender {
+        Sender::Unknown => shape(code, data).unwrap_or(Sender::Client),
+        known => known,
+    };
+    let body = match sender {
+        Sender::Server => response(code, data, oddities),
+        _ => request(code, data, oddities),
+    };
+    (sender, body)
 }
 
 #[inline(always)]

@@ -5,10 +5,10 @@
 
 use twinguard_types::Timestamp;
 
-use super::super::{Noise, Register, Table};
+use super::super::{Noise, Register, Table, stream};
 use super::{
     COMMAND_SCALE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND, from_raw, holding,
-    stream, to_raw,
+    to_raw,
 };
 
 /// Seconds between two decisions.

@@ -89,11 +89,6 @@ pub const MODE: u16 = 9;
 const COMMAND_SCALE: f64 = 0.0001;
 const SET_POINT_SCALE: f64 = 0.1;
 
-/// A stream of random numbers of one stretch of the plant's life.
-fn stream(base: u64, stretch: u64) -> u64 {
-    base.wrapping_add(stretch.wrapping_mul(1_000))
-}
-
 fn holding(address: u16, raw: u16) -> Register {
     Register { unit: 1, table: Table::Holding, address, raw }
 }

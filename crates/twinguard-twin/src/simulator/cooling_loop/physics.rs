@@ -278,7 +278,6 @@ mod tests {
     /// The model that a guard runs, compiled from text, and this one are the same plant.
     #[test]
     fn agrees_with_the_compiled_model() {
-        use crate::Model;
         let model = crate::models::cooling_loop::MODEL.model(&[]).unwrap();
         let parameters = Parameters::default();
         let physics = Physics::new(parameters);

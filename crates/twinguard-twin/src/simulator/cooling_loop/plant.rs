@@ -6,10 +6,10 @@
 
 use twinguard_types::{Duration, Timestamp};
 
-use super::super::{Noise, Register, SensorNoise, Simulator, Table};
+use super::super::{Noise, Register, SensorNoise, Simulator, Table, Wander, stream};
 use super::physics::{Ambient, Output, Parameters, Physics, State};
 use super::{COMMAND_SCALE, MODE, PUMP_COMMAND, SENSORS, SET_POINT, SET_POINT_SCALE, VALVE_COMMAND};
-use super::{from_raw, holding, stream, to_raw};
+use super::{from_raw, holding, to_raw};
 
 /// How a run goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,26 +69,6 @@ impl Options {
     }
 }
 
-/// Slow first-order disturbance of a quantity.
-#[derive(Clone, Copy, Debug)]
-struct Wander {
-    now: f64,
-    keep: f64,
-    kick: f64,
-}
-
-impl Wander {
-    fn new(sigma: f64, time_constant_s: f64) -> Self {
-        let keep = libm::exp(-1.0 / time_constant_s);
-        Self { now: 0.0, keep, kick: sigma * (1.0 - keep * keep).sqrt() }
-    }
-
-    fn step(&mut self, noise: &mut Noise) -> f64 {
-        self.now = self.keep * self.now + self.kick * noise.gaussian();
-        self.now
-    }
-}
-
 /// The plant.
 #[derive(Clone, Debug)]
 pub struct Plant {
@@ -136,7 +116,8 @@ impl Plant {
             physics,
             state,
             ambient,
-            wander: [Wander::new(0.01, 300.0), Wander::new(0.5, 3600.0), Wander::new(0.3, 3600.0)],
+            wander: [(0.01, 300.0), (0.5, 3600.0), (0.3, 3600.0)]
+                .map(|(sigma, tau)| Wander::new(sigma, tau, 1.0)),
             weather: Noise::new(seed, stream(12, options.stretch)),
             sensing,
             sensors,
@@ -195,6 +176,10 @@ impl Plant {
 impl Simulator for Plant {
     fn now(&self) -> Timestamp {
         Timestamp::from_secs(self.seconds)
+    }
+
+    fn period(&self) -> Duration {
+        Duration::from_secs(1)
     }
 
     fn step(&mut self) {

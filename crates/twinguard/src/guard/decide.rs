@@ -1,0 +1,236 @@
+//! Findings become answers, answers become actions.
+
+use serde::{Deserialize, Serialize};
+use twinguard_response::{Responder as _, Situation};
+use twinguard_types::{
+    Action, ActionKind, CommandId, Finding, FindingId, FindingState, Role, SignalId, Suspect, Symptom,
+    Timestamp,
+};
+
+use super::Guard;
+use super::wire::OWN_WINDOW;
+
+/// A finding that nobody wants to hear of for a while: its revisions are journalled, and nothing is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Aside {
+    pub(super) until: Timestamp,
+    /// Whether somebody heard of it before.
+    pub(super) told: bool,
+    /// Whether work explains it, rather than a person having said so: it may come to be about more.
+    pub(super) work: bool,
+}
+
+/// Work is being done on these signals; on the whole plant, where none is named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Window {
+    pub(super) until: Timestamp,
+    pub(super) signals: Vec<SignalId>,
+}
+
+impl Guard {
+    pub(super) fn decide(&mut self, now: Timestamp) {
+        if self.senses.is_learning() {
+            return;
+        }
+        while let Some(mut finding) = self.senses.poll(now) {
+            self.complete(&mut finding);
+            if finding.state == FindingState::Closed {
+                let untold = self.aside.remove(&finding.id).is_some_and(|aside| !aside.told);
+                let id = finding.id;
+                if untold {
+                    self.keep_finding(finding)
+                } else {
+                    self.emit_finding(finding)
+                }
+                self.stand_down(now, id);
+                continue;
+            }
+            self.distrust(&finding);
+            self.grade(&mut finding);
+            match self.maintenance_of(&finding) {
+                Some(until) => {
+                    let told = self.findings.contains_key(&finding.id);
+                    self.aside.entry(finding.id).or_insert(Aside { until, told, work: true });
+                }
+                None if self.aside.get(&finding.id).is_some_and(|aside| aside.work) => {
+                    self.aside.remove(&finding.id);
+                }
+                None => {}
+            }
+            if self.aside.contains_key(&finding.id) {
+                finding.state = FindingState::Shelved;
+                self.keep_finding(finding);
+                continue;
+            }
+            self.emit_finding(finding.clone());
+            self.respond(now, &finding);
+        }
+    }
+
+    fn respond(&mut self, now: Timestamp, finding: &Finding) {
+        let offenders = self.offenders_since(finding.onset);
+        let situation = Situation {
+            twin: self.senses.twin(),
+            offenders: &offenders,
+            principal: self.parties.own(),
+            next_command: CommandId(self.next_command),
+        };
+        let mut actions = Vec::new();
+        self.responder.respond(now, finding, &situation, &mut actions);
+        self.act(now, actions);
+    }
+
+    /// Until when work explains a finding: all that it is about is being worked on. Commands, seals and accounts are not
+    /// worked on by working at a signal.
+    fn maintenance_of(&self, finding: &Finding) -> Option<Timestamp> {
+        let about_more = |symptom: Symptom| {
+            matches!(
+                symptom,
+                Symptom::Provenance
+                    | Symptom::Novelty
+                    | Symptom::Seal
+                    | Symptom::Journal
+                    | Symptom::Identity
+                    | Symptom::Timing
+                    | Symptom::Malformed
+            )
+        };
+        let of_values = !finding.attribution.is_empty()
+            && !finding.evidence.iter().any(|it| about_more(it.symptom) && it.surprise >= it.threshold);
+        let covers = |window: &&Window| {
+            window.signals.is_empty()
+                || (of_values
+                    && finding.attribution.first().is_some_and(|most| window.signals.contains(&most.signal)))
+        };
+        self.maintenance.iter().filter(covers).map(|window| window.until).max()
+    }
+
+    /// When a window or the time for which a finding was put aside ends next.
+    pub(super) fn next_taken_up(&self) -> Option<Timestamp> {
+        let windows = self.maintenance.iter().map(|window| window.until);
+        windows.chain(self.aside.values().map(|aside| aside.until)).min()
+    }
+
+    /// Takes up what was put aside until now and is not over.
+    pub(super) fn take_up(&mut self, now: Timestamp) {
+        self.maintenance.retain(|window| now < window.until);
+        let due: Vec<FindingId> =
+            self.aside.iter().filter(|(_, aside)| aside.until <= now).map(|(id, _)| *id).collect();
+        for id in due {
+            self.aside.remove(&id);
+            let Some(mut finding) = self.findings.get(&id).cloned() else { continue };
+            if finding.state == FindingState::Closed {
+                continue;
+            }
+            finding.state = FindingState::Open;
+            finding.revision += 1;
+            finding.at = now;
+            self.emit_finding(finding.clone());
+            self.respond(now, &finding);
+        }
+    }
+
+    /// What only the facade knows of a finding: what a person said of it.
+    fn complete(&mut self, finding: &mut Finding) {
+        if let Some(before) = self.findings.get(&finding.id) {
+            finding.revision = finding.revision.max(before.revision + 1);
+            if before.state == FindingState::Acknowledged && finding.state == FindingState::Open {
+                finding.state = before.state;
+            }
+        }
+    }
+
+    /// Accused sensors leave the estimate, from before the onset on: the virtual sensor must not have swallowed the lie.
+    fn distrust(&mut self, finding: &Finding) {
+        let accused =
+            finding.suspect_set.iter().any(|suspect| matches!(suspect, Suspect::Sensor | Suspect::Network));
+        // While nobody may be to blame, a sensor that is left out would only blind the estimate.
+        let open = finding.suspect_set.contains(&Suspect::None) || finding.suspect == Suspect::Model;
+        if !accused || open {
+            return;
+        }
+        let repeated = finding
+            .evidence
+            .iter()
+            .any(|evidence| evidence.symptom == Symptom::Repeat && evidence.surprise >= evidence.threshold);
+        let mut signals: Vec<SignalId> = finding.attribution.iter().map(|share| share.signal).collect();
+        if repeated && let Some(dynamics) = &self.plant.dynamics {
+            // Whoever can play one recording can play them all: no measurement of this plant is believed.
+            let measured = |signal: &SignalId| {
+                self.plant.catalogue.signal(*signal).is_some_and(|known| known.role == Role::Measurement)
+            };
+            signals
+                .extend(dynamics.outputs.iter().chain(&dynamics.inputs).flatten().copied().filter(measured));
+        }
+        signals.retain(|signal| !self.distrusted.contains_key(signal));
+        signals.sort_unstable();
+        signals.dedup();
+        if signals.is_empty() {
+            return;
+        }
+        for signal in &signals {
+            self.distrusted.insert(*signal, finding.id);
+        }
+        self.senses.distrust(&signals, finding.onset);
+    }
+
+    pub(super) fn trust_again(&mut self, signal: SignalId) {
+        if self.distrusted.remove(&signal).is_some() {
+            self.senses.trust(signal);
+        }
+    }
+
+    /// Severity comes from the margin to a limit, not from the score.
+    fn grade(&mut self, finding: &mut Finding) {
+        if let Some(severity) = self.senses.severity() {
+            finding.severity = finding.severity.max(severity);
+        }
+    }
+
+    pub(super) fn stand_down(&mut self, now: Timestamp, id: FindingId) {
+        let signals: Vec<SignalId> = self
+            .distrusted
+            .iter()
+            .filter(|(_, finding)| **finding == id)
+            .map(|(signal, _)| *signal)
+            .collect();
+        for signal in signals {
+            self.trust_again(signal);
+        }
+        let mut actions = Vec::new();
+        if let Some(finding) = self.findings.get(&id).cloned() {
+            self.responder.stand_down(now, &finding, &mut actions);
+        }
+        self.act(now, actions);
+    }
+
+    /// Carries actions out as far as they are ours: commands through the gate, isolation at the gate.
+    pub(super) fn act(&mut self, now: Timestamp, actions: Vec<Action>) {
+        for mut action in actions {
+            if let ActionKind::Command(command) = &mut action.kind
+                && !action.recommended_only
+            {
+                command.id = self.take_command_id();
+                let command = *command;
+                let own = Self::own_principal();
+                let verdict = self.gate.admit(now, &command, &own, self.senses.twin());
+                // Nothing waits for the answer where the playbook no longer does.
+                let _ = self.responder.on_verdict(action.id, &verdict);
+                let permitted = verdict.decision.permits();
+                self.emit_verdict(&command, Some(own), verdict, false);
+                if !permitted {
+                    continue;
+                }
+                // When it shows up on the wire it is ours, and nobody's injection.
+                self.sent.retain(|(at, ..)| now.since(*at) <= OWN_WINDOW);
+                self.sent.push((now, command.signal, command.value.as_f64()));
+            }
+            if let ActionKind::IsolatePeer { peer } = action.kind
+                && !action.recommended_only
+            {
+                self.gate.isolate(peer, action.expires);
+            }
+            self.emit_action(now, action);
+        }
+    }
+}

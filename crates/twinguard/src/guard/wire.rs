@@ -1,0 +1,126 @@
+//! What is heard on the wire, and commands, sent or to be sent.
+
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+
+use twinguard_types::{Command, CommandId, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp};
+
+use super::{Guard, OFFENDER_LIMIT};
+
+/// How long after we asked for a command it may show up on the wire, and how exactly (wire types round).
+pub(super) const OWN_WINDOW: Duration = Duration::from_secs(60);
+const OWN_TOLERANCE: f64 = 1e-3;
+/// How far before a finding's onset an offence still belongs to it.
+const BEFORE_ONSET: Duration = Duration::from_secs(120);
+
+impl Guard {
+    pub(super) fn drain(&mut self, now: Timestamp) {
+        let mut events = core::mem::take(&mut self.events);
+        while let Some(item) = self.stack.poll() {
+            self.point_map.bind(&item, &mut events);
+        }
+        for event in &events {
+            match event {
+                Event::Point(point) => self.point(point),
+                Event::Command(command) => self.wire_command(now, *command),
+                event if self.is_of_the_restart(now, event) => {}
+                Event::Malformed(_) => {
+                    self.counters.malformed += 1;
+                    self.senses.sense(event);
+                }
+                _ => self.senses.sense(event),
+            }
+        }
+        events.clear();
+        self.events = events;
+    }
+
+    /// Answers whose requests were asked before this guard was restored, and streams that it met in their middle: odd to
+    /// the tap alone.
+    fn is_of_the_restart(&mut self, now: Timestamp, event: &Event<'_>) -> bool {
+        let Some(until) = self.resumed else { return false };
+        if now > until {
+            self.resumed = None;
+            return false;
+        }
+        match event {
+            Event::Exchange(exchange) => exchange.outcome == ExchangeOutcome::Unsolicited,
+            Event::Malformed(malformed) => matches!(
+                malformed.oddity,
+                Oddity::UnmatchedResponse | Oddity::NotThisProtocol | Oddity::Gap | Oddity::Truncated
+            ),
+            _ => false,
+        }
+    }
+
+    /// A command that the tap saw: it has been sent, and is judged all the same.
+    fn wire_command(&mut self, now: Timestamp, command: Command) {
+        self.counters.commands += 1;
+        // What an isolated peer sends does not reach the plant: the model must not follow it.
+        let stopped = command.from.is_some_and(|from| self.gate.is_isolated(now, from.ip()));
+        let ours = self.is_ours(now, &command);
+        self.senses.command(&command, !stopped, ours);
+        if self.senses.is_learning() {
+            return;
+        }
+        // Without rules there is nothing to judge by: the detectors alone say what is unusual.
+        if self.plant.rules.is_empty() {
+            return;
+        }
+        let principal = self.commander(&command);
+        let (id, number) = (self.take_command_id(), self.parties.met(principal.clone()));
+        let command = Command { principal: number, id, ..command };
+        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
+        let barred = verdict
+            .reasons
+            .first()
+            .is_some_and(|reason| matches!(reason.stage, Stage::Policy | Stage::Identity));
+        if !verdict.decision.permits()
+            && barred
+            && let Some(from) = command.from
+        {
+            self.offend(now, from.ip());
+        }
+        self.senses.sense(&Event::Verdict(&verdict));
+        self.emit_verdict(&command, Some(principal), verdict, true);
+    }
+
+    /// Whether a command on the wire is one that we asked for lately.
+    fn is_ours(&self, now: Timestamp, command: &Command) -> bool {
+        let value = command.value.as_f64();
+        self.sent.iter().any(|(at, signal, sent)| {
+            *signal == command.signal
+                && now.since(*at) <= OWN_WINDOW
+                && (value - sent).abs() <= OWN_TOLERANCE * sent.abs().max(1.0)
+        })
+    }
+
+    /// A command that the platform wants to send.
+    pub(super) fn vet(&mut self, now: Timestamp, command: Command) {
+        self.senses.sense(&Event::Command(command));
+        let principal = self.commander(&command);
+        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
+        self.senses.sense(&Event::Verdict(&verdict));
+        self.emit_verdict(&command, Some(principal), verdict, false);
+    }
+
+    pub(super) fn take_command_id(&mut self) -> CommandId {
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
+        id
+    }
+
+    fn offend(&mut self, now: Timestamp, peer: IpAddr) {
+        if self.offenders.len() >= OFFENDER_LIMIT {
+            self.offenders.pop_front();
+        }
+        self.offenders.push_back((now, peer));
+    }
+
+    pub(super) fn offenders_since(&self, onset: Timestamp) -> Vec<IpAddr> {
+        let from = onset - BEFORE_ONSET;
+        let peers: BTreeSet<IpAddr> =
+            self.offenders.iter().filter(|(at, _)| *at >= from).map(|(_, peer)| *peer).collect();
+        peers.into_iter().collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! What people and the platform say: approvals, checks, outcomes, an operator's word. All of it is journalled.
+
+use twinguard_response::Responder as _;
+use twinguard_types::{
+    ActionId, ActionKind, Attestation, AttestationOutcome, Event, FindingId, FindingState, Outcome,
+    OutcomeResult, SignalId, Timestamp,
+};
+
+use super::Guard;
+use super::decide::{Aside, Window};
+use crate::{Approval, Artefact, Check, Error, Operator};
+
+/// Maintenance windows that are open at one time.
+const WINDOW_LIMIT: usize = 64;
+
+impl Guard {
+    pub(super) fn approve(&mut self, now: Timestamp, approval: Approval) -> Result<(), Error> {
+        self.word(now, "approval", &approval);
+        let Approval { command, principal, approved } = approval;
+        let approver = self.known(principal).ok_or(Error::UnknownPrincipal { principal })?;
+        let (command, asker, verdict) =
+            self.gate.approve(now, command, &approver, approved, self.senses.twin())?;
+        self.emit_verdict(&command, Some(asker), verdict, false);
+        Ok(())
+    }
+
+    pub(super) fn check(&mut self, now: Timestamp, check: &Check) {
+        self.word(now, "check", check);
+        self.senses.check(check);
+    }
+
+    pub(super) fn artefact(&mut self, now: Timestamp, artefact: Artefact) {
+        let expected = self.seal.map_or(self.plant.digest, |seal| seal.root);
+        let outcome = if artefact.measured == expected {
+            AttestationOutcome::Matches
+        } else {
+            AttestationOutcome::Differs
+        };
+        let attestation = Attestation { at: now, expected, measured: artefact.measured, outcome };
+        self.word(now, "attestation", &attestation);
+        self.senses.sense(&Event::Attestation(attestation));
+    }
+
+    pub(super) fn outcome(&mut self, outcome: Outcome) -> Result<(), Error> {
+        self.word(outcome.at, "outcome", &outcome);
+        let kind = self.actions.get(&outcome.action).cloned();
+        // Informing actions are not waited for; their outcome is journalled all the same.
+        if matches!(
+            kind,
+            Some(ActionKind::Notify { .. } | ActionKind::Verify { .. } | ActionKind::Release { .. })
+        ) {
+            return Ok(());
+        }
+        self.responder.on_outcome(&outcome)?;
+        if outcome.result != OutcomeResult::Done
+            && let Some(ActionKind::IsolatePeer { peer }) = kind
+        {
+            self.gate.release(peer);
+        }
+        Ok(())
+    }
+
+    pub(super) fn operator(&mut self, now: Timestamp, operator: Operator<'_>) -> Result<(), Error> {
+        match operator {
+            Operator::Acknowledge { finding }
+            | Operator::Shelve { finding, .. }
+            | Operator::Close { finding, .. }
+                if !self.findings.contains_key(&finding) =>
+            {
+                return Err(Error::UnknownFinding { finding });
+            }
+            Operator::Override { action } if !self.actions.contains_key(&action) => {
+                return Err(Error::UnknownAction { action });
+            }
+            Operator::Maintenance { .. } if self.maintenance.len() >= WINDOW_LIMIT => {
+                return Err(Error::Windows { limit: WINDOW_LIMIT });
+            }
+            _ => {}
+        }
+        self.word(now, "operator", &operator);
+        match operator {
+            Operator::Acknowledge { finding } => self.set_state(now, finding, FindingState::Acknowledged),
+            Operator::Shelve { finding, until } if now < until => {
+                self.aside.insert(finding, Aside { until, told: true, work: false });
+                self.set_state(now, finding, FindingState::Shelved);
+            }
+            Operator::Close { finding, .. } => {
+                self.aside.remove(&finding);
+                self.set_state(now, finding, FindingState::Closed);
+                self.senses.close(finding);
+                self.stand_down(now, finding);
+            }
+            Operator::Maintenance { until, signals } if now < until => {
+                self.maintenance.push(Window { until, signals: signals.to_vec() });
+            }
+            Operator::Shelve { .. } | Operator::Maintenance { .. } => {}
+            Operator::SensorReplaced { signal } => self.replaced(signal),
+            Operator::Mode { mode } => self.gate.set_mode(mode),
+            Operator::Override { action } => self.override_action(now, action),
+        }
+        Ok(())
+    }
+
+    /// Another instrument: it is believed, and what the old one did says nothing of it.
+    fn replaced(&mut self, signal: SignalId) {
+        self.trust_again(signal);
+        self.senses.forget(signal);
+    }
+
+    /// The operator always wins: what was taken is given back, and not taken again for the same finding.
+    fn override_action(&mut self, now: Timestamp, action: ActionId) {
+        match self.actions.get(&action).cloned() {
+            Some(ActionKind::IsolatePeer { peer }) => {
+                self.gate.release(peer);
+            }
+            Some(ActionKind::Substitute { signal, .. } | ActionKind::IsolateSignal { signal }) => {
+                self.trust_again(signal);
+            }
+            _ => {}
+        }
+        let mut actions = Vec::new();
+        self.responder.release(now, action, &mut actions);
+        self.act(now, actions);
+    }
+
+    /// A closed finding stays closed.
+    fn set_state(&mut self, now: Timestamp, id: FindingId, state: FindingState) {
+        let Some(finding) = self.findings.get(&id).filter(|it| it.state != FindingState::Closed) else {
+            return;
+        };
+        let mut finding = finding.clone();
+        finding.state = state;
+        finding.revision += 1;
+        finding.at = now;
+        self.emit_finding(finding);
+    }
+}

@@ -1,0 +1,66 @@
+//! `--points`: every value as one row, so that each tag is a time series.
+
+use std::io;
+
+use anyhow::Result;
+use twinguard::protocol::Access;
+use twinguard::protocol::protocol::{Raw, Scalar};
+use twinguard::protocol::stack::Message;
+
+use crate::json::seconds;
+
+/// Columns of the table.
+const HEADER: [&str; 9] =
+    ["time", "family", "device", "tag", "access", "value", "raw", "quality", "device_time"];
+
+/// Writes values as CSV (RFC 4180).
+pub(crate) struct Series<W: io::Write> {
+    writer: csv::Writer<W>,
+}
+
+impl<W: io::Write> Series<W> {
+    pub(crate) fn new(out: W) -> Result<Self> {
+        let mut writer = csv::Writer::from_writer(out);
+        writer.write_record(HEADER)?;
+        Ok(Self { writer })
+    }
+
+    pub(crate) fn take(&mut self, message: &Message<'_>) -> Result<()> {
+        let family = message.family();
+        for point in message.points() {
+            let access = match point.access {
+                Access::Read => "read",
+                Access::Write => "write",
+                Access::Echo => "echo",
+                Access::Select => "select",
+                Access::Argument => "argument",
+            };
+            let value = match point.raw {
+                Raw::Bit(bit) => u8::from(bit).to_string(),
+                Raw::Switch(word) => u8::from(word == [0xff, 0]).to_string(),
+                Raw::Word(word) => u16::from_be_bytes(word).to_string(),
+                Raw::Scalar { value: Scalar::Opaque, .. } | Raw::Number { value: Scalar::Opaque, .. } => {
+                    String::new()
+                }
+                Raw::Scalar { value, .. } | Raw::Number { value, .. } => value.to_string(),
+                _ => String::new(),
+            };
+            self.writer.write_record([
+                seconds(message.at),
+                family.to_string(),
+                message.server().to_string(),
+                family.show_tag(point.tag).to_string(),
+                access.to_owned(),
+                value,
+                point.raw.to_string(),
+                format!("{:?}", point.quality).to_lowercase(),
+                point.at.map(seconds).unwrap_or_default(),
+            ])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        Ok(self.writer.flush()?)
+    }
+}

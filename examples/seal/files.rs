@@ -1,0 +1,128 @@
+//! Reading what is named on the command line, writing what comes out.
+
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::ProgressBar;
+use twinguard::integrity::archive::{Archive, Budget};
+use twinguard::integrity::ecdsa::EcSigningKey;
+use twinguard::integrity::mldsa::MlDsaSigningKey;
+use twinguard::integrity::source::{self, Limits, OneFile, Source};
+use twinguard::integrity::{Entry, Error, Holder, PublicKey, Signer, SigningKey, VerifyingKey};
+
+/// A model may be of any size: hashing takes no memory.
+pub(crate) const LIMITS: Limits = Limits { files: 10_000_000, bytes: u64::MAX };
+
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgument {
+    /// The public key of whoever must have signed.
+    #[arg(long = "public-key", value_name = "P")]
+    file: PathBuf,
+}
+
+impl KeyArgument {
+    pub(crate) fn read(&self) -> Result<PublicKey, Error> {
+        text(&self.file, "key")?.parse()
+    }
+}
+
+/// The keys of those who must have signed.
+#[derive(Args, Debug)]
+pub(crate) struct KeysArgument {
+    /// The public key of whoever must have signed. Given several times, every one of them must have: so neither half of a
+    /// hybrid signature can be left out.
+    #[arg(long = "public-key", value_name = "P", required = true)]
+    files: Vec<PathBuf>,
+}
+
+impl KeysArgument {
+    pub(crate) fn holder(&self) -> Result<Holder, Error> {
+        let keys: Result<Vec<_>, Error> =
+            self.files.iter().map(|file| VerifyingKey::from_text(&text(file, "key")?)).collect();
+        Holder::new(keys?)
+    }
+}
+
+/// A secret key of any kind that may sign a seal.
+pub(crate) fn signer(path: &Path) -> Result<Box<dyn Signer>, Error> {
+    let text = text(path, "key")?;
+    if !text.contains("-----BEGIN") {
+        return Ok(Box::new(text.parse::<SigningKey>()?));
+    }
+    if let Ok(key) = MlDsaSigningKey::from_pem(&text) {
+        return Ok(Box::new(key));
+    }
+    if let Ok(key) = EcSigningKey::from_pem(&text) {
+        return Ok(Box::new(key));
+    }
+    Ok(Box::new(SigningKey::from_pem(&text, None)?))
+}
+
+/// A directory, an archive in memory, or a file by itself.
+pub(crate) fn model(path: &Path) -> Result<Box<dyn Source>, Error> {
+    if !path.is_file() {
+        return Ok(Box::new(path.to_owned()));
+    }
+    let _spinner = spinner("reading the archive");
+    match Archive::open(path, Budget::default()) {
+        Ok(archive) => Ok(Box::new(archive)),
+        Err(error) if archive_by_name(path) || error.is_refusal() && begins_as_archive(path) => Err(error),
+        Err(_) => Ok(Box::new(OneFile::new(path))),
+    }
+}
+
+/// Something that says by its name that it is an archive has to be one.
+fn archive_by_name(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default().to_ascii_lowercase();
+    ["fmu", "aasx", "zip", "ssp"].contains(&&*end)
+}
+
+fn begins_as_archive(path: &Path) -> bool {
+    let mut start = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| io::Read::read_exact(&mut file, &mut start)).is_ok()
+        && Archive::begins(&start)
+}
+
+/// The entries of a model, without what lies in excluded paths.
+pub(crate) fn entries(path: &Path, skip: &dyn Fn(&str) -> bool) -> Result<Vec<Entry>, Error> {
+    let model = model(path)?;
+    let _spinner = spinner("hashing");
+    source::entries_except(&*model, &LIMITS, skip)
+}
+
+/// Something that moves while work goes on, on a terminal only; it goes when it is dropped.
+pub(crate) fn spinner(what: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// A small text file; one that is no text is refused, not a failure.
+pub(crate) fn text(path: &Path, what: &'static str) -> Result<String, Error> {
+    let bytes = source::small_file(path)?;
+    String::from_utf8(bytes).map_err(|_| Error::Text { what, line: 1, reason: "it is not UTF-8" })
+}
+
+pub(crate) fn write_new(path: &Path, text: &str, secret: bool) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(not(unix))]
+    let _ = secret; // access rights are then those of the folder
+    #[cfg(unix)]
+    if secret {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| failed("write", path, error))
+}
+
+pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Io { action, path: path.display().to_string(), source }
+}

@@ -1,0 +1,55 @@
+//! `twin simulate`: what a plant's model does under given inputs, its poles and its zeros.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use twinguard::twin::experiment::{Experiment, Linearised};
+
+/// Run the cases of a file on the built-in model that its plant names; closed-loop cases on their recorded inputs.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// JSON: `plant`, `states`, `inputs`, `outputs`, `parameters`, `operating_point`, `linear`, `cases` (name, hold_s,
+    /// x0, u); robots also `inverse_dynamics` (q, qd, qdd) and `forward_dynamics` (q, qd, tau).
+    file: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
+    let name = arguments.file.display().to_string();
+    let text = std::fs::read_to_string(&arguments.file).with_context(|| name.clone())?;
+    let experiment = Experiment::parse(&text, &name)?;
+    let linear = experiment.linearised()?;
+    let of = |get: fn(&Linearised) -> Value| linear.as_ref().map_or(Value::Null, get);
+    let poles = of(|linear| json!(linear.eigenvalues));
+    let zeros = of(|linear| json!(linear.transmission_zeros));
+    if !as_json {
+        println!("{name}: {}", experiment.plant);
+        println!("  poles {poles}");
+        println!("  transmission zeros {zeros}");
+    }
+    for index in 0..experiment.cases() {
+        let run = experiment.run(index)?;
+        if as_json {
+            crate::print_json(&json!({
+                "case": run.case, "x": run.x, "y": run.y, "eigenvalues": poles, "transmission_zeros": zeros,
+            }))?;
+            continue;
+        }
+        println!("  {} ({} samples)", run.case, run.x.len());
+        if let (Some(x), Some(y)) = (run.x.last(), run.y.last()) {
+            println!("    ends with x {x:.6?}");
+            println!("    shows      y {y:.6?}");
+        }
+    }
+    let (torques, accelerations) = (experiment.torques()?, experiment.accelerations());
+    for (case, key, rows) in
+        [("inverse_dynamics", "tau", torques), ("forward_dynamics", "qdd", accelerations)]
+    {
+        match rows.is_empty() {
+            true => {}
+            false if as_json => crate::print_json(&json!({ "case": case, key: rows }))?,
+            false => println!("  {case}: {} poses", rows.len()),
+        }
+    }
+    Ok(())
+}

@@ -7,6 +7,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -24,7 +25,9 @@ use twinguard::types::{
 struct Input {
     name: String,
     frames: Vec<(u64, Timestamp, LinkType, Vec<u8>)>,
-    messages: Vec<(Sender, Vec<u8>)>,
+    /// Sender and place in `bytes`, where all messages lie one behind the other.
+    messages: Vec<(Sender, Range<usize>)>,
+    bytes: Vec<u8>,
     file: Vec<u8>,
 }
 
@@ -32,7 +35,7 @@ impl Input {
     fn new(name: String, file: Vec<u8>) -> Self {
         let mut reader = capture::Reader::new(file.as_slice()).unwrap();
         let mut stack = Stack::new(Config::default());
-        let (mut frames, mut messages) = (Vec::new(), Vec::new());
+        let (mut frames, mut messages, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
         while let Ok(Some(frame)) = reader.next_frame() {
             frames.push((frame.index, frame.at, frame.link, frame.bytes.to_vec()));
             stack.handle(&frame);
@@ -43,11 +46,13 @@ impl Input {
                         Kind::Request => Sender::Client,
                         _ => Sender::Server,
                     };
-                    messages.push((sender, view.as_bytes().to_vec()));
+                    let start = bytes.len();
+                    bytes.extend_from_slice(view.as_bytes());
+                    messages.push((sender, start..bytes.len()));
                 }
             }
         }
-        Self { name, frames, messages, file }
+        Self { name, frames, messages, bytes, file }
     }
 
     /// Ten devices polled in turn: 100 input registers, 40 coils, and a register written.
@@ -108,6 +113,10 @@ impl Input {
         Self::new("generated".to_owned(), writer.finish().unwrap())
     }
 
+    fn messages(&self) -> impl Iterator<Item = (Sender, &[u8])> {
+        self.messages.iter().map(|(sender, place)| (*sender, &self.bytes[place.clone()]))
+    }
+
     fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames.iter().map(|(index, at, link, bytes)| Frame {
             index: *index,
@@ -140,7 +149,7 @@ fn visit(view: &View<'_>) -> u64 {
             u64::from(start) + u64::from(quantity)
         }
         Body::Bits(bits) => bits.as_bytes().iter().map(|byte| u64::from(*byte)).sum(),
-        Body::Registers(registers) => registers.iter().map(u64::from).sum(),
+        Body::Registers(registers) => registers.iter().map(u32::from).sum::<u32>().into(),
         Body::WriteCoil { address, value } | Body::WriteRegister { address, value } => {
             u64::from(address) + u64::from(value)
         }
@@ -148,7 +157,7 @@ fn visit(view: &View<'_>) -> u64 {
             u64::from(start) + bits.as_bytes().iter().map(|byte| u64::from(*byte)).sum::<u64>()
         }
         Body::WriteRegisters { start, registers, .. } => {
-            u64::from(start) + registers.iter().map(u64::from).sum::<u64>()
+            u64::from(start) + u64::from(registers.iter().map(u32::from).sum::<u32>())
         }
         Body::Exception { code } => u64::from(code),
         _ => u64::from(view.function().0),
@@ -162,8 +171,8 @@ fn parse(criterion: &mut Criterion) {
         group.bench_function("twinguard", |bencher| {
             bencher.iter(|| {
                 let mut sum = 0;
-                for (sender, adu) in &input.messages {
-                    if let Some(view) = View::new(black_box(adu), *sender) {
+                for (sender, adu) in input.messages() {
+                    if let Some(view) = View::new(black_box(adu), sender) {
                         sum += visit(&view) + u64::from(!view.oddities().is_empty());
                     }
                 }
@@ -174,9 +183,9 @@ fn parse(criterion: &mut Criterion) {
             let parser = Sawp::default();
             bencher.iter(|| {
                 let mut sum = 0;
-                for (sender, adu) in &input.messages {
+                for (sender, adu) in input.messages() {
                     let direction =
-                        if *sender == Sender::Client { Direction::ToServer } else { Direction::ToClient };
+                        if sender == Sender::Client { Direction::ToServer } else { Direction::ToClient };
                     if let Ok((_, Some(message))) = parser.parse(black_box(adu), direction) {
                         sum += match &message.data {
                             Data::Read(Read::Request { address, quantity })
@@ -197,8 +206,7 @@ fn parse(criterion: &mut Criterion) {
             });
         });
         let requests: Vec<ModbusFrameBuf> = input
-            .messages
-            .iter()
+            .messages()
             .filter(|(sender, adu)| *sender == Sender::Client && adu.len() <= 256)
             .map(|(_, adu)| {
                 let mut buffer: ModbusFrameBuf = [0; 256];
@@ -220,10 +228,9 @@ fn parse(criterion: &mut Criterion) {
             });
         });
         let ours: Vec<&[u8]> = input
-            .messages
-            .iter()
+            .messages()
             .filter(|(sender, adu)| *sender == Sender::Client && adu.len() <= 256)
-            .map(|(_, adu)| adu.as_slice())
+            .map(|(_, adu)| adu)
             .collect();
         group.bench_function("twinguard requests only", |bencher| {
             bencher.iter(|| {

@@ -217,6 +217,44 @@ fn named_files(markdown: &str) -> Vec<String> {
     spans.filter(path).map(str::to_owned).collect()
 }
 
+/// Features that the workspace's own build leaves off: its tests would then not cover them.
+fn feature_rule(
+    facade: &toml::Table,
+    lower: &[(String, toml::Table)],
+    examples: &toml::Table,
+) -> Vec<String> {
+    let features = |table: &toml::Table| {
+        table.get("features").and_then(toml::Value::as_table).cloned().unwrap_or_default()
+    };
+    let names = |list: Option<&toml::Value>| -> BTreeSet<String> {
+        let list = list.and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        list.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect()
+    };
+    let asked = |table: &toml::Table, crate_name: &str| {
+        names(table["dependencies"].get(crate_name).and_then(|dependency| dependency.get("features")))
+    };
+    let of_facade = features(facade);
+    let mut on = asked(examples, "twinguard");
+    on.extend(names(of_facade.get("default")));
+    let mut complaints: Vec<_> = of_facade
+        .keys()
+        .filter(|feature| *feature != "default" && !on.contains(*feature))
+        .map(|feature| format!("examples do not switch on `{feature}` of the facade"))
+        .collect();
+    let passed_on: BTreeSet<_> = of_facade.values().flat_map(|list| names(Some(list))).collect();
+    for (name, manifest) in lower {
+        let always = asked(facade, name);
+        complaints.extend(
+            features(manifest)
+                .keys()
+                .filter(|feature| *feature != "default" && !always.contains(*feature))
+                .filter(|feature| !passed_on.contains(&format!("{name}/{feature}")))
+                .map(|feature| format!("no feature of the facade switches on `{feature}` of {name}")),
+        );
+    }
+    complaints
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Reading
 // ---------------------------------------------------------------------------------------------------------------
@@ -566,6 +604,19 @@ fn examples_import_the_facade_only() {
 }
 
 #[test]
+fn the_workspace_builds_every_feature() {
+    let facade = manifest(&root().join("crates/twinguard"));
+    let examples = manifest(&root().join("examples"));
+    let lower: Vec<_> = package_folders()
+        .iter()
+        .map(|folder| manifest(folder))
+        .map(|table| (package_name(&table), table))
+        .filter(|(name, _)| ALL.iter().any(|short| *name == format!("twinguard-{short}")))
+        .collect();
+    verdict("`cargo test --workspace` covers every feature", feature_rule(&facade, &lower, &examples));
+}
+
+#[test]
 fn licences_travel_with_every_crate() {
     let mut complaints = Vec::new();
     for folder in package_folders().into_iter().filter(|folder| is_library(folder)) {
@@ -702,6 +753,21 @@ fn citations_and_tests_are_asked_for() {
     assert!(!cites_source("//! A clever trick.\n// Source: in a plain comment\n"));
     assert!(has_test("#[cfg(test)]\nmod tests {}", "bias", ""));
     assert!(has_test("", "two_tank", "TwoTank::new()") && !has_test("", "two_tank", "two_tanks"));
+}
+
+#[test]
+fn features_left_off_are_found() {
+    let table = |text: &str| text.parse::<toml::Table>().unwrap();
+    let facade = table(
+        "[features]\ndefault = [\"a\"]\na = [\"twinguard-x/p\"]\nb = []\n[dependencies]\ntwinguard-x = { features = [\"q\"] }",
+    );
+    let lower = [("twinguard-x".to_owned(), table("[features]\np = []\nq = []\nr = []"))];
+    let examples = |list: &str| table(&format!("[dependencies]\ntwinguard = {{ features = [{list}] }}"));
+    assert_eq!(feature_rule(&facade, &lower, &examples("")).len(), 2);
+    assert_eq!(
+        feature_rule(&facade, &lower, &examples("\"b\"")),
+        ["no feature of the facade switches on `r` of twinguard-x"]
+    );
 }
 
 #[test]

@@ -32,7 +32,6 @@ const DATA: usize = HEADER_LEN + 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
     adu: &'a [u8],
-    body: Body<'a>,
     oddities: Oddities,
     transaction: u16,
     protocol: u16,
@@ -63,10 +62,9 @@ impl<'a> View<'a> {
         } else if length > LENGTH_MAX {
             oddities.push(Oddity::BadValue, 4);
         }
-        let (sender, body) = read(*code, data, sender, &mut oddities);
+        let sender = judge(*code, data, sender, &mut oddities);
         Some(Self {
             adu,
-            body,
             oddities,
             transaction: u16::from_be_bytes([*t1, *t0]),
             protocol,
@@ -83,25 +81,14 @@ impl<'a> View<'a> {
     pub(crate) fn of_line(frame: &'a [u8], sender: Sender) -> Option<Self> {
         let ([unit, code, data @ ..], [_, _]) = frame.split_last_chunk::<2>()? else { return None };
         let mut found = Oddities::NONE;
-        let (sender, body) = read(*code, data, sender, &mut found);
+        let sender = judge(*code, data, sender, &mut found);
         let mut oddities = Oddities::NONE;
         for (oddity, offset) in found.iter() {
             oddities.push(oddity, (offset as usize).saturating_sub(DATA - 2));
         }
         let length = u16::try_from(data.len() + 2).unwrap_or(u16::MAX);
         let (unit, code, around) = (*unit, *code, [2, 2]);
-        Some(Self {
-            adu: frame,
-            body,
-            oddities,
-            transaction: 0,
-            protocol: 0,
-            length,
-            unit,
-            code,
-            sender,
-            around,
-        })
+        Some(Self { adu: frame, oddities, transaction: 0, protocol: 0, length, unit, code, sender, around })
     }
 
     /// Gives it the number that its carrier has no place for.
@@ -163,12 +150,14 @@ impl<'a> View<'a> {
     }
 
     /// What follows the function code.
+    #[inline(always)] // so that the caller's match and the reading become one
     #[must_use]
-    pub const fn body(&self) -> Body<'a> {
-        self.body
+    pub fn body(&self) -> Body<'a> {
+        read(self.code, self.data(), self.sender, &mut ())
     }
 
     /// The bytes after the function code.
+    #[inline]
     #[must_use]
     pub fn data(&self) -> &'a [u8] {
         let [before, behind] = self.around;
@@ -183,18 +172,44 @@ impl<'a> View<'a> {
     }
 }
 
-/// The body of a message, and who sends it where that is told or seen.
+/// Where oddities go: kept, or nowhere when only the fields are asked for.
+///
+/// The body is read twice, once for what is odd and once for what it says, and never stored: a body that lies in memory,
+/// written field by field and copied as a whole, costs more than both readings.
+trait Flags {
+    fn push(&mut self, oddity: Oddity, offset: usize);
+}
+
+impl Flags for Oddities {
+    #[inline(always)]
+    fn push(&mut self, oddity: Oddity, offset: usize) {
+        Oddities::push(self, oddity, offset);
+    }
+}
+
+impl Flags for () {
+    #[inline(always)]
+    fn push(&mut self, _: Oddity, _: usize) {}
+}
+
+/// Who sends a message, where that is told or seen, and what is odd about it.
 #[inline(always)]
-fn read<'a>(code: u8, data: &'a [u8], sender: Sender, oddities: &mut Oddities) -> (Sender, Body<'a>) {
+fn judge(code: u8, data: &[u8], sender: Sender, oddities: &mut Oddities) -> Sender {
     let sender = match sender {
         Sender::Unknown => shape(code, data).unwrap_or(Sender::Client),
         known => known,
     };
-    let body = match sender {
+    let _ = read(code, data, sender, oddities);
+    sender
+}
+
+/// The body of a message.
+#[inline(always)]
+fn read<'a>(code: u8, data: &'a [u8], sender: Sender, oddities: &mut impl Flags) -> Body<'a> {
+    match sender {
         Sender::Server => response(code, data, oddities),
         _ => request(code, data, oddities),
-    };
-    (sender, body)
+    }
 }
 
 #[inline(always)]
@@ -204,7 +219,7 @@ const fn be(high: u8, low: u8) -> u16 {
 
 /// Flags a quantity outside `1..=max` and a range that ends beyond address 65535 (§4.4, §6).
 #[inline(always)]
-fn check_range(start: u16, quantity: u16, max: u16, at: usize, oddities: &mut Oddities) {
+fn check_range(start: u16, quantity: u16, max: u16, at: usize, oddities: &mut impl Flags) {
     if quantity.wrapping_sub(1) >= max {
         oddities.push(Oddity::BadQuantity, at + 2);
     }
@@ -215,21 +230,21 @@ fn check_range(start: u16, quantity: u16, max: u16, at: usize, oddities: &mut Od
 
 /// Flags bytes behind the last field.
 #[inline(always)]
-fn check_end(rest: &[u8], data: &[u8], oddities: &mut Oddities) {
+fn check_end(rest: &[u8], data: &[u8], oddities: &mut impl Flags) {
     if !rest.is_empty() {
         oddities.push(Oddity::TrailingBytes, DATA + data.len() - rest.len());
     }
 }
 
 #[cold]
-fn short<'a>(data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn short<'a>(data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     oddities.push(Oddity::Truncated, DATA + data.len());
     Body::Short { data }
 }
 
 /// The `count` bytes that follow a byte count at `at`, or those that came.
 #[inline(always)]
-fn counted<'a>(count: u8, rest: &'a [u8], at: usize, oddities: &mut Oddities) -> &'a [u8] {
+fn counted<'a>(count: u8, rest: &'a [u8], at: usize, oddities: &mut impl Flags) -> &'a [u8] {
     match rest.split_at_checked(usize::from(count)) {
         Some((held, behind)) => {
             if !behind.is_empty() {
@@ -244,7 +259,7 @@ fn counted<'a>(count: u8, rest: &'a [u8], at: usize, oddities: &mut Oddities) ->
     }
 }
 
-fn unknown<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn unknown<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     if !Function(code).is_user_defined() {
         oddities.push(Oddity::UnknownFunction, HEADER_LEN);
     }
@@ -253,7 +268,7 @@ fn unknown<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
 
 /// Functions 5 and 6, whose request and response have one layout.
 #[inline(always)]
-fn write_single<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn write_single<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     let Some(([a1, a0, v1, v0], rest)) = data.split_first_chunk() else { return short(data, oddities) };
     let (address, value) = (be(*a1, *a0), be(*v1, *v0));
     check_end(rest, data, oddities);
@@ -268,7 +283,7 @@ fn write_single<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'
 }
 
 /// Functions 8, 21, 22, whose request and response have one layout, and those without a layout.
-fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     match (code, data) {
         (8, [s1, s0, rest @ ..]) => {
             let sub_function = be(*s1, *s0);
@@ -304,7 +319,7 @@ fn symmetric<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> 
 }
 
 /// §6.14, §6.15: reference type 6, file 1 to 65535, record 0 to 9999.
-fn check_record(reference: u8, file: u16, record: u16, at: usize, oddities: &mut Oddities) {
+fn check_record(reference: u8, file: u16, record: u16, at: usize, oddities: &mut impl Flags) {
     if reference != 6 {
         oddities.push(Oddity::BadValue, at);
     } else if file == 0 {
@@ -316,7 +331,7 @@ fn check_record(reference: u8, file: u16, record: u16, at: usize, oddities: &mut
 
 /// The functions that plants use all day come first, the others out of line.
 #[inline(always)]
-fn request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn request<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     match code {
         1..=4 => {
             let Some(([s1, s0, q1, q0], rest)) = data.split_first_chunk() else {
@@ -352,7 +367,7 @@ fn request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
 }
 
 #[inline(never)]
-fn rare_request<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn rare_request<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     match (code, data) {
         (7 | 11 | 12 | 17, _) => {
             check_end(data, data, oddities);
@@ -406,7 +421,7 @@ fn written(bytes: &[u8], quantity: u16) -> Registers<'_> {
 
 /// As [`request`].
 #[inline(always)]
-fn response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn response<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     match code {
         1..=4 | 23 => {
             let Some((count, rest)) = data.split_first() else { return short(data, oddities) };
@@ -436,7 +451,7 @@ fn response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
 }
 
 #[inline(never)]
-fn rare_response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn rare_response<'a>(code: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     match (code, data) {
         (7, [outputs, rest @ ..]) => {
             check_end(rest, data, oddities);
@@ -524,7 +539,7 @@ fn rare_response<'a>(code: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<
 }
 
 /// §6.9, §6.10: 0xffff while a command is being processed, else 0.
-fn status(high: u8, low: u8, at: usize, oddities: &mut Oddities) -> u16 {
+fn status(high: u8, low: u8, at: usize, oddities: &mut impl Flags) -> u16 {
     let status = be(high, low);
     if !matches!(status, 0 | 0xffff) {
         oddities.push(Oddity::BadValue, at);
@@ -533,7 +548,7 @@ fn status(high: u8, low: u8, at: usize, oddities: &mut Oddities) -> u16 {
 }
 
 /// §6.19: types 13 (`CANopen`) and 14 are public.
-fn encapsulated<'a>(kind: u8, data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+fn encapsulated<'a>(kind: u8, data: &'a [u8], oddities: &mut impl Flags) -> Body<'a> {
     if kind != 13 {
         oddities.push(Oddity::BadValue, DATA);
     }

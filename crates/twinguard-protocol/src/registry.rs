@@ -317,6 +317,15 @@ macro_rules! families {
         }
 
         impl Session {
+            /// Its family.
+            #[must_use]
+            pub fn family(&self) -> Family {
+                match self {
+                    $(Self::$name(_) => Family::$name,)*
+                    Self::Vendor(family, _) => Family::Vendor(*family),
+                }
+            }
+
             /// Takes a message that tells nothing by itself; see [`Protocol::absorb`].
             #[inline]
             pub fn absorb(&mut self, source: &Address, bytes: &[u8]) -> bool {

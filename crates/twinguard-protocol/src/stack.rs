@@ -641,7 +641,18 @@ impl Stack {
         let [first, second] = pairing.ends;
         let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
         let context = Context { sender, at: arrival.at, source, destination };
-        let pdu = session.decode(&mut self.shared, &context, bytes)?;
+        let family = session.family();
+        let Some(pdu) = session.decode(&mut self.shared, &context, bytes) else {
+            // Its length said that it is whole; more may lie behind it.
+            return Some(Item::Malformed(Malformed {
+                at: arrival.at,
+                family: family.label(),
+                source: source.socket(),
+                destination: destination.socket(),
+                offset: 0,
+                oddity: Oddity::Truncated,
+            }));
+        };
         let header = pdu.header();
         let mut oddities = pdu.oddities();
         self.serial += 1;

@@ -8,6 +8,7 @@ pub mod integrity;
 pub mod messages;
 
 use twinguard::{
+    gate::{Gate, GateConfig, Record, identity::Token, lint, policy},
     protocol::{
         Item, Sender,
         capture::Reader,
@@ -20,9 +21,11 @@ use twinguard::{
         experiment::Experiment,
         grid::{Case, Options, Start},
         importers::{self, Matpower, Telemetry, TelemetryOptions},
+        plant::Verb,
         registry,
         water::{Accuracy, Hydraulics},
     },
+    types::{Principal, SignalId, Timestamp},
 };
 
 /// Does one thing to one input.
@@ -45,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ethercat", |data| messages::family("ethercat", data)),
     ("experiment", experiment),
     ("fox", |data| messages::family("fox", data)),
+    ("gate", gate),
     ("genisys", |data| messages::family("genisys", data)),
     ("goose", |data| messages::family("goose", data)),
     ("grid", grid),
@@ -79,6 +83,38 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("telemetry", telemetry),
     ("trust", integrity::trust),
 ];
+
+/// What the gate reads: a policy file about a small plant, a token, a record of a verdict. A policy that is accepted can be
+/// compiled and looked through; bytes that are accepted are written the same.
+pub fn gate(data: &[u8]) {
+    if let Ok(token) = Token::from_bytes(data) {
+        assert_eq!(Token::from_bytes(&token.to_bytes()).map(|it| it.id()), Ok(token.id()));
+    }
+    if let Ok(record) = Record::from_bytes(data) {
+        assert_eq!(record.to_bytes(), data);
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let plant = "format = 1\nname = \"p\"\n[[signal]]\npath = \"cell.valve\"\nrole = \"actuator\"\n\
+                 [[signal]]\npath = \"cell.flow\"\n[[principal]]\nname = \"anna\"\nroles = [\"operator\"]\n";
+    let plant = Plant::parse(plant, "plant.toml").expect("a plant");
+    let Ok(source) = policy::Source::parse(text, "policy.toml", &plant) else { return };
+    if source.clauses.len() <= 50 {
+        lint::sarif(&lint::lint(&source, &plant));
+    }
+    let gate =
+        Gate::with_policy(&plant, GateConfig::default(), source).expect("what is read can be compiled");
+    let subject = gate.policy().load().subject(&Principal::new("anna").role("operator"), None);
+    let request = policy::Request {
+        at: Timestamp::from_secs(0),
+        signal: SignalId(0),
+        verb: Verb::Write,
+        value: 0.5,
+        mode: gate.policy().load().mode("run"),
+        channel: policy::Channel::default(),
+    };
+    let why = gate.policy().load().explain(&subject, &request, |_| true);
+    assert_eq!(why.ruling.allows(), matches!(why.ruling, policy::Ruling::Allowed(_)));
+}
 
 /// A power grid: JSON, or MATPOWER-style tables. A small one is estimated as well: a state or an error, finite numbers.
 pub fn grid(data: &[u8]) {

@@ -1,14 +1,48 @@
+use twinguard_twin::problem::Located;
 use twinguard_types::CommandId;
 
 /// What this crate refuses.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A rule that speaks of a signal that the plant does not have.
+    /// A rule or guard that speaks of a signal that the plant does not have.
     #[error("rule `{rule}` names a signal that the plant does not have")]
     UnknownSignal {
         /// The rule's name.
         rule: String,
+    },
+    /// A policy file that cannot be read, with the place.
+    #[error(transparent)]
+    Policy(Located),
+    /// More than a policy can have.
+    #[error("{count} {what} are more than the limit of {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A guard that cannot be made.
+    #[error("guard `{guard}`: {reason}")]
+    Guard {
+        /// Its name.
+        guard: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What a channel proves is worth nothing.
+    #[error("credential: {reason}")]
+    Credential {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A token is worth nothing, here.
+    #[error("token: {reason}")]
+    Token {
+        /// Why not.
+        reason: &'static str,
     },
     /// An approval of a command that is not held, or no longer.
     #[error("command `{command}` is not held")]
@@ -24,7 +58,7 @@ pub enum Error {
         /// Who tried.
         name: String,
     },
-    /// An approval by somebody who may not give such a command either.
+    /// An approval by somebody who may not.
     #[error("`{name}` may not approve command `{command}`: rule `{rule}` does not speak of them")]
     NotEntitled {
         /// The command.
@@ -34,6 +68,15 @@ pub enum Error {
         /// The rule that asks for two people.
         rule: String,
     },
+    /// Break-glass that is not granted.
+    #[error("break-glass: {reason}")]
+    BreakGlass {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Bytes that are no record of a verdict.
+    #[error("these bytes are no record of a verdict")]
+    Record,
     /// A state that no gate of this plant can have had.
     #[error("state of a gate: {reason}")]
     State {

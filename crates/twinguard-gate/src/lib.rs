@@ -21,16 +21,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Not here yet: certificates and tokens (identity is an address or what the platform says), a policy linter,
-//! sequence and interlock guards, Cedar.
+//! | here | |
+//! |---|---|
+//! | [`identity`] | who speaks: addresses, what a channel proves, trust that decays, capability tokens, revocation |
+//! | [`policy`] | rules, zones and conduits, compiled to an index; replaced while others read; every decision explained |
+//! | [`guards`] | rate, sequence, interlock, select before operate, maintenance, budgets, small steps, replay |
+//! | [`Gate`] | all of it in one call, with the [consequence](Certificate) on a fork of the twin |
+//! | [`lint`] | what is wrong with a policy, as SARIF |
+//! | [`Record`], [`BreakGlass`] | a verdict in 256 bytes; setting the rules aside, by two people and for a while |
+//!
+//! Not here: people's tokens from an identity provider (OIDC), Cedar, power-flow screens of grid commands.
 
 mod error;
 mod gate;
-mod identity;
-mod policy;
 mod what_if;
 
+pub mod guards;
+pub mod identity;
+pub mod lint;
+pub mod policy;
+
 pub use error::Error;
-pub use gate::{Gate, GateConfig, GateState};
+pub use gate::{Asking, BreakGlass, Code, Gate, GateConfig, GateState, Judgement, Notice, Record};
 pub use identity::Identities;
 pub use policy::Policy;
+pub use what_if::{Certificate, Confidence, Flaw, Tube};

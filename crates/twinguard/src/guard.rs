@@ -19,8 +19,8 @@ use twinguard_protocol::{Stack, point_map::PointMap, stack};
 use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    ActionId, ActionKind, Catalogue, Duration, Event, Finding, FindingId, Point, SignalId, Source, Timestamp,
-    View,
+    AccessOutcome, ActionId, ActionKind, Catalogue, Duration, Event, Finding, FindingId, Point, SignalId,
+    Source, Timestamp, View,
 };
 
 use crate::evidence::{Evidence, JournalStorage, Seal};
@@ -193,7 +193,15 @@ impl Guard {
             Input::Command(command) => self.vet(now, command),
             Input::Intent(intent) => self.senses.sense(&Event::Intent(intent)),
             Input::Check(check) => self.check(now, &check),
-            Input::Access(access) => self.senses.sense(&Event::Access(access)),
+            Input::Access(access) => {
+                if access.outcome == AccessOutcome::Granted
+                    && access.action.as_str() == "login"
+                    && let Some(known) = self.known(access.principal)
+                {
+                    self.gate.proved(now, &known.name);
+                }
+                self.senses.sense(&Event::Access(access));
+            }
             Input::Approval(approval) => self.approve(now, approval)?,
             Input::Artefact(artefact) => self.artefact(now, artefact),
             Input::Recalibration(delta) => self.recalibrate(now, delta)?,

@@ -6,7 +6,11 @@ mod snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_anomaly::{Aligner, Asked, Bank, Coverage, Judge, JudgeConfig, Recording, registry};
-use twinguard_twin::{Plant, Twin, plant::LimitKind};
+use twinguard_gate::Confidence;
+use twinguard_twin::{
+    Plant, Twin,
+    plant::{Dynamics, LimitKind},
+};
 use twinguard_types::{
     Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Role, Severity, SignalId, Source,
     Symptom, Timestamp, View,
@@ -47,6 +51,9 @@ pub(crate) struct Senses {
     look: Option<Timestamp>,
     /// Steps of the twin since it started, and how often it started anew.
     settled: (u32, u64),
+    /// How well the twin follows the plant, and the model that it runs.
+    confidence: Confidence,
+    dynamics: Option<Dynamics>,
     loudness: Loudness,
     report: DetectionReport,
 }
@@ -112,6 +119,8 @@ impl Senses {
             looked: None,
             look: None,
             settled: (0, 0),
+            confidence: Confidence::default(),
+            dynamics: plant.dynamics.clone(),
             loudness: Loudness::default(),
             report: DetectionReport::default(),
         })
@@ -119,6 +128,11 @@ impl Senses {
 
     pub(crate) fn twin(&self) -> Option<&Twin> {
         self.twin.as_ref()
+    }
+
+    /// How far the twin is to be relied on, as far as it shows in itself.
+    pub(crate) const fn confidence(&self) -> &Confidence {
+        &self.confidence
     }
 
     pub(crate) fn is_learning(&self) -> bool {
@@ -204,6 +218,7 @@ impl Senses {
             self.twin = plant.dynamics.as_ref().map(|_| Twin::new(plant)).transpose()?;
             self.field.clear();
             self.settled = (0, 0);
+            self.confidence.reset();
         }
         Ok(())
     }
@@ -246,11 +261,16 @@ impl Senses {
             let restarts = twin.counts().restarts;
             if restarts != self.settled.1 {
                 self.settled = (0, restarts);
+                self.confidence.reset();
             }
             while let Some(residual) = twin.advance(now) {
                 self.settled.0 = self.settled.0.saturating_add(1);
                 if self.settled.0 > SETTLE {
+                    self.confidence.observe(&residual);
                     self.phase.sense(&Event::Residual(residual), &mut self.loudness, self.report.alarm);
+                    if let Some(dynamics) = &self.dynamics {
+                        self.confidence.follow(dynamics, twin);
+                    }
                 }
             }
         }
@@ -318,6 +338,7 @@ impl Senses {
         if let Some(twin) = &mut self.twin {
             signals.iter().for_each(|signal| twin.exclude(*signal, true));
             twin.rollback_to(onset);
+            self.confidence.reset();
         }
     }
 
@@ -333,6 +354,7 @@ impl Senses {
     pub(crate) fn trust(&mut self, signal: SignalId) {
         if let Some(twin) = &mut self.twin {
             twin.exclude(signal, false);
+            self.confidence.reset();
         }
     }
 

@@ -35,6 +35,9 @@ impl Guard {
         while let Some(mut finding) = self.senses.poll(now) {
             self.complete(&mut finding);
             if finding.state == FindingState::Closed {
+                if let (Suspect::Identity, Some(name)) = (finding.suspect, &finding.suspect_element) {
+                    self.gate.cleared(name);
+                }
                 let untold = self.aside.remove(&finding.id).is_some_and(|aside| !aside.told);
                 let id = finding.id;
                 if untold {
@@ -47,6 +50,11 @@ impl Guard {
             }
             self.distrust(&finding);
             self.grade(&mut finding);
+            if let (Suspect::Identity, Some(name)) = (finding.suspect, &finding.suspect_element)
+                && !self.findings.contains_key(&finding.id)
+            {
+                self.gate.suspected(name, finding.severity);
+            }
             match self.maintenance_of(&finding) {
                 Some(until) => {
                     let told = self.findings.contains_key(&finding.id);
@@ -180,6 +188,15 @@ impl Guard {
         }
     }
 
+    /// Tells the gate how far the twin is to be relied on: how it follows the plant, and what is said of the model.
+    pub(super) fn weigh_twin(&mut self) {
+        let accuses =
+            |finding: &Finding| finding.suspect == Suspect::Model && finding.state != FindingState::Closed;
+        let mut confidence = self.senses.confidence().clone();
+        confidence.accuse(self.findings.values().any(accuses));
+        self.gate.set_confidence(confidence);
+    }
+
     /// Severity comes from the margin to a limit, not from the score.
     fn grade(&mut self, finding: &mut Finding) {
         if let Some(severity) = self.senses.severity() {
@@ -213,6 +230,7 @@ impl Guard {
                 command.id = self.take_command_id();
                 let command = *command;
                 let own = Self::own_principal();
+                self.weigh_twin();
                 let verdict = self.gate.admit(now, &command, &own, self.senses.twin());
                 // Nothing waits for the answer where the playbook no longer does.
                 let _ = self.responder.on_verdict(action.id, &verdict);

@@ -59,18 +59,19 @@ impl Guard {
         // What an isolated peer sends does not reach the plant: the model must not follow it.
         let stopped = command.from.is_some_and(|from| self.gate.is_isolated(now, from.ip()));
         let ours = self.is_ours(now, &command);
-        self.senses.command(&command, !stopped, ours);
-        if self.senses.is_learning() {
-            return;
-        }
         // Without rules there is nothing to judge by: the detectors alone say what is unusual.
-        if self.plant.rules.is_empty() {
+        if self.senses.is_learning() || self.plant.rules.is_empty() {
+            self.senses.command(&command, !stopped, ours);
             return;
         }
         let principal = self.commander(&command);
         let (id, number) = (self.take_command_id(), self.parties.met(principal.clone()));
-        let command = Command { principal: number, id, ..command };
-        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
+        let judged = Command { principal: number, id, ..command };
+        // Before the twin obeys it: afterwards nothing would tell the plant with it from the plant without.
+        self.weigh_twin();
+        let verdict = self.gate.admit(now, &judged, &principal, self.senses.twin());
+        self.senses.command(&command, !stopped, ours);
+        let command = judged;
         let barred = verdict
             .reasons
             .first()
@@ -99,6 +100,7 @@ impl Guard {
     pub(super) fn vet(&mut self, now: Timestamp, command: Command) {
         self.senses.sense(&Event::Command(command));
         let principal = self.commander(&command);
+        self.weigh_twin();
         let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, false);

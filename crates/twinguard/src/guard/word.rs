@@ -18,6 +18,7 @@ impl Guard {
         self.word(now, "approval", &approval);
         let Approval { command, principal, approved } = approval;
         let approver = self.known(principal).ok_or(Error::UnknownPrincipal { principal })?;
+        self.weigh_twin();
         let (command, asker, verdict) =
             self.gate.approve(now, command, &approver, approved, self.senses.twin())?;
         self.emit_verdict(&command, Some(asker), verdict, false);

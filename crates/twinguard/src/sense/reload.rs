@@ -33,10 +33,12 @@ impl Senses {
                 && self.twin.as_ref().is_some_and(|running| twin.restore(&running.snapshot()).is_ok());
             if !goes_on {
                 self.settled = (0, 0);
+                self.confidence.reset();
                 distrusted.for_each(|signal| twin.exclude(signal, true));
             }
         }
         self.twin = fresh.twin;
+        self.dynamics = fresh.dynamics;
         self.sigma = fresh.sigma;
         self.horizon = fresh.horizon;
         self.binding = fresh.binding;

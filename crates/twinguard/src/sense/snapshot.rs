@@ -18,6 +18,7 @@ pub(crate) struct SensesState {
     looked: Option<Timestamp>,
     look: Option<Timestamp>,
     settled: (u32, u64),
+    confidence: twinguard_gate::Confidence,
     loudness: Loudness,
     report: DetectionReport,
     has_twin: bool,
@@ -44,6 +45,7 @@ impl Senses {
             looked: self.looked,
             look: self.look,
             settled: self.settled,
+            confidence: self.confidence.clone(),
             loudness: self.loudness.clone(),
             report: self.report,
             has_twin: self.twin.is_some(),
@@ -74,7 +76,7 @@ impl Senses {
         let aligner = Aligner::load(&mut reader)?;
         reader.end()?;
         let judge = Judge::new(judge_config(aligner.period()), &bank, catalogue).restore(bytes.judge)?;
-        let SensesState { field, looked, look, settled, loudness, report, .. } = state;
+        let SensesState { field, looked, look, settled, confidence, loudness, report, .. } = state;
         if [loudness.most.len(), loudness.thresholds.len()] != [bank.table().len(); 2] {
             return Err(refuse("it speaks of another number of detectors"));
         }
@@ -85,6 +87,7 @@ impl Senses {
             looked,
             look,
             settled,
+            confidence,
             loudness,
             report,
             ..senses

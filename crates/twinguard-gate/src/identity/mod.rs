@@ -4,10 +4,18 @@
 //! (identification of software processes and devices). An address is the weakest identity there is: it is what a
 //! passive tap can see, and nothing more is claimed for it.
 
+mod credential;
+mod token;
+mod trust;
+
 use core::net::IpAddr;
 
 use twinguard_twin::plant::{Network, Plant};
 use twinguard_types::{Principal, PrincipalKind};
+
+pub use credential::{Credential, Credentials, Expiry, Proof, Standing};
+pub use token::{Caveat, Token, TokenKey, Use};
+pub use trust::{Demand, Trust, TrustConfig};
 
 /// The table of known parties and zones.
 #[derive(Clone, Debug, Default)]

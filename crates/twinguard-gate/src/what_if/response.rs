@@ -1,0 +1,55 @@
+//! Linear plants: what a command adds to the future is the input's step response times the change, whatever the state.
+//!
+//! So one run without the command per slot of the twin is enough, and a decision is one multiplication per sample. The
+//! covariance does not depend on inputs. Source: superposition; Kailath, *Linear Systems*, 1980, §1.1.
+
+use std::collections::BTreeMap;
+
+use twinguard_twin::plant::Dynamics;
+use twinguard_types::{Duration, SignalId};
+
+use super::{Run, path};
+
+/// Per input signal and horizon, the change of every mean for a change of one.
+#[derive(Debug, Default)]
+pub(super) struct Responses(BTreeMap<SignalId, Vec<Vec<f64>>>);
+
+impl Responses {
+    /// The runs with a change of one input, from those without. `None`: it has to be simulated.
+    pub(super) fn superpose(
+        &mut self,
+        dynamics: &Dynamics,
+        horizons: &[Duration],
+        without: &[Run],
+        signal: SignalId,
+        change: f64,
+    ) -> Option<Vec<Run>> {
+        if !self.0.contains_key(&signal) {
+            self.0.insert(signal, measure(dynamics, horizons, signal)?);
+        }
+        let responses = self.0.get(&signal)?;
+        let mut with = without.to_vec();
+        for (run, response) in with.iter_mut().zip(responses) {
+            if run.means.len() != response.len() {
+                return None;
+            }
+            run.means.iter_mut().zip(response).for_each(|(mean, response)| *mean += change * response);
+        }
+        Some(with)
+    }
+}
+
+/// By one run with the input at 1 and one with it at 0, from rest.
+fn measure(dynamics: &Dynamics, horizons: &[Duration], signal: SignalId) -> Option<Vec<Vec<f64>>> {
+    let place = dynamics.inputs.iter().position(|input| *input == Some(signal))?;
+    let one = |horizon: &Duration| {
+        let mut inputs = dynamics.input_defaults.clone();
+        let mut at = |value: f64| {
+            *inputs.get_mut(place)? = value;
+            path::run(dynamics, &dynamics.initial_state, &inputs, &[], *horizon)
+        };
+        let (zero, one) = (at(0.0)?, at(1.0)?);
+        Some(one.outputs.iter().zip(&zero.outputs).map(|(one, zero)| one - zero).collect())
+    };
+    horizons.iter().map(one).collect()
+}

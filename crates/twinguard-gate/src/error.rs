@@ -11,6 +11,12 @@ pub enum Error {
         /// The rule's name.
         rule: String,
     },
+    /// Two rules of one name.
+    #[error("rule `{rule}` is there twice")]
+    SameName {
+        /// The name.
+        rule: String,
+    },
     /// A policy file that cannot be read, with the place.
     #[error(transparent)]
     Policy(Located),

@@ -34,6 +34,7 @@
 
 mod error;
 mod gate;
+mod policy_file;
 mod what_if;
 
 pub mod guards;

@@ -3,6 +3,7 @@
 mod decide;
 mod out;
 mod party;
+mod policy;
 mod recalibrate;
 mod reload;
 mod snapshot;
@@ -55,6 +56,8 @@ pub struct Guard {
     events: Vec<Event<'static>>,
     senses: Senses,
     gate: Gate,
+    /// A policy beside the plant file's rules.
+    policy: Option<policy::PolicyFile>,
     responder: Playbook,
     evidence: Evidence,
     outputs: VecDeque<Output>,
@@ -135,6 +138,7 @@ impl Guard {
             events: Vec::new(),
             senses,
             gate,
+            policy: None,
             responder,
             evidence,
             outputs: VecDeque::new(),

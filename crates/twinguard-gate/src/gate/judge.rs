@@ -20,6 +20,9 @@ use crate::what_if::{Certificate, Foresight, Tube, Width, inputs_of, state_diges
 /// Bisections between the wanted value and a safe one.
 const BISECTIONS: u32 = 6;
 
+/// Times the usual standard deviations that a twin in doubt is given.
+const DOUBT: f64 = 3.0;
+
 /// What a judgement rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -185,7 +188,7 @@ impl Gate {
             Err(judgement) => return judgement,
         };
         if let Some(glass) = self.glass_for(now, principal, command.signal) {
-            let mut judgement = self.consequence(now, command, twin);
+            let mut judgement = self.consequence(now, command, false, twin);
             judgement.decision = Decision::Allow;
             (judgement.stage, judgement.code) = (Stage::Policy, Code::Fine);
             judgement.glass = Some(glass);
@@ -217,7 +220,7 @@ impl Gate {
                 ..Judgement::deny(Stage::Guard, Code::Guard)
             };
         }
-        let mut judgement = self.consequence(now, command, twin);
+        let mut judgement = self.consequence(now, command, own, twin);
         judgement.ruling = Some(ruling);
         let mut two_person = two_person;
         if let Decision::Clamp(safe) = judgement.decision {
@@ -294,7 +297,7 @@ impl Gate {
                 ..Judgement::deny(Stage::Guard, Code::Guard)
             };
         }
-        let mut judgement = self.consequence(now, command, twin);
+        let mut judgement = self.consequence(now, command, false, twin);
         judgement.ruling = Some(ruling);
         if judgement.decision.permits() {
             self.pass(now, command, (asker, None), twin, &judgement);
@@ -548,7 +551,13 @@ impl Gate {
     }
 
     /// What the twin says would happen.
-    fn consequence(&mut self, now: Timestamp, command: &Command, twin: Option<&Twin>) -> Judgement {
+    fn consequence(
+        &mut self,
+        now: Timestamp,
+        command: &Command,
+        own: bool,
+        twin: Option<&Twin>,
+    ) -> Judgement {
         let fine =
             |outlook| Judgement { outlook, ..Judgement::new(Decision::Allow, Stage::WhatIf, Code::Fine) };
         let Some(twin) = twin.filter(|_| self.config.what_if && self.lookahead.watches()) else {
@@ -567,34 +576,21 @@ impl Gate {
             return fine(Outlook::Unchanged);
         }
         let expires = Some(now + self.config.validity);
-        // Unless the twin can be believed, only the way to the safe state is open.
-        let unsure = |why: String| {
-            let safe = self.safe.iter().find(|(safe, _)| *safe == signal).map(|(_, safe)| *safe);
-            let from = before.or(current);
-            let towards = safe.is_some_and(|safe| {
-                value == safe
-                    || from.is_some_and(|from| {
-                        (value - safe).abs() <= (from - safe).abs() && (value - safe) * (from - safe) >= 0.0
-                    })
-            });
-            if towards || command.origin == CommandOrigin::Guard {
-                return Judgement { expires, ..fine(Outlook::TowardsSafety) };
-            }
-            Judgement { outlook: Outlook::Unsure(why), ..Judgement::deny(Stage::Trust, Code::TwinUnsure) }
+        let from = before.or(current);
+        let trusted = match twin.clock() {
+            None => Err("the twin has not seen the plant yet".to_owned()),
+            Some(clock) => self.confidence.widening(now, clock, self.stale),
         };
-        let widening = match twin.clock() {
-            None => return unsure("the twin has not seen the plant yet".to_owned()),
-            Some(clock) => match self.confidence.widening(now, clock, self.stale) {
-                Ok(widening) => widening,
-                Err(why) => return unsure(why),
-            },
+        let widening = match trusted {
+            Ok(widening) => widening,
+            Err(why) => return self.unsure(now, command, own, (twin, &others, from), why),
         };
         let width = Width { sigmas: self.config.sigmas * widening, model_error: self.config.model_error };
         let foresight = self.lookahead.foresee(twin, &self.confidence, &others, (signal, value), width);
         let state = self.lookahead.dynamics.as_ref().map(|dynamics| state_digest(twin, dynamics));
         match foresight {
             Foresight::NotModelled => fine(Outlook::NotModelled),
-            Foresight::Unknown(why) => unsure(why),
+            Foresight::Unknown(why) => self.unsure(now, command, own, (twin, &others, from), why),
             Foresight::Clear { margin, tubes } => {
                 self.certify(now, command, (twin, &others, value), tubes, state);
                 Judgement { margin, state, expires, ..fine(Outlook::Clear) }
@@ -609,7 +605,7 @@ impl Gate {
                     outlook: Outlook::Crosses { after },
                     ..Judgement::deny(Stage::WhatIf, Code::Crosses)
                 };
-                let anchor = before.or(current).filter(|_| self.config.clamp);
+                let anchor = from.filter(|_| self.config.clamp);
                 let safe =
                     anchor.and_then(|good| self.nearest_safe(twin, &others, (signal, value, good), width));
                 if let Some((safe, margin, tubes)) = safe
@@ -625,6 +621,43 @@ impl Gate {
                 judgement
             }
         }
+    }
+
+    /// What a twin that cannot be believed leaves: this guard's own commands, and those towards the safe state of which even
+    /// a doubtful state says that they make nothing worse.
+    fn unsure(
+        &mut self,
+        now: Timestamp,
+        command: &Command,
+        own: bool,
+        (twin, others, from): (&Twin, &[(SignalId, f64)], Option<f64>),
+        why: String,
+    ) -> Judgement {
+        let (signal, value) = (command.signal, command.value.as_f64());
+        let safe = self.safe.iter().find(|(safe, _)| *safe == signal).map(|(_, safe)| *safe);
+        let nearer = |safe: f64, from: f64| {
+            let (before, after) = (from - safe, value - safe);
+            after.abs() <= before.abs() && after * before >= 0.0
+        };
+        let towards = safe.is_some_and(|safe| value == safe || from.is_some_and(|from| nearer(safe, from)));
+        let width = Width { sigmas: DOUBT * self.config.sigmas, model_error: self.config.model_error };
+        let open = own
+            || (towards
+                && (twin.clock().is_none()
+                    || matches!(
+                        self.lookahead.foresee(twin, &self.confidence, others, (signal, value), width),
+                        Foresight::Clear { .. } | Foresight::NoWorse { .. }
+                    )));
+        if open {
+            let expires = Some(now + self.config.validity);
+            let outlook = Outlook::TowardsSafety;
+            return Judgement {
+                expires,
+                outlook,
+                ..Judgement::new(Decision::Allow, Stage::WhatIf, Code::Fine)
+            };
+        }
+        Judgement { outlook: Outlook::Unsure(why), ..Judgement::deny(Stage::Trust, Code::TwinUnsure) }
     }
 
     /// Bisection between the wanted value and the present one, if that is safe.

@@ -1,5 +1,6 @@
 //! How much in a period: movement that wears a valve out, energy that a heater puts in.
 //!
+//! Source: valve travel as a measure of wear, ISA-TR75.25.02-2000 (control valve response) practice; the form is ours.
 //! Periods are counted from 1970 on: a day is a UTC day. A budget that is used up lets pass what spends nothing more: for
 //! energy a value that is not above the present one, so that the way down stays open.
 

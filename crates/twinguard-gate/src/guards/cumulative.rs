@@ -1,5 +1,7 @@
 //! How far in all: steps that are small one by one and large together ("salami").
 //!
+//! Source: none of a standard; a sliding minimum and maximum as in Lemire, "Streaming maximum-minimum filter using no more than
+//! three comparisons per element", *Nordic J. Computing* 13 (2006), by buckets.
 //! The window is kept in 32 parts, each with the least and greatest value that passed in it, so that its memory does not
 //! grow with the number of commands; it is exact to one part of the window.
 

@@ -306,6 +306,3 @@ fn concerns(spec: &GuardSpec, asked: &Asked<'_>) -> bool {
     spec.signals.binary_search(&asked.signal).is_ok()
         && spec.range.is_none_or(|range| range.contains(asked.value))
 }
-
-#[cfg(test)]
-mod tests;

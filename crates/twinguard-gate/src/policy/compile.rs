@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use twinguard_twin::plant::{Effect, Network, Plant, Verb};
 use twinguard_types::{Catalogue, Principal, PrincipalKind, SignalId, Timestamp};
 
-use super::parse::ZONES;
 use super::source::{Clause, Source, resolve};
 use crate::Error;
 
+/// Most zones: a set of zones is one machine word.
+pub(crate) const ZONES: usize = 64;
 /// Most rules of one policy.
 const RULES: usize = 100_000;
 
@@ -152,7 +153,8 @@ impl Policy {
     /// Compiles what is written, for the signals of a catalogue.
     ///
     /// # Errors
-    /// [`Error::UnknownSignal`] when a rule names a signal outside the catalogue, [`Error::TooMany`] for more than 100,000
+    /// [`Error::UnknownSignal`] when a rule names a signal outside the catalogue, [`Error::SameName`] for two rules of one
+    /// name, [`Error::TooMany`] for more than 100,000
     /// rules or 64 zones.
     pub fn compile(source: Source, catalogue: &Catalogue) -> Result<Self, Error> {
         let Source { zones, conduits, mut clauses, own, .. } = source;
@@ -160,6 +162,10 @@ impl Policy {
             if count > limit {
                 return Err(Error::TooMany { what, count, limit });
             }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        if let Some(twice) = clauses.iter().find(|clause| !names.insert(clause.rule.name.as_str())) {
+            return Err(Error::SameName { rule: twice.rule.name.clone() });
         }
         clauses.sort_by_key(|clause| clause.rule.effect != Effect::Forbid);
         let words = clauses.len().div_ceil(64);

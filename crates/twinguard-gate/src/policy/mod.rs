@@ -37,12 +37,13 @@
 //! ```
 
 mod compile;
-mod parse;
 mod shared;
 mod source;
 mod words;
 
+pub(crate) use compile::ZONES;
 pub use compile::{Channel, Miss, Mode, Policy, Request, Ruling, Subject};
 pub use shared::SharedPolicy;
+pub(crate) use source::resolve;
 pub use source::{Clause, Condition, Conduit, GuardSpec, Pipeline, SecurityLevels, Source, Zone, matches};
 pub use words::{Explanation, Step};

@@ -16,13 +16,13 @@ use super::path::one_slot;
 
 /// Slots over which the present is averaged.
 const MEMORY: f64 = 60.0;
-/// Slots over which a habit is.
+/// Slots after which the largest surprise that was usual is half forgotten.
 const HABIT: f64 = 3_600.0;
-/// The first slots are averaged as they come.
+/// In the first slots everything is usual.
 const FIRST: u32 = 300;
-/// Times the habitual mean of NIS / degrees of freedom from which on the twin has lost the plant: three times its usual σ
-/// on average. A filter that follows the plant has an expectation of 1 (Bar-Shalom, Li, Kirubarajan, *Estimation with
-/// Applications to Tracking and Navigation*, 2001, §5.4.2).
+/// Times the largest usual mean of NIS / degrees of freedom from which on the twin has lost the plant: three times the σ. A
+/// filter that follows the plant has an expectation of 1 (Bar-Shalom, Li, Kirubarajan, *Estimation with Applications to
+/// Tracking and Navigation*, 2001, §5.4.2).
 const LOST: f64 = 9.0;
 /// Slots for which a twin that was lost is not believed after it follows again: what pulled it there may go on.
 const AFTER: u32 = 300;
@@ -33,7 +33,7 @@ const AFTER: u32 = 300;
 pub struct Confidence {
     /// Mean of NIS / degrees of freedom over the last slots: 1 when the twin follows the plant.
     surprise: f64,
-    /// The same over hours, at least 1.
+    /// The largest that was usual lately, at least 1.
     habit: f64,
     slots: u32,
     /// Slots until it is believed again.
@@ -72,7 +72,7 @@ impl Confidence {
         let now = if now.is_finite() { now } else { 1e6 };
         self.slots = self.slots.saturating_add(1);
         self.surprise += (now - self.surprise) / MEMORY;
-        if self.surprise > LOST * self.habit.max(1.0) {
+        if self.surprise > LOST * self.habit {
             if self.slots > FIRST {
                 self.lost = AFTER;
             }
@@ -80,8 +80,13 @@ impl Confidence {
             self.lost = self.lost.saturating_sub(1);
         }
         if self.lost == 0 {
-            let weight = if self.slots <= FIRST { 1.0 / f64::from(self.slots) } else { 1.0 / HABIT };
-            self.habit += (now - self.habit) * weight;
+            // What has just begun is not usual yet: habits double within a memory.
+            let usual = if self.slots <= FIRST {
+                self.surprise
+            } else {
+                self.surprise.min((1.0 + 1.0 / MEMORY) * self.habit)
+            };
+            self.habit = usual.max(self.habit * libm::exp2(-1.0 / HABIT)).max(1.0);
         }
         for (signal, innovation) in residual.signals.iter().zip(residual.innovation) {
             let mean = self.bias.entry(*signal).or_insert(0.0);
@@ -145,11 +150,11 @@ impl Confidence {
         if self.lost > 0 {
             return Err(format!(
                 "the twin does not follow the plant: its innovations are, or were lately, {:.1} times as large as usual",
-                (self.surprise / self.habit.max(1.0)).max(0.0).sqrt()
+                (self.surprise / self.habit).max(0.0).sqrt()
             ));
         }
         let stale_s = stale.as_secs_f64().max(1e-9);
-        Ok((1.0 + age_s / stale_s) * (self.surprise / self.habit.max(1.0)).max(1.0).sqrt())
+        Ok((1.0 + age_s / stale_s) * (self.surprise / self.habit).max(1.0).sqrt())
     }
 }
 
@@ -178,11 +183,11 @@ mod tests {
         assert_eq!(width(&confidence, 30), Ok(2.0));
         assert!(width(&confidence, 31).is_err());
         (0..FIRST).for_each(|_| confidence.observe(&residual(2.0)));
-        (0..200).for_each(|_| confidence.observe(&residual(8.0)));
-        let twice = width(&confidence, 0).unwrap();
-        assert!((1.7..2.0).contains(&twice), "innovations of 2 σ nearly double the width: {twice}");
         assert!((confidence.bias(SignalId(3)) - 0.5).abs() < 1e-2);
-        (0..100).for_each(|_| confidence.observe(&residual(80.0)));
+        (0..30).for_each(|_| confidence.observe(&residual(16.0)));
+        let wider = width(&confidence, 0).unwrap();
+        assert!((1.2..2.0).contains(&wider), "innovations of 3 σ widen: {wider}");
+        (0..60).for_each(|_| confidence.observe(&residual(400.0)));
         assert!(width(&confidence, 0).unwrap_err().contains("does not follow"));
         (0..AFTER + 20).for_each(|_| confidence.observe(&residual(2.0)));
         assert!(width(&confidence, 0).is_err(), "not at once again");

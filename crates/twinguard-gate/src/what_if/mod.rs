@@ -101,11 +101,14 @@ struct Baseline {
 
 impl Lookahead {
     pub(crate) fn new(plant: &Plant) -> Self {
+        // What the twin knows is one to two slots old.
+        let behind = Duration::from_nanos(plant.time.sampling.as_nanos().saturating_mul(2));
+        let reach = |horizon: Duration| horizon + behind;
         let mut horizons: Vec<Duration> = plant
             .limits
             .iter()
             .filter(|limit| limit.kind == LimitKind::NeverExceed && limit.horizon > Duration::ZERO)
-            .map(|limit| limit.horizon)
+            .map(|limit| reach(limit.horizon))
             .collect();
         horizons.sort_unstable();
         horizons.dedup();
@@ -121,7 +124,7 @@ impl Lookahead {
                 max: limit.max.unwrap_or(f64::INFINITY),
                 rate: limit.rate.is_some(),
                 horizon: horizons
-                    .binary_search(&limit.horizon)
+                    .binary_search(&reach(limit.horizon))
                     .ok()
                     .filter(|_| limit.kind == LimitKind::NeverExceed)?,
             })

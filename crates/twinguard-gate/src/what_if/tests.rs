@@ -192,7 +192,7 @@ fn a_twin_that_cannot_be_relied_on_leaves_only_the_way_to_the_safe_state() {
     stale.now = stale.now + Duration::from_secs(60);
     check(&mut stale, "heard nothing");
     let mut lost = Bench::new(EQUATIONS, GateConfig::default());
-    lost.run(400, |second| if second < 340 { 40.0 } else { second as f64 - 300.0 });
+    lost.run(400, |second| if second < 340 || second % 2 == 0 { 40.0 } else { 46.0 });
     check(&mut lost, "does not follow");
     let mut accused = Bench::new(EQUATIONS, GateConfig::default());
     accused.gate.confidence_mut().accuse(true);

@@ -52,7 +52,10 @@ impl Guard {
         if places(&plant) != places(&self.plant) {
             return refuse("its model reads or answers with other signals");
         }
-        let gate = self.gate.under(&plant)?;
+        let mut gate = self.gate.under(&plant)?;
+        if let Some(policy) = &self.policy {
+            policy.apply(&mut gate, &plant)?;
+        }
         let responder = Playbook::new(plant.safe_state.clone(), self.config.autonomy)?;
         let responder = responder.with_state(self.responder.state())?;
         let fresh = Senses::new(&plant, &self.config, None)?;

@@ -13,6 +13,7 @@ use twinguard_types::{ActionId, ActionKind, Duration, Finding, FindingId, Princi
 
 use super::decide::{Aside, Window};
 use super::party::Parties;
+use super::policy::PolicyFile;
 use super::recalibrate::Calibration;
 use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS};
 use crate::evidence::{Evidence, Head, JournalStorage};
@@ -46,6 +47,7 @@ struct State {
     tap: Duration,
     outputs: VecDeque<Output>,
     gate: GateState,
+    policy: Option<PolicyFile>,
     responder: PlaybookState,
     points: PointMapState,
     senses: SensesState,
@@ -86,6 +88,7 @@ impl Guard {
             tap: self.tap,
             outputs: self.outputs.clone(),
             gate: self.gate.state(),
+            policy: self.policy.clone(),
             responder: self.responder.state(),
             points: self.point_map.state(),
             senses,
@@ -115,6 +118,10 @@ impl Guard {
         }
         // The plant file's parties come first, as when the others were entered.
         guard.parties = Parties::new(state.principals)?;
+        if let Some(policy) = &state.policy {
+            policy.apply(&mut guard.gate, &guard.plant)?;
+        }
+        guard.policy = state.policy;
         guard.gate = guard.gate.with_state(state.gate)?;
         guard.responder = guard.responder.with_state(state.responder)?;
         guard.point_map = guard.point_map.with_state(state.points)?;

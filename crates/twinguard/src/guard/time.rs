@@ -44,6 +44,7 @@ impl Guard {
                     for (command, verdict) in self.gate.tick(at) {
                         self.emit_verdict(&command, None, verdict, false);
                     }
+                    self.tell_notices(at);
                 }
                 Due::Responder => {
                     let mut actions = Vec::new();

@@ -60,7 +60,7 @@ impl Guard {
         let stopped = command.from.is_some_and(|from| self.gate.is_isolated(now, from.ip()));
         let ours = self.is_ours(now, &command);
         // Without rules there is nothing to judge by: the detectors alone say what is unusual.
-        if self.senses.is_learning() || self.plant.rules.is_empty() {
+        if self.senses.is_learning() || self.gate.policy().load().is_empty() {
             self.senses.command(&command, !stopped, ours);
             return;
         }
@@ -84,6 +84,7 @@ impl Guard {
         }
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, true);
+        self.tell_notices(now);
     }
 
     /// Whether a command on the wire is one that we asked for lately.
@@ -104,6 +105,7 @@ impl Guard {
         let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, false);
+        self.tell_notices(now);
     }
 
     pub(super) fn take_command_id(&mut self) -> CommandId {

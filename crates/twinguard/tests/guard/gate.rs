@@ -43,7 +43,7 @@ fn harm_is_kept_from_the_plant_and_the_rest_let_through() {
         let answer = vet(&mut guard, now, value as u64 + 100, from, path, value);
         (answer.verdict.decision, answer.verdict.reasons[0].stage, answer.verdict.margin)
     };
-    let (decision, _, margin) = ask(address::CONTROLLER, VALVE, 1.0);
+    let (decision, _, margin) = ask(address::CONTROLLER, VALVE, 0.95);
     assert_eq!(decision, Decision::Allow);
     assert!(margin.unwrap().1 > 0.0);
     // It is within what the rule allows, and would overheat the plant in an hour.

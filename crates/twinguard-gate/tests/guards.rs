@@ -1,8 +1,9 @@
-use super::*;
-use twinguard_twin::Plant;
-use twinguard_types::{Principal, PrincipalId};
+//! Every stateful guard alone: rate, sequence, interlock, select, maintenance, budget (travel, energy), cumulative, freshness.
 
-use crate::policy::Source;
+use twinguard_gate::guards::{Asked, Guards, Memory, Refusal, kinds};
+use twinguard_gate::policy::{GuardSpec, Source};
+use twinguard_twin::Plant;
+use twinguard_types::{Principal, PrincipalId, SignalId, Timestamp};
 
 const PLANT: &str = r#"
     format = 1

@@ -10,15 +10,15 @@ use twinguard_twin::plant::{Effect, Network, Plant, Rule, Verb, Window};
 use twinguard_twin::problem::{Located, Place, Problem};
 use twinguard_types::{Duration, Range};
 
-use super::source::{Clause, Condition, Conduit, GuardSpec, Pipeline, SecurityLevels, Source, Zone, resolve};
 use crate::Error;
+use crate::policy::{
+    Clause, Condition, Conduit, GuardSpec, Pipeline, SecurityLevels, Source, ZONES, Zone, resolve,
+};
 
 /// Largest policy file in bytes.
 const FILE_LIMIT: usize = 16 << 20;
 /// Most rules, zones, conduits, pipelines or guards.
 const LIMIT: usize = 100_000;
-/// Most zones: a set of zones is one machine word.
-pub(super) const ZONES: usize = 64;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 type Text = Spanned<String>;
@@ -541,8 +541,8 @@ mod tests {
         for (text, expected) in [
             ("format = 2\n".to_owned(), "policy.toml:1:10: `format` must be 1"),
             (
-                "format = 1\n[[rool]]\n".to_owned(),
-                "policy.toml:2:3: unknown key `rool`, did you mean `rule`?",
+                "format = 1\n[[ruel]]\n".to_owned(),
+                "policy.toml:2:3: unknown key `ruel`, did you mean `rule`?",
             ),
             (rule("rolls = [\"x\"]"), "policy.toml:6:1: unknown key `rolls`, did you mean `roles`?"),
             (rule("zones = [\"offce\"]"), "policy.toml:6:10: unknown zone `offce`, did you mean `office`?"),

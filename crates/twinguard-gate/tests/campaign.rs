@@ -121,7 +121,10 @@ impl World {
             .collect();
         let policy = "format = 1\n[[rule]]\nname = \"everything\"\neffect = \"allow\"\nroles = [\"intruder\"]\nsignals = [\"*\"]\n";
         let policy = Policy::parse(policy, "policy.toml", &plant).unwrap();
-        let config = GateConfig::default();
+        let mut config = GateConfig::default();
+        if let Some(share) = std::env::var("TWINGUARD_MODEL_ERROR").ok().and_then(|it| it.parse().ok()) {
+            config.model_error = share;
+        }
         let gate = Gate::with_policy(&plant, config, policy).unwrap();
         let mut world = Self {
             twin: Twin::new(&plant).unwrap(),
@@ -214,9 +217,19 @@ impl World {
                     continue;
                 }
                 if count {
-                    let (_, decision) = self.ask(signal, value);
+                    let command = self.command(signal, value);
+                    let who = Principal::new("mallory").role("intruder");
+                    let verdict = self.gate.admit(now, &command, &who, Some(&self.twin));
                     self.tally.legitimate += 1;
-                    self.tally.blocked += u64::from(decision != Decision::Allow);
+                    self.tally.blocked += u64::from(verdict.decision != Decision::Allow);
+                    if verdict.decision != Decision::Allow && std::env::var_os("TWINGUARD_SHOW").is_some() {
+                        let (plant, path) = (&self.plant.name, self.plant.catalogue.path(signal));
+                        let why = &verdict.reasons[0].text;
+                        println!(
+                            "{plant} BLOCKED {path} {value} {:?}: {why}; {:?}",
+                            self.path, verdict.margin
+                        );
+                    }
                 }
                 let command = self.command(signal, value);
                 self.twin.command(&command);
@@ -387,7 +400,7 @@ fn campaign(name: &str) {
         worlds += 1;
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed * 1_000_003 + worlds));
         let mut world = World::new(name, seed * 1_000 + worlds, &mut dice);
-        world.run(100, true);
+        world.run(300, true);
         // One plant in three is honestly measured, one delayed, one lied to.
         world.path = match dice.below(3) {
             0 => Path::Honest,
@@ -408,8 +421,7 @@ fn campaign(name: &str) {
         world.since = 0.0;
         for _ in 0..12 {
             let wait = 5 + dice.below(60);
-            let honest = !matches!(world.path, Path::Biased(..) | Path::Frozen(_));
-            world.run(wait, honest);
+            world.run(wait, false);
             if !world.sound() {
                 break;
             }
@@ -450,4 +462,4 @@ macro_rules! plants {
     };
 }
 
-plants!(boiler, conveyor, hvac_zone, quadruple_tank, quadruple_tank_nonminimum, robot_arm);
+plants!(hvac_zone, quadruple_tank, quadruple_tank_nonminimum);

@@ -43,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("epanet", epanet),
     ("equation", equation),
     ("ethercat", |data| messages::family("ethercat", data)),
+    ("evidence", integrity::evidence),
     ("experiment", experiment),
     ("fox", |data| messages::family("fox", data)),
     ("genisys", |data| messages::family("genisys", data)),
@@ -78,6 +79,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tcp", frames::tcp),
     ("telemetry", telemetry),
     ("trust", integrity::trust),
+    ("witness", integrity::witness),
 ];
 
 /// A power grid: JSON, or MATPOWER-style tables. A small one is estimated as well: a state or an error, finite numbers.

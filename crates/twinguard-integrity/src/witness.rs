@@ -224,7 +224,8 @@ const HEADER: &str = "twinguard witness 1\n";
 pub fn status(refusal: &Error) -> u16 {
     match refusal {
         Error::UnknownLog { .. } => 404,
-        Error::UntrustedKey { .. } | Error::Signature { .. } => 403,
+        // A signature that is none makes a note malformed, and is answered like one that does not verify.
+        Error::UntrustedKey { .. } | Error::Signature { .. } | Error::Text { what: "note", .. } => 403,
         Error::Conflict { .. } => 409,
         Error::Proof { .. } => 422,
         Error::Io { .. } | Error::Broken | Error::Key { .. } => 500,

@@ -143,8 +143,9 @@ fn cosign(
     let mut origins = Vec::new();
     for log in logs {
         let key: PublicKey = text(log, "key")?.parse()?;
-        origins.push(key.name().to_owned());
-        witness.add_log(&key.name().to_owned(), [key]);
+        let origin = key.name().to_owned();
+        witness.add_log(&origin, [key]);
+        origins.push(origin);
     }
     if state.exists() {
         witness.restore(&text(state, "witness state")?)?;

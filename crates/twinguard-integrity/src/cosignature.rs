@@ -10,7 +10,7 @@ use core::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use crate::key::{PRIVATE, check_name, key_id, key_text, split_typed};
+use crate::key::{PRIVATE, Typed, check_name, key_id, key_text, split_typed};
 #[cfg(feature = "pq")]
 use crate::mldsa::{MlDsaPublicKey, MlDsaSigningKey, ParameterSet};
 use crate::note::{self, Note};
@@ -45,7 +45,7 @@ pub struct CosignerKey {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    Ed25519(PublicKey),
+    Ed25519(Box<PublicKey>),
     #[cfg(feature = "pq")]
     MlDsa44(Box<MlDsaPublicKey>),
 }
@@ -142,14 +142,12 @@ impl FromStr for CosignerKey {
 
     /// Reads the text form; one line feed at the end is allowed, nothing else.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let (name, id, kind, bytes) = split_typed(text)?;
+        let Typed { name, id, kind, bytes } = split_typed(text)?;
         let kind = match kind {
             ED25519 => {
                 let bytes = bytes.as_slice().try_into();
-                Kind::Ed25519(PublicKey::from_bytes(
-                    name,
-                    bytes.map_err(|_| Error::Key { reason: "it is not 32 bytes long" })?,
-                )?)
+                let bytes = bytes.map_err(|_| Error::Key { reason: "it is not 32 bytes long" })?;
+                Kind::Ed25519(Box::new(PublicKey::from_bytes(name, bytes)?))
             }
             #[cfg(feature = "pq")]
             ML_DSA_44 => Kind::MlDsa44(Box::new(MlDsaPublicKey::from_bytes(ParameterSet::MlDsa44, &bytes)?)),
@@ -180,7 +178,7 @@ pub struct Cosigner {
 
 #[derive(Clone)]
 enum Secret {
-    Ed25519(SigningKey),
+    Ed25519(Box<SigningKey>),
     /// The key, and the seed for its text.
     #[cfg(feature = "pq")]
     MlDsa44(MlDsaSigningKey, Zeroizing<[u8; 32]>),
@@ -193,8 +191,8 @@ impl Cosigner {
     /// [`Error::Key`] for a name as in [`PublicKey::from_bytes`].
     pub fn ed25519(name: &str, seed: &[u8; 32]) -> Result<Self, Error> {
         let key = SigningKey::from_seed(name, seed)?;
-        let public = CosignerKey::new(name, Kind::Ed25519(key.public().clone()))?;
-        Ok(Self { public, secret: Secret::Ed25519(key) })
+        let public = CosignerKey::new(name, Kind::Ed25519(Box::new(key.public().clone())))?;
+        Ok(Self { public, secret: Secret::Ed25519(Box::new(key)) })
     }
 
     /// An ML-DSA-44 key from 32 secret bytes. The implementation is not audited: ask for both kinds in a policy's group.
@@ -263,7 +261,7 @@ impl FromStr for Cosigner {
     /// Reads the text form; one line feed at the end is allowed, nothing else.
     fn from_str(text: &str) -> Result<Self, Error> {
         let rest = text.strip_prefix(PRIVATE).ok_or(Error::Key { reason: "it is not a private key" })?;
-        let (name, id, kind, seed) = split_typed(rest)?;
+        let Typed { name, id, kind, bytes: seed } = split_typed(rest)?;
         let seed: &[u8; 32] =
             seed.as_slice().try_into().map_err(|_| Error::Key { reason: "it is not 32 bytes long" })?;
         let key = match kind {

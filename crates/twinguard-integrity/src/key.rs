@@ -271,17 +271,27 @@ pub(crate) fn key_text(name: &str, id: [u8; 4], kind: u8, bytes: &[u8]) -> Zeroi
 
 /// `<name>+<id>+<base64>` of an Ed25519 key.
 fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
-    match split_typed(text)? {
-        (name, id, ED25519, key) => match key.as_slice().try_into() {
-            Ok(key) => Ok((name, id, key)),
-            Err(_) => Err(Error::Key { reason: "it is not 32 bytes long" }),
-        },
-        _ => Err(Error::Key { reason: "it is not an Ed25519 key (type 1)" }),
+    let Typed { name, id, kind, bytes } = split_typed(text)?;
+    if kind != ED25519 {
+        return Err(Error::Key { reason: "it is not an Ed25519 key (type 1)" });
+    }
+    match bytes.as_slice().try_into() {
+        Ok(key) => Ok((name, id, key)),
+        Err(_) => Err(Error::Key { reason: "it is not 32 bytes long" }),
     }
 }
 
-/// `<name>+<id>+<base64>` in its one form: lower-case digits, padded base64 without stray bits; name, id, type and bytes.
-pub(crate) fn split_typed(text: &str) -> Result<(&str, [u8; 4], u8, Zeroizing<Vec<u8>>), Error> {
+/// What stands in a key's text, the checksum not yet compared.
+pub(crate) struct Typed<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: [u8; 4],
+    /// The type that the first byte gives.
+    pub(crate) kind: u8,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+}
+
+/// `<name>+<id>+<base64>` in its one form: lower-case digits, padded base64 without stray bits.
+pub(crate) fn split_typed(text: &str) -> Result<Typed<'_>, Error> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
@@ -289,13 +299,13 @@ pub(crate) fn split_typed(text: &str) -> Result<(&str, [u8; 4], u8, Zeroizing<Ve
     };
     let id = HEXLOWER.decode(id.as_bytes()).ok().and_then(|id| id.try_into().ok());
     let id = id.ok_or(Error::Key { reason: "its id is not 8 lower-case hexadecimal digits" })?;
-    let mut key =
+    let mut bytes =
         Zeroizing::new(base64::decode(key.as_bytes()).ok_or(Error::Key { reason: "it is not base64" })?);
-    if key.is_empty() {
+    if bytes.is_empty() {
         return Err(Error::Key { reason: "it has no type" });
     }
-    let kind = key.remove(0);
-    Ok((name, id, kind, key))
+    let kind = bytes.remove(0);
+    Ok(Typed { name, id, kind, bytes })
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Policy {
         let mut policy = Self::empty();
         logs.into_iter().try_for_each(|log| policy.add_log(log))?;
         for witness in witnesses {
-            policy.add_witness(&witness.name().to_owned(), witness)?;
+            policy.add_witness(witness.name().into(), witness)?;
         }
         let count = policy.witnesses.len();
         if threshold > count {
@@ -185,14 +185,14 @@ impl Policy {
         Ok(())
     }
 
-    fn add_witness(&mut self, name: &str, key: CosignerKey) -> Result<(), Error> {
+    fn add_witness(&mut self, name: Box<str>, key: CosignerKey) -> Result<(), Error> {
         if self.witnesses.iter().any(|(_, known)| known.same_key(&key)) {
             return Err(refuse("a witness's key stands twice"));
         }
         if self.witnesses.len() == MOST {
             return Err(refuse("it has more than 256 witnesses"));
         }
-        self.witnesses.push((name.into(), key));
+        self.witnesses.push((name, key));
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl Policy {
             ["witness", name, key] | ["witness", name, key, _] => {
                 self.fresh_name(name)?;
                 let key = key.parse().map_err(|_| "it is not a witness's key of a kind that is read here")?;
-                self.add_witness(name, key)
+                self.add_witness((*name).into(), key)
                     .map_err(|_| "the witness's key stands twice, or there are too many")?;
             }
             ["group", name, threshold, members @ ..] if !members.is_empty() => {

@@ -74,7 +74,7 @@ fn guard_with_switch() -> (Guard, Arc<AtomicBool>) {
 #[test]
 fn the_last_bit_of_a_running_parameter_accuses_the_model() {
     let (mut guard, turned) = guard_with_switch();
-    let mut tick = |guard: &mut Guard, second: i64| {
+    let tick = |guard: &mut Guard, second: i64| {
         guard.handle(ORIGIN + Duration::from_secs(second), Input::Tick).unwrap();
         poll(guard)
     };

@@ -93,25 +93,39 @@ pub(crate) struct SealedArgument {
     calibrator: Vec<PathBuf>,
 }
 
+/// What the arguments name, read.
+struct Sealed {
+    series: String,
+    /// As sealed, before any change.
+    parameters: Parameters,
+    calibrators: Option<Role>,
+    deltas: Vec<Vec<u8>>,
+}
+
+impl Sealed {
+    fn calibrators(&self) -> Result<&Role, Error> {
+        self.calibrators.as_ref().ok_or(Error::Policy { reason: "nobody may change parameters" })
+    }
+}
+
 impl SealedArgument {
-    /// Series and parameters as sealed, the role of calibrators, and the changes.
-    fn read(self) -> Result<(String, Parameters, Option<Role>, Vec<Vec<u8>>), Error> {
+    fn read(self) -> Result<Sealed, Error> {
         let trust = self.keys.trust(now())?;
         let (manifest, _) = trust.judge(&source::small_file(&self.seal)?)?;
         let read = |file: &PathBuf| VerifyingKey::from_text(&text(file, "key")?);
         let keys = self.calibrator.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-        let role = if keys.is_empty() { None } else { Some(Role::new([Holder::new(keys)?], 1)?) };
+        let calibrators = if keys.is_empty() { None } else { Some(Role::new([Holder::new(keys)?], 1)?) };
         let deltas = self.delta.iter().map(|file| source::small_file(file)).collect::<Result<_, _>>()?;
-        Ok((manifest.series().to_owned(), manifest.parameters().clone(), role, deltas))
+        let (series, parameters) = (manifest.series().to_owned(), manifest.parameters().clone());
+        Ok(Sealed { series, parameters, calibrators, deltas })
     }
 
     /// The same, with the changes followed.
     fn present(self) -> Result<(String, Parameters, u64), Error> {
-        let (series, mut parameters, role, deltas) = self.read()?;
-        let mut number = 0;
-        for delta in &deltas {
-            let role = role.as_ref().ok_or(Error::Policy { reason: "nobody may change parameters" })?;
-            let delta = Delta::open(delta, role)?;
+        let sealed = self.read()?;
+        let (series, mut parameters, mut number) = (sealed.series.clone(), sealed.parameters.clone(), 0);
+        for delta in &sealed.deltas {
+            let delta = Delta::open(delta, sealed.calibrators()?)?;
             if delta.series() != series {
                 return Err(Error::OtherSeries { expected: series, found: delta.series().to_owned() });
             }
@@ -158,13 +172,11 @@ impl Attest {
             }
             Self::Verify { answer, sealed, nonce, attestor } => {
                 let key: PublicKey = text(&attestor, "key")?.parse()?;
-                let (series, parameters, role, deltas) = sealed.read()?;
-                let mut expected = Expected::new(&series, key, parameters);
-                for delta in &deltas {
-                    expected.follow(
-                        delta,
-                        role.as_ref().ok_or(Error::Policy { reason: "nobody may change parameters" })?,
-                    )?;
+                let sealed = sealed.read()?;
+                let series = &sealed.series;
+                let mut expected = Expected::new(series, key, sealed.parameters.clone());
+                for delta in &sealed.deltas {
+                    expected.follow(delta, sealed.calibrators()?)?;
                 }
                 let attested = expected.check(&text(&answer, "attestation")?, &bytes(&nonce)?)?;
                 let root = attested.measured.parameters;

@@ -1,5 +1,5 @@
-//! Sealed models: hashing files, one group of a large file up to its root, one parameter of many, hybrid signatures; plain
-//! `blake3` with the reads of `b3sum --no-mmap`, and `bao`, beside us.
+//! Sealed models: hashing files, one group of a large file up to its root, one parameter of many, hybrid signatures, a sweep over
+//! what runs, evidence and cosignatures; plain `blake3` with the reads of `b3sum --no-mmap`, and `bao`, beside us.
 //!
 //! `cargo bench -p benches --bench seal`. CPU time of the thread, not wall time: these figures compare programs, not how busy a
 //! machine is. `SEAL_BENCH_MIB` sets the size of the one large file (64), `SEAL_BENCH_FILES` the number of files of 50 KiB
@@ -9,18 +9,23 @@
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rustix::time::{ClockId, clock_gettime};
+use twinguard::integrity::attest::Running;
 use twinguard::integrity::mldsa::{MlDsaSigningKey, ParameterSet};
 use twinguard::integrity::source::{self, Limits, OneFile, Seen};
 use twinguard::integrity::tree::{Audit, Group, Tree};
+use twinguard::integrity::witness::Request;
 use twinguard::integrity::{
-    Entry, Holder, Manifest, Parameter, Parameters, PortablePath, Role, Signer, SigningKey, seal,
+    Attestor, Cosigner, Entry, EvidenceBundle, Holder, Journal, Manifest, Parameter, ParameterValue,
+    Parameters, PortablePath, Role, Signer, SigningKey, Witness, epoch, journal, seal,
 };
+use twinguard::types::{Label, Timestamp};
 
 /// CPU time of the thread that measures.
 struct Cpu;
@@ -218,9 +223,91 @@ fn signatures(c: &mut Criterion<Cpu>) {
     group.finish();
 }
 
+/// A region and parameters that do not change, as a twin would hold them.
+struct Still {
+    region: Vec<u8>,
+    values: Vec<ParameterValue>,
+}
+
+impl Running for Still {
+    fn parameter(&self, index: usize) -> Option<ParameterValue> {
+        self.values.get(index).cloned()
+    }
+    fn region(&self, _: usize, range: Range<u64>, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(&self.region[range.start as usize..range.end as usize]);
+        true
+    }
+}
+
+fn attestation(c: &mut Criterion<Cpu>) {
+    let mib = setting("SEAL_BENCH_MIB", 64);
+    let running = Still { region: random(7, mib << 20), values: Vec::new() };
+    let mut attestor = Attestor::new("bench", Parameters::default());
+    attestor.register("region", &running.region, Group::KIB_64);
+    let mut group = c.benchmark_group("sweep of one region");
+    group.sample_size(10).throughput(Throughput::Bytes((mib << 20) as u64));
+    group.bench_function("blake3, in memory", |b| b.iter(|| blake3::hash(black_box(&running.region))));
+    group.bench_function("whole sweep, in looks of 1 MiB", |b| {
+        b.iter(|| while !attestor.sweep(&running, 1 << 20).complete {});
+    });
+    group.finish();
+
+    let count = 131_072;
+    let one = |n: usize| Parameter::new("p.toml", &format!("p{n:06}"), "m", (n as f64).into()).unwrap();
+    let parameters = Parameters::new((0..count).map(one).collect()).unwrap();
+    let values = parameters.all().iter().map(|parameter| parameter.value().clone()).collect();
+    let running = Still { region: Vec::new(), values };
+    let mut attestor = Attestor::new("bench", parameters);
+    let key = SigningKey::from_seed("bench.example", &[1; 32]).unwrap();
+    let mut group = c.benchmark_group("131,072 parameters");
+    group.sample_size(10);
+    group.bench_function("whole sweep", |b| b.iter(|| attestor.sweep(&running, u64::MAX)));
+    group.bench_function("answer to a challenge", |b| {
+        b.iter(|| attestor.respond(&[7; 32], Timestamp::ZERO, &running, &key, None).unwrap())
+    });
+    group.finish();
+}
+
+fn logs(c: &mut Criterion<Cpu>) {
+    let key = SigningKey::from_seed("bench.example", &[1; 32]).unwrap();
+    let mut journal = Journal::in_memory();
+    let fill = |journal: &mut Journal, until: u64| {
+        for n in journal.size()..until {
+            journal.push(Label::literal("verdict"), Timestamp::from_secs(n as i64), &[0x5a; 48]).unwrap();
+        }
+    };
+    fill(&mut journal, 100_000);
+    let first = journal.checkpoint(&key).unwrap();
+    fill(&mut journal, 131_072);
+    let second = journal.checkpoint(&key).unwrap();
+    let archive = journal::Archive::open(journal.storage(), key.public()).unwrap();
+    let file = archive.bundle(&[70_001]).unwrap().to_string();
+    let proof = archive.consistency_proof(100_000).unwrap();
+    let requests = [
+        Request { old: 0, proof: vec![], checkpoint: first }.to_string(),
+        Request { old: 100_000, proof, checkpoint: second }.to_string(),
+    ];
+    let cosigner = Cosigner::ed25519("witness.example", &[2; 32]).unwrap();
+    let mut group = c.benchmark_group("131,072 leaves");
+    group.bench_function("evidence of one leaf, read and verified", |b| {
+        b.iter(|| black_box(&file).parse::<EvidenceBundle>().unwrap().verify(key.public()).unwrap())
+    });
+    group.bench_function("two requests to a new witness", |b| {
+        b.iter(|| {
+            let mut witness = Witness::new([cosigner.clone()]);
+            witness.add_log("bench.example", [key.public().clone()]);
+            requests.iter().for_each(|request| drop(witness.add_checkpoint(request, 1, |_| Ok(())).unwrap()));
+        });
+    });
+    group.sample_size(10).bench_function("verified from the first key on", |b| {
+        b.iter(|| epoch::verify(journal.storage(), key.public()).unwrap())
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = all;
     config = Criterion::default().with_measurement(Cpu);
-    targets = files, parameters, signatures
+    targets = files, parameters, signatures, attestation, logs
 }
 criterion_main!(all);

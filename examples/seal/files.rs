@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -11,7 +11,8 @@ use twinguard::integrity::archive::{Archive, Budget};
 use twinguard::integrity::ecdsa::EcSigningKey;
 use twinguard::integrity::mldsa::MlDsaSigningKey;
 use twinguard::integrity::source::{self, Limits, OneFile, Source};
-use twinguard::integrity::{Entry, Error, Holder, PublicKey, Signer, SigningKey, VerifyingKey};
+use twinguard::integrity::{Entry, Error, Policy, PublicKey, Signer, SigningKey};
+use twinguard::types::Timestamp;
 
 /// A model may be of any size: hashing takes no memory.
 pub(crate) const LIMITS: Limits = Limits { files: 10_000_000, bytes: u64::MAX };
@@ -29,21 +30,57 @@ impl KeyArgument {
     }
 }
 
-/// The keys of those who must have signed.
+/// The key of a log, or a policy of logs and witnesses.
 #[derive(Args, Debug)]
-pub(crate) struct KeysArgument {
-    /// The public key of whoever must have signed. Given several times, every one of them must have: so neither half of a
-    /// hybrid signature can be left out.
-    #[arg(long = "public-key", value_name = "P", required = true)]
-    files: Vec<PathBuf>,
+#[group(required = true, multiple = false)]
+pub(crate) struct LogArgument {
+    /// The log's public key.
+    #[arg(long, value_name = "P")]
+    public_key: Option<PathBuf>,
+    /// A policy of logs, witnesses and a quorum (C2SP tlog-policy).
+    #[arg(long, value_name = "F")]
+    policy: Option<PathBuf>,
 }
 
-impl KeysArgument {
-    pub(crate) fn holder(&self) -> Result<Holder, Error> {
-        let keys: Result<Vec<_>, Error> =
-            self.files.iter().map(|file| VerifyingKey::from_text(&text(file, "key")?)).collect();
-        Holder::new(keys?)
+impl LogArgument {
+    /// The policy; a key alone is one that asks for no witness.
+    pub(crate) fn read(&self) -> Result<Policy, Error> {
+        match (&self.public_key, &self.policy) {
+            (Some(file), _) => Policy::new([text(file, "key")?.parse()?], [], 0),
+            (None, Some(file)) => text(file, "policy")?.parse(),
+            (None, None) => Policy::new([], [], 0),
+        }
     }
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Now, as the journal has it.
+pub(crate) fn stamp() -> Timestamp {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// 32 bytes of the system's randomness.
+pub(crate) fn random() -> Result<[u8; 32], Error> {
+    let mut bytes = [0; 32];
+    let filled = getrandom::fill(&mut bytes);
+    filled.map_err(|error| failed("read", Path::new("randomness"), io::Error::other(error)))?;
+    Ok(bytes)
+}
+
+/// Writes a file beside another's place and renames it there: a reader, or an interruption, sees the old or the new one.
+pub(crate) fn replace(path: &Path, text: &str, secret: bool) -> Result<(), Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let _ = std::fs::remove_file(&beside);
+    write_new(&beside, text, secret)?;
+    let synced = std::fs::File::open(&beside).and_then(|file| file.sync_all());
+    synced.and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed("write", path, error))
 }
 
 /// A secret key of any kind that may sign a seal.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use twinguard::integrity::ecdsa::{Curve, EcSigningKey};
 use twinguard::integrity::mldsa::{MlDsaSigningKey, ParameterSet};
-use twinguard::integrity::{Error, SigningKey};
+use twinguard::integrity::{Cosigner, Error, SigningKey};
 
 use crate::answer::Answer;
 use crate::files::{failed, write_new};
@@ -34,6 +34,10 @@ enum Algorithm {
     P521,
     MlDsa44,
     MlDsa65,
+    /// A witness's, to cosign other people's logs with: Ed25519.
+    Witness,
+    /// The same, ML-DSA-44.
+    WitnessMlDsa44,
 }
 
 impl Keygen {
@@ -43,10 +47,10 @@ impl Keygen {
             filled.map_err(|error| failed("read randomness for", &self.out, io::Error::other(error)))
         };
         let curve = match self.algorithm {
-            Algorithm::Ed25519 | Algorithm::MlDsa44 | Algorithm::MlDsa65 => None,
             Algorithm::P256 => Some(Curve::P256),
             Algorithm::P384 => Some(Curve::P384),
             Algorithm::P521 => Some(Curve::P521),
+            _ => None,
         };
         let set = match self.algorithm {
             Algorithm::MlDsa44 => Some(ParameterSet::MlDsa44),
@@ -58,6 +62,13 @@ impl Keygen {
                 let mut seed = [0; 32];
                 random(&mut seed)?;
                 match set {
+                    _ if matches!(self.algorithm, Algorithm::Witness | Algorithm::WitnessMlDsa44) => {
+                        let key = match self.algorithm {
+                            Algorithm::Witness => Cosigner::ed25519(&self.name(), &seed)?,
+                            _ => Cosigner::ml_dsa_44(&self.name(), &seed)?,
+                        };
+                        (format!("{}\n", *key.to_text()), key.public().to_string())
+                    }
                     Some(set) => {
                         let key = MlDsaSigningKey::from_seed(set, &seed);
                         (key.to_pem()?.to_string(), key.public().to_pem()?)

@@ -9,6 +9,10 @@
 //! cargo run --release --example seal -- log verify journal/ --public-key guard.pub
 //! cargo run --release --example seal -- prove journal/ --leaf 17 --public-key guard.pub --out finding.tlog-proof
 //! cargo run --release --example seal -- log check finding.tlog-proof --public-key guard.pub
+//! cargo run --release --example seal -- evidence export journal/ --leaf 17 --public-key guard.pub --out case-7.evidence
+//! cargo run --release --example seal -- evidence verify case-7.evidence --policy policy.txt
+//! cargo run --release --example seal -- witness cosign request --key w1.key --log guard.pub --state w1.state --out lines
+//! cargo run --release --example seal -- attest check --seal model.seal --public-key vendor.pub --running now.csv
 //! ```
 //!
 //! Expect one line that says what was verified, or what is wrong and where. Change a byte of the model, add a file, put a
@@ -22,15 +26,19 @@
 )]
 
 mod answer;
+mod attest;
 mod create;
 mod diff;
+mod evidence;
 mod files;
 mod keygen;
 mod log;
 mod openssf;
 mod prove;
 mod show;
+mod trust;
 mod verify;
+mod witness;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -69,6 +77,14 @@ enum Command {
     Prove(prove::Prove),
     #[command(subcommand)]
     Log(log::Log),
+    #[command(subcommand)]
+    Evidence(evidence::Evidence),
+    #[command(subcommand)]
+    Witness(witness::Witnessing),
+    #[command(subcommand)]
+    Attest(attest::Attest),
+    #[command(subcommand)]
+    Trust(trust::Roots),
 }
 
 fn run(command: Command) -> Result<Answer, Error> {
@@ -82,6 +98,10 @@ fn run(command: Command) -> Result<Answer, Error> {
         Command::OpenssfVerify(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Log(command) => command.run(),
+        Command::Evidence(command) => command.run(),
+        Command::Witness(command) => command.run(),
+        Command::Attest(command) => command.run(),
+        Command::Trust(command) => command.run(),
     }
 }
 

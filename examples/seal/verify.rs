@@ -1,13 +1,13 @@
 //! Verifies a model.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use twinguard::integrity::{Error, Trust, source, store};
+use twinguard::integrity::{Error, source, store};
 
 use crate::answer::Answer;
-use crate::files::{KeysArgument, LIMITS, model, spinner};
+use crate::files::{LIMITS, model, now, spinner};
+use crate::trust::TrustArgument;
 
 /// Verify that a directory or archive is what was sealed.
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "F")]
     seal: PathBuf,
     #[command(flatten)]
-    public_key: KeysArgument,
+    keys: TrustArgument,
     /// Accept this series only.
     #[arg(long, value_name = "S")]
     series: Option<String>,
@@ -32,18 +32,18 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<Answer, Error> {
-        let Self { dir, seal, public_key, series, at, state } = self;
-        let (dir, seal, state, key) = (dir.as_path(), seal.as_path(), state.as_deref(), public_key.holder()?);
+        let Self { dir, seal, keys, series, at, state } = self;
+        let (dir, seal, state) = (dir.as_path(), seal.as_path(), state.as_deref());
         let mut seen = state.map(store::read_high_water).transpose()?;
-        let mut trust = Trust::of([key], 1);
+        let at = at.unwrap_or_else(now);
+        let mut trust = keys.trust(at)?;
         if let Some(series) = series {
             trust = trust.series(series);
         }
         if let Some(seen) = &seen {
             trust = trust.high_water(seen.clone());
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        trust = trust.at(at.unwrap_or(now));
+        trust = trust.at(at);
         let (manifest, rollback) = trust.judge(&source::small_file(seal)?)?;
         {
             let model = model(dir)?;

@@ -4,18 +4,23 @@ use std::sync::LazyLock;
 
 use twinguard::{
     integrity::{
-        Checkpoint, Draft, Entry, Form, Golden, HighWater, Holder, Journal, Leaf, LogProof, Manifest,
-        Parameter, Parameters, PortablePath, PublicKey, Role, SigningKey,
+        Checkpoint, Cosigner, CosignerKey, Delta, Draft, Entry, EvidenceBundle, Form, Gap, Golden, HighWater,
+        Holder, Journal, Leaf, LogProof, Manifest, Parameter, Parameters, Policy, PortablePath, PublicKey,
+        Role, SigningKey, SplitView, Witness,
         archive::{Archive, Budget},
+        attest::Expected,
         ecdsa::{Curve, EcSigningKey},
+        evidence::Inputs,
         journal as log, json,
         note::Note,
         openssf::{self, Hash, Options},
+        retention::Hold,
         seal as sealing,
         source::Limits,
         storage::{Memory, Part},
         tree::{self, Group, Tree},
         trust::TrustRoot,
+        witness::Request,
     },
     types::{Bundle, Digest, Label, Timestamp},
 };
@@ -125,6 +130,114 @@ pub fn trust(data: &[u8]) {
     }
 }
 
+/// What an outsider is given, and what a journal says of itself. What verifies holds entries of the fixture's log.
+pub fn evidence(data: &[u8]) {
+    if let Ok(gap) = Gap::parse(data) {
+        assert_eq!(gap.encode(), data, "a gap has one form");
+    }
+    if let Ok(inputs) = Inputs::parse(data) {
+        assert_eq!(inputs.encode(), data, "inputs have one form");
+    }
+    let _ = Hold::parse(data);
+    if let Ok(delta) = Delta::parse(data) {
+        assert_eq!(delta.encode(), data, "a change has one form");
+        assert!(delta.follow(&Parameters::default()).is_err(), "it changes a parameter that is not there");
+    }
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    if let Ok(bundle) = text.parse::<EvidenceBundle>() {
+        assert_eq!(bundle.to_string(), text, "evidence has one form");
+        if let Ok(head) = bundle.verify(&FIXTURE.key) {
+            assert_eq!((head.size, head.root), (SIGNED, FIXTURE.root), "nothing else was signed");
+        }
+        let _ = bundle.inputs();
+    }
+    if let Ok(view) = text.parse::<SplitView>() {
+        assert_eq!(view.to_string(), text, "a split view has one form");
+        assert!(view.verify(&FIXTURE.key).is_err(), "the fixture's log has one history");
+    }
+    let expected = Expected::new("fuzz", FIXTURE.key.clone(), Parameters::default());
+    assert!(expected.check(text, &[7; 32]).is_err(), "the fixture's key attested nothing");
+}
+
+/// What a log and its witnesses say to each other. Only the fixture's checkpoint is cosigned.
+pub fn witness(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    if let Ok(request) = Request::parse(text) {
+        assert_eq!(request.to_string(), text, "a request has one form");
+    }
+    let mut witness = Witness::new([cosigner()]);
+    witness.add_log(FIXTURE.key.name(), [FIXTURE.key.clone()]);
+    if let Ok(lines) = witness.add_checkpoint(text, 1_700_000_000, |_| Ok(())) {
+        let last = witness.last(FIXTURE.key.name()).expect("it was cosigned");
+        let head = Checkpoint::verify(last, &FIXTURE.key).expect("the log signed it");
+        assert_eq!((head.size, head.root), (SIGNED, FIXTURE.root), "nothing else was signed");
+        assert_eq!(lines.lines().count(), 1);
+    }
+    let mut witness = Witness::new([cosigner()]);
+    witness.add_log(FIXTURE.key.name(), [FIXTURE.key.clone()]);
+    if witness.restore(text).is_ok() {
+        assert_eq!(witness.state(), text, "a state has one form");
+    }
+    if let Ok(policy) = text.parse::<Policy>() {
+        let _ = policy.verify(&FIXTURE.proof);
+    }
+    if let Ok(key) = text.parse::<CosignerKey>() {
+        assert_eq!(key.to_string(), text.trim_end_matches('\n'), "a key has one form");
+    }
+    let _ = cosigner().public().cosigned(text);
+}
+
+fn cosigner() -> Cosigner {
+    Cosigner::ed25519("witness.example/fuzz", &[8; 32]).expect("a fixed seed")
+}
+
+fn request() -> Request {
+    let proof = LogProof::parse(&FIXTURE.proof).expect("our own");
+    Request { old: 0, proof: vec![], checkpoint: proof.checkpoint }
+}
+
+fn evidence_bundle() -> EvidenceBundle {
+    let archive = log::Archive::open(&FIXTURE.log, &FIXTURE.key).expect("our own");
+    archive.bundle(&[17, 289]).expect("two leaves that are there")
+}
+
+fn split_view() -> SplitView {
+    let key = SigningKey::from_seed("fuzz.example/other", &[9; 32]).expect("a fixed seed");
+    let head =
+        |byte| Checkpoint::new("fuzz.example/other", 3, Digest([byte; 32])).sign(&key).expect("a plain name");
+    SplitView::new(&head(1), &head(2), None).expect("two histories")
+}
+
+fn delta() -> Delta {
+    let parameter = Parameter::new("plant.toml", "area", "m2", 2.5.into()).expect("a plain name");
+    let before = Parameters::new(vec![parameter]).expect("one");
+    Delta::new("fuzz", 1, &before, [("plant.toml", "area", 2.6.into())]).expect("one change")
+}
+
+fn gap() -> Gap {
+    let at = Timestamp::from_secs(17);
+    let kinds = [(Label::literal("verdict"), 3)].into();
+    Gap { count: 3, first: at, last: at, kinds, total: 5 }
+}
+
+fn inputs() -> Inputs {
+    let mut inputs = Inputs::default();
+    inputs.add("capture.pcap", b"abc").expect("a plain name");
+    inputs
+}
+
+fn witness_state() -> String {
+    let mut witness = Witness::new([cosigner()]);
+    witness.add_log(FIXTURE.key.name(), [FIXTURE.key.clone()]);
+    witness.add_checkpoint(&request().to_string(), 1_700_000_000, |_| Ok(())).expect("the first of its log");
+    witness.state()
+}
+
+fn policy() -> String {
+    let key = cosigner().public().to_string();
+    format!("log {}\nwitness w {key}\ngroup g 1 w\nquorum g\n", FIXTURE.key)
+}
+
 fn ec_key() -> EcSigningKey {
     EcSigningKey::from_random(Curve::P256, &[7; 66]).expect("a fixed number below the order")
 }
@@ -217,6 +330,15 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("seal", "parameters".to_owned(), manifest_with_parameters()),
         ("trust", "root".to_owned(), root_of_trust().encode()),
         ("trust", "golden".to_owned(), GOLDEN.into()),
+        ("evidence", "bundle".to_owned(), evidence_bundle().to_string().into()),
+        ("evidence", "split-view".to_owned(), split_view().to_string().into()),
+        ("evidence", "delta".to_owned(), delta().encode()),
+        ("evidence", "gap".to_owned(), gap().encode()),
+        ("evidence", "inputs".to_owned(), inputs().encode()),
+        ("witness", "request".to_owned(), request().to_string().into()),
+        ("witness", "state".to_owned(), witness_state().into()),
+        ("witness", "policy".to_owned(), policy().into()),
+        ("witness", "key".to_owned(), cosigner().public().to_string().into()),
         ("trust", "outboard".to_owned(), Tree::of(&[7; 3000], Group::CHUNK).to_outboard()),
         ("seal", "manifest".to_owned(), sealing::parse_unverified(&fixture.seal).expect("our own").encode()),
     ];

@@ -46,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("epanet", epanet),
     ("equation", equation),
     ("ethercat", |data| messages::family("ethercat", data)),
+    ("evidence", integrity::evidence),
     ("experiment", experiment),
     ("fox", |data| messages::family("fox", data)),
     ("gate", gate),
@@ -82,6 +83,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tcp", frames::tcp),
     ("telemetry", telemetry),
     ("trust", integrity::trust),
+    ("witness", integrity::witness),
 ];
 
 /// What the gate reads: a policy file about a small plant, a token, a record of a verdict. A policy that is accepted can be

@@ -2,8 +2,8 @@
 //!
 //! An archive is laid out before anything of it is inflated, and refused when two readers could see different files in it:
 //! local headers that differ from the central directory, entries that overlap or leave bytes between them, names that stand
-//! twice or are one name on some systems, bytes before the first or after the last record. Links, encrypted entries, ZIP64 and
-//! methods other than stored and deflated are refused as well. How much is inflated is bounded by a [`Budget`], also for
+//! twice or are one name on some systems, bytes before the first or after the last record, ZIP64 numbers that the plain ones
+//! contradict or did not ask for. Links, encrypted entries and methods other than stored and deflated are refused as well. How much is inflated is bounded by a [`Budget`], also for
 //! archives within archives, which are looked through but stay single files.
 //!
 //! Sources: PKWARE APPNOTE 6.3.10; FMI 3.0 §2.5 (FMU); IANA `application/aas+zip` (security considerations: traversal, size,

@@ -8,10 +8,13 @@
 use twinguard_types::Digest;
 
 use crate::checkpoint::LogProof;
+use crate::epoch::Chain;
+use crate::evidence::{EvidenceBundle, Proved};
+use crate::ledger::Ledger;
 use crate::merkle::{self, Frontier, Nodes, leaf_hash, root_of, verify_inclusion};
 use crate::storage::{Part, Storage, TILE_WIDTH, bundle_entries, hashes, tile_bytes};
 use crate::tail::Tail;
-use crate::{Checkpoint, Error, Leaf, PublicKey};
+use crate::{Checkpoint, Error, Leaf, PublicKey, SplitView};
 
 /// What a check of a whole journal found; that there is one says that nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,56 @@ pub struct Report {
     pub checkpoint: Checkpoint,
     /// Leaves after it, whole, that nobody signed yet.
     pub unsigned: u64,
+    /// Leaves whose entries were removed, and the journal says so; their hashes are there.
+    pub pruned: u64,
+}
+
+/// What a check of a journal found whose keys are exchanged; see [`crate::epoch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochReport {
+    /// Number of the present epoch, from 1.
+    pub epoch: u64,
+    /// Its key.
+    pub key: PublicKey,
+    /// The check of the journal with that key.
+    pub report: Report,
+}
+
+/// Checks a whole journal from its first key on: every handing over, then as [`verify`] with the last key.
+///
+/// # Errors
+/// As [`verify`]; [`Error::Epoch`].
+pub fn verify_epochs(storage: &impl Storage, first: &PublicKey) -> Result<EpochReport, Error> {
+    let (archive, chain, report) = follow_signed(storage, first)?;
+    Checkpoint::verify(&archive.note, &chain.key)?;
+    Ok(EpochReport { epoch: chain.epoch, key: chain.key, report })
+}
+
+/// The number of the present epoch and its key, whether or not that key has signed yet: which of two keys to go on with after an
+/// interruption.
+///
+/// # Errors
+/// As [`verify_epochs`], without the signature of the checkpoint.
+pub fn follow(storage: &impl Storage, first: &PublicKey) -> Result<(u64, PublicKey), Error> {
+    let (_, chain, _) = follow_signed(storage, first)?;
+    Ok((chain.epoch, chain.key))
+}
+
+fn follow_signed<'a, S: Storage>(
+    storage: &'a S,
+    first: &PublicKey,
+) -> Result<(Archive<'a, S>, Chain, Report), Error> {
+    let note = Archive::note(storage)?;
+    let archive = Archive { storage, checkpoint: Checkpoint::unverified(&note)?, note };
+    if archive.checkpoint.origin != first.name() {
+        return Err(Error::UnknownLog { origin: Error::shown(&archive.checkpoint.origin) });
+    }
+    let mut audit = Audit::new(&archive);
+    audit.ledger.chain = Some(Chain { epoch: 1, key: first.clone() });
+    let report = audit.run()?;
+    let chain = audit.ledger.chain.take();
+    let chain = chain.ok_or(Error::Epoch { epoch: 1, reason: "it was not followed" })?;
+    Ok((archive, chain, report))
 }
 
 /// Checks a whole journal against its checkpoint and a key.
@@ -31,11 +84,7 @@ pub struct Report {
 /// [`Error::Missing`] without checkpoint or another part; as [`Checkpoint::verify`]; [`Error::Edited`],
 /// [`Error::Reordered`], [`Error::Rewritten`], [`Error::Damaged`], [`Error::Leaf`] with the leaf; [`Error::Io`].
 pub fn verify(storage: &impl Storage, key: &PublicKey) -> Result<Report, Error> {
-    let archive = Archive::open(storage, key)?;
-    let mut audit = Audit::new(&archive);
-    audit.signed()?;
-    let unsigned = audit.unsigned()?;
-    Ok(Report { checkpoint: archive.checkpoint, unsigned })
+    Audit::new(&Archive::open(storage, key)?).run()
 }
 
 /// [`verify`], and that the journal continues what was seen earlier: a checkpoint that was kept elsewhere.
@@ -73,12 +122,49 @@ impl<'a, S: Storage> Archive<'a, S> {
     /// # Errors
     /// [`Error::Missing`] without checkpoint; as [`Checkpoint::verify`]; [`Error::Io`].
     pub fn open(storage: &'a S, key: &PublicKey) -> Result<Self, Error> {
-        let bytes = storage.read(Part::Checkpoint)?;
-        let bytes = bytes.ok_or_else(|| Error::Missing { path: Part::Checkpoint.path(), leaf: 0 })?;
-        let note = String::from_utf8(bytes);
-        let note = note.map_err(|_| damaged(Part::Checkpoint, 0, "it is not UTF-8"))?;
+        let note = Self::note(storage)?;
         let checkpoint = Checkpoint::verify(&note, key)?;
         Ok(Self { storage, note, checkpoint })
+    }
+
+    fn note(storage: &S) -> Result<String, Error> {
+        let bytes = storage.read(Part::Checkpoint)?;
+        let bytes = bytes.ok_or_else(|| Error::Missing { path: Part::Checkpoint.path(), leaf: 0 })?;
+        String::from_utf8(bytes).map_err(|_| damaged(Part::Checkpoint, 0, "it is not UTF-8"))
+    }
+
+    /// The checkpoint as it is kept, with all signatures and cosignatures.
+    #[must_use]
+    pub fn signed(&self) -> &str {
+        &self.note
+    }
+
+    /// Some leaves with their proofs and the checkpoint, in one file that an outsider can verify; see [`EvidenceBundle`].
+    ///
+    /// # Errors
+    /// As [`Archive::prove`]; [`Error::Limit`] for too many leaves.
+    pub fn bundle(&self, leaves: &[u64]) -> Result<EvidenceBundle, Error> {
+        let prove = |leaf: &u64| {
+            let LogProof { index, path, .. } = self.prove(*leaf)?;
+            Ok(Proved { index, entry: self.entry(*leaf)?, path })
+        };
+        EvidenceBundle::new(leaves.iter().map(prove).collect::<Result<_, Error>>()?, &self.note)
+    }
+
+    /// Evidence that this log once signed another history: a checkpoint that it does not continue.
+    ///
+    /// # Errors
+    /// [`Error::NoSplit`] when it does, or the checkpoint is of another log or longer; as [`Archive::consistency_proof`].
+    pub fn split_view(&self, earlier: &str) -> Result<SplitView, Error> {
+        let head = Checkpoint::unverified(earlier)?;
+        if head.size == 0 || head.size > self.checkpoint.size {
+            return Err(Error::NoSplit { reason: "this journal says nothing of that length" });
+        }
+        if head.size == self.checkpoint.size {
+            return SplitView::new(earlier, &self.note, None);
+        }
+        let beginning = (self.root_at(head.size)?, self.consistency_proof(head.size)?);
+        SplitView::new(earlier, &self.note, Some(beginning))
     }
 
     /// The signed head.
@@ -179,12 +265,38 @@ struct Audit<'a, S> {
     first_wrong: [Option<(u64, Digest, Digest)>; 8],
     /// Leaf hashes of the last bundle, to compare the tail with.
     last: Vec<Digest>,
+    ledger: Ledger,
+    /// Bundles of which only the hashes are there.
+    missing: Vec<u64>,
 }
 
 impl<'a, S: Storage> Audit<'a, S> {
     fn new(archive: &'a Archive<'a, S>) -> Self {
         let (levels, first_wrong) = (Default::default(), [None; 8]);
-        Self { archive, frontier: Frontier::default(), levels, first_wrong, last: Vec::new() }
+        let (ledger, missing) = (Ledger::default(), Vec::new());
+        Self {
+            archive,
+            frontier: Frontier::default(),
+            levels,
+            first_wrong,
+            last: Vec::new(),
+            ledger,
+            missing,
+        }
+    }
+
+    fn run(&mut self) -> Result<Report, Error> {
+        self.signed()?;
+        for index in &self.missing {
+            let part = Part::Entries { index: *index, width: None };
+            let leaves = part.first_leaf()..part.first_leaf() + TILE_WIDTH;
+            if let Some(leaf) = self.ledger.first_not_pruned(&leaves) {
+                return Err(Error::Missing { path: part.path(), leaf });
+            }
+        }
+        let pruned = self.missing.len() as u64 * TILE_WIDTH;
+        let unsigned = self.unsigned()?;
+        Ok(Report { checkpoint: self.archive.checkpoint.clone(), unsigned, pruned })
     }
 
     /// Everything that the checkpoint vouches for.
@@ -192,13 +304,27 @@ impl<'a, S: Storage> Audit<'a, S> {
         let head = &self.archive.checkpoint;
         for index in 0..head.size.div_ceil(TILE_WIDTH) {
             let full = Part::Entries { index, width: None };
-            let (part, bytes) = self.archive.part(full, full.first_leaf())?;
             let width = self.archive.width(0, index);
+            let (part, bytes) = match self.archive.part(full, full.first_leaf()) {
+                Err(Error::Missing { .. }) if width == TILE_WIDTH => {
+                    // Pruned, if the journal says so further on; the root is that of the hashes all the same.
+                    self.missing.push(index);
+                    for hash in self.archive.tile(0, index)? {
+                        self.frontier.push(hash);
+                        self.add(0, hash)?;
+                    }
+                    continue;
+                }
+                other => other?,
+            };
             let members = if part == full { TILE_WIDTH } else { width };
             self.last = entry_hashes(part, &bytes, members)?;
             self.last.truncate(width as usize);
+            let mut entries = bundle_entries(&bytes).flatten();
             for at in 0..self.last.len() {
                 let hash = self.last.get(at).copied().unwrap_or_default();
+                let entry = entries.next().unwrap_or_default();
+                self.ledger.see(full.first_leaf() + at as u64, entry, || self.frontier.root())?;
                 self.frontier.push(hash);
                 self.add(0, hash)?;
             }

@@ -187,6 +187,20 @@ pub mod write {
     }
 }
 
+/// The pairs of a map whose keys are texts; `next` reads each value.
+pub(crate) fn pairs<'a, T>(
+    bytes: &mut &'a [u8],
+    mut next: impl FnMut(&'a str, &mut &'a [u8]) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Item::Map(pairs) = read(bytes)? else { return None };
+    let mut all = Vec::new();
+    for _ in 0..pairs {
+        let Item::Text(key) = read(bytes)? else { return None };
+        all.push(next(key, bytes)?);
+    }
+    Some(all)
+}
+
 /// An item, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Item<'a> {

@@ -180,12 +180,12 @@ impl core::fmt::Display for LogProof {
 }
 
 /// A decimal number in its one form.
-fn decimal(text: &str) -> Option<u64> {
+pub(crate) fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
 
-fn digest(text: &str) -> Option<Digest> {
+pub(crate) fn digest(text: &str) -> Option<Digest> {
     base64::decode(text.as_bytes())?.try_into().ok().map(Digest)
 }
 

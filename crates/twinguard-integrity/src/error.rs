@@ -329,6 +329,54 @@ pub enum Error {
         /// The earlier size.
         size: u64,
     },
+    /// A checkpoint of a log that a witness or policy does not know.
+    #[error("log `{origin}` is not known here")]
+    UnknownLog {
+        /// What the checkpoint names.
+        origin: String,
+    },
+    /// A request that starts from another checkpoint than the last one that the witness cosigned.
+    #[error("the last cosigned checkpoint has {size} leaves: prove that yours continues that one")]
+    Conflict {
+        /// Its size.
+        size: u64,
+    },
+    /// A checkpoint with too few cosignatures, or none that is fresh.
+    #[error("{found} witnesses cosigned the checkpoint, which is not the quorum `{quorum}`")]
+    Unwitnessed {
+        /// How many known witnesses did, in time.
+        found: usize,
+        /// The name of the rule.
+        quorum: String,
+    },
+    /// What is offered as evidence of two histories shows only one.
+    #[error("this is no evidence of two histories: {reason}")]
+    NoSplit {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Entries were removed although a hold keeps them.
+    #[error("leaf {leaf} was pruned in spite of hold `{hold}`")]
+    Held {
+        /// The first such leaf.
+        leaf: u64,
+        /// Which hold.
+        hold: String,
+    },
+    /// A handing over of keys that does not follow from the one before.
+    #[error("epoch {epoch} is refused: {reason}")]
+    Epoch {
+        /// Its number.
+        epoch: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Something that runs, or says of itself what runs, is not what was sealed.
+    #[error("attestation is refused: {reason}")]
+    Attestation {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// An index or size beyond the journal.
     #[error("journal has {size} leaves, {asked} was asked for")]
     OutOfRange {

@@ -172,7 +172,7 @@ impl<S: Storage> Journal<S> {
         self.enter(&Leaf { kind, at, form: Form::Bytes, body })
     }
 
-    fn enter(&mut self, leaf: &Leaf<'_>) -> Result<(u64, Digest), Error> {
+    pub(crate) fn enter(&mut self, leaf: &Leaf<'_>) -> Result<(u64, Digest), Error> {
         const HEAD: usize = 2 + 4;
         self.ready()?;
         let mut record = core::mem::take(&mut self.record);
@@ -224,6 +224,24 @@ impl<S: Storage> Journal<S> {
             journal.storage.sync()
         })?;
         self.checkpoint = Some(head);
+        Ok(note)
+    }
+
+    /// Keeps the last checkpoint with further signature lines, as witnesses answer them; see [`crate::Policy`].
+    ///
+    /// # Errors
+    /// As [`note::with_signatures`](crate::note::with_signatures); [`Error::Missing`] without a checkpoint; [`Error::Io`],
+    /// [`Error::Broken`].
+    pub fn add_cosignatures(&mut self, lines: &str) -> Result<String, Error> {
+        self.ready()?;
+        let missing = || Error::Missing { path: Part::Checkpoint.path(), leaf: 0 };
+        let bytes = self.storage.read(Part::Checkpoint)?.ok_or_else(missing)?;
+        let note = String::from_utf8(bytes).map_err(|_| damaged(Part::Checkpoint, "it is not UTF-8"))?;
+        let note = crate::note::with_signatures(&note, lines)?;
+        self.guarded(|journal| {
+            journal.storage.replace(Part::Checkpoint, note.as_bytes())?;
+            journal.storage.sync()
+        })?;
         Ok(note)
     }
 
@@ -283,6 +301,15 @@ impl<S: Storage> Journal<S> {
         let head = Checkpoint::unverified(checkpoint)?;
         let path = self.inclusion_proof(leaf, head.size)?;
         Ok(LogProof { index: leaf, path, checkpoint: checkpoint.to_owned(), extra: None })
+    }
+
+    /// Entries of the bundle that is being filled.
+    pub(crate) fn filling(&self) -> &[u8] {
+        &self.bundle
+    }
+
+    pub(crate) fn remove(&mut self, part: Part) -> Result<(), Error> {
+        self.guarded(|journal| journal.storage.remove(part))
     }
 
     fn within(&self, size: u64) -> Result<(), Error> {

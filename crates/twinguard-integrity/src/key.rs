@@ -17,7 +17,7 @@ use crate::base64;
 
 /// Signature type byte of Ed25519.
 const ED25519: u8 = 1;
-const PRIVATE: &str = "PRIVATE+KEY+";
+pub(crate) const PRIVATE: &str = "PRIVATE+KEY+";
 
 /// A signature, 64 bytes.
 pub(crate) type Signature = [u8; 64];
@@ -56,7 +56,7 @@ impl PublicKey {
         if key.is_weak() {
             return Err(Error::Key { reason: "it is of small order" });
         }
-        Ok(Self { name: name.into(), id: key_id(name, bytes), key })
+        Ok(Self { name: name.into(), id: key_id(name, ED25519, bytes), key })
     }
 
     /// Reads `PUBLIC KEY` in PEM (RFC 8410). A PEM has no name: the key's own digits are its name.
@@ -100,6 +100,12 @@ impl PublicKey {
         self.key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok()
     }
 
+    /// The key's 32 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 32] {
+        *self.key.as_bytes()
+    }
+
     /// The id in hexadecimal digits.
     pub(crate) fn id_text(&self) -> String {
         HEXLOWER.encode(&self.id)
@@ -113,7 +119,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{}+{}", self.name, self.id_text(), base64::encode(&typed(self.key.as_bytes())))
+        f.write_str(&key_text(&self.name, self.id, ED25519, self.key.as_bytes()))
     }
 }
 
@@ -197,10 +203,13 @@ impl SigningKey {
     /// The text form, secret: `PRIVATE+KEY+<name>+<id>+<base64>`.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
-        let mut seed = Zeroizing::new([0; 33]);
-        *seed = typed(self.key.as_bytes());
-        let encoded = Zeroizing::new(base64::encode(&*seed));
-        Zeroizing::new(format!("{PRIVATE}{}+{}+{}", self.public.name, self.public.id_text(), *encoded))
+        let text = key_text(&self.public.name, self.public.id, ED25519, self.key.as_bytes());
+        Zeroizing::new(format!("{PRIVATE}{}", *text))
+    }
+
+    /// The 32 secret bytes.
+    pub(crate) fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
     }
 
     /// Signs a message.
@@ -237,7 +246,7 @@ fn pem_name(bytes: &[u8; 32]) -> String {
     HEXLOWER.encode(head)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '+' | '"' | '\\');
     if name.is_empty() || name.len() > 255 || name.chars().any(bad) {
         let reason =
@@ -248,21 +257,41 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// `SHA-256(name || 0x0A || type || public key)[..4]`.
-fn key_id(name: &str, bytes: &[u8; 32]) -> [u8; 4] {
-    let hash = Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(bytes).finalize();
+pub(crate) fn key_id(name: &str, kind: u8, bytes: &[u8]) -> [u8; 4] {
+    let hash = Sha256::new().chain_update(name).chain_update([b'\n', kind]).chain_update(bytes).finalize();
     hash.first_chunk().copied().unwrap_or_default()
 }
 
-fn typed(bytes: &[u8; 32]) -> [u8; 33] {
-    let mut typed = [ED25519; 33];
-    if let Some(slot) = typed.last_chunk_mut() {
-        *slot = *bytes;
+/// `<name>+<id>+<base64 of type and bytes>`.
+pub(crate) fn key_text(name: &str, id: [u8; 4], kind: u8, bytes: &[u8]) -> Zeroizing<String> {
+    let typed = Zeroizing::new([&[kind], bytes].concat());
+    let encoded = Zeroizing::new(base64::encode(&typed));
+    Zeroizing::new(format!("{name}+{}+{}", HEXLOWER.encode(&id), *encoded))
+}
+
+/// `<name>+<id>+<base64>` of an Ed25519 key.
+fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
+    let Typed { name, id, kind, bytes } = split_typed(text)?;
+    if kind != ED25519 {
+        return Err(Error::Key { reason: "it is not an Ed25519 key (type 1)" });
     }
-    typed
+    match bytes.as_slice().try_into() {
+        Ok(key) => Ok((name, id, key)),
+        Err(_) => Err(Error::Key { reason: "it is not 32 bytes long" }),
+    }
+}
+
+/// What stands in a key's text, the checksum not yet compared.
+pub(crate) struct Typed<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: [u8; 4],
+    /// The type that the first byte gives.
+    pub(crate) kind: u8,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
 }
 
 /// `<name>+<id>+<base64>` in its one form: lower-case digits, padded base64 without stray bits.
-fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
+pub(crate) fn split_typed(text: &str) -> Result<Typed<'_>, Error> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
@@ -270,15 +299,13 @@ fn split(text: &str) -> Result<(&str, [u8; 4], [u8; 32]), Error> {
     };
     let id = HEXLOWER.decode(id.as_bytes()).ok().and_then(|id| id.try_into().ok());
     let id = id.ok_or(Error::Key { reason: "its id is not 8 lower-case hexadecimal digits" })?;
-    let key =
+    let mut bytes =
         Zeroizing::new(base64::decode(key.as_bytes()).ok_or(Error::Key { reason: "it is not base64" })?);
-    match key.split_first() {
-        Some((&ED25519, key)) => match key.try_into() {
-            Ok(key) => Ok((name, id, key)),
-            Err(_) => Err(Error::Key { reason: "it is not 32 bytes long" }),
-        },
-        _ => Err(Error::Key { reason: "it is not an Ed25519 key (type 1)" }),
+    if bytes.is_empty() {
+        return Err(Error::Key { reason: "it has no type" });
     }
+    let kind = bytes.remove(0);
+    Ok(Typed { name, id, kind, bytes })
 }
 
 #[cfg(test)]

@@ -31,6 +31,13 @@
 //! | exchange keys, revoke them | [`trust`] |
 //! | load only what was verified, and behaves as it was sealed | [`Trust`], [`Sealed`], [`Verified`], [`golden`] |
 //! | enter decisions, sign heads, check and prove | [`Journal`], [`journal`], [`Checkpoint`], [`LogProof`] |
+//! | give an outsider what proves some entries | [`EvidenceBundle`], [`evidence`] |
+//! | lose entries under overload, but never uncounted | [`Intake`], [`Gap`] |
+//! | exchange and erase the journal's keys | [`epoch`] |
+//! | remove old entries provably, hold some | [`retention`] |
+//! | keep names of persons out of it | [`PseudonymKey`] |
+//! | have others watch that there is one history | [`Witness`], [`Cosigner`], [`Policy`], [`SplitView`] |
+//! | see that what runs is what was sealed | [`attest`], [`Attestor`], [`Delta`], [`TwinProbe`] |
 //! | hashes and proofs alone | [`merkle`] |
 //! | entries as readers without our code see them | [`Leaf`], [`cbor`] |
 //! | keep a journal in memory, on disk, or elsewhere | [`storage`], [`store`] |
@@ -40,28 +47,36 @@
 //! Behind features: `containers` reads archives (FMU, AASX, zip), `openssf` bundles of OpenSSF model-signing and ECDSA keys,
 //! `pq` ML-DSA keys, `rayon` hashes a large file on all cores.
 //!
-//! Not here yet: witnesses, attestation of running memory. Empty directories are not sealed: they are refused.
+//! Not here: the network between a log and its witnesses, verifiers for quotes of TPMs and enclaves. Empty directories are not
+//! sealed: they are refused.
 #![deny(clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
 
 #[cfg(feature = "containers")]
 pub mod archive;
+pub mod attest;
 mod audit;
 mod base64;
 pub mod cbor;
 mod checkpoint;
+mod cosignature;
 mod cursor;
+pub mod delta;
 mod difference;
 #[cfg(feature = "openssf")]
 pub mod ecdsa;
 mod envelope;
+pub mod epoch;
 mod error;
+pub mod evidence;
 pub mod golden;
+mod intake;
 pub mod journal;
 #[cfg(feature = "openssf")]
 pub mod json;
 mod key;
 mod leaf;
+mod ledger;
 mod levels;
 mod load;
 mod manifest;
@@ -73,20 +88,31 @@ pub mod note;
 pub mod openssf;
 mod parameters;
 mod path;
+mod policy;
+mod probe;
+mod pseudonym;
+pub mod retention;
 mod rollback;
 pub mod seal;
 mod signature;
 pub mod source;
+mod split_view;
 pub mod storage;
 pub mod store;
 mod tail;
 pub mod tree;
 pub mod trust;
+pub mod witness;
 
+pub use attest::Attestor;
 pub use checkpoint::{Checkpoint, LogProof};
+pub use cosignature::{Cosigner, CosignerKey};
+pub use delta::Delta;
 pub use difference::{Difference, Differences};
 pub use error::Error;
+pub use evidence::EvidenceBundle;
 pub use golden::Golden;
+pub use intake::{Gap, Intake};
 pub use journal::Journal;
 pub use key::{PublicKey, SigningKey};
 pub use leaf::{Form, Leaf};
@@ -94,5 +120,10 @@ pub use load::{Logged, Sealed, Trust, Verified};
 pub use manifest::{Component, Draft, Entry, Manifest, Mode, entries_of};
 pub use parameters::{Parameter, ParameterProof, ParameterValue, Parameters};
 pub use path::PortablePath;
+pub use policy::{Policy, Witnessed};
+pub use probe::{Question, TwinProbe};
+pub use pseudonym::PseudonymKey;
 pub use rollback::{HighWater, Rollback};
 pub use signature::{Holder, Role, Signer, VerifyingKey};
+pub use split_view::SplitView;
+pub use witness::Witness;

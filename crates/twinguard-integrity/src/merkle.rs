@@ -1,7 +1,10 @@
 //! The Merkle tree of transparency logs: hashes, the growing frontier, proofs and their verification.
 //!
 //! Sources: RFC 6962 §2.1 (hashes, `0x00` before leaves and `0x01` before nodes), RFC 9162 §2.1.3 and §2.1.4 (generation
-//! and verification of inclusion and consistency proofs); FIPS 180-4 (SHA-256).
+//! and verification of inclusion and consistency proofs); draft-ietf-plants-merkle-tree-certs-03 §4 (subtrees); FIPS 180-4
+//! (SHA-256).
+
+use core::ops::Range;
 
 use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
@@ -176,7 +179,11 @@ pub fn inclusion_proof(nodes: &(impl Nodes + ?Sized), index: u64, size: u64) -> 
     if index >= size {
         return Err(Error::OutOfRange { asked: index, size });
     }
-    let (mut start, mut end) = (0, size);
+    audit_path(nodes, index, 0..size)
+}
+
+fn audit_path(nodes: &(impl Nodes + ?Sized), index: u64, leaves: Range<u64>) -> Result<Vec<Digest>, Error> {
+    let Range { mut start, mut end } = leaves;
     let mut path = Vec::new();
     while end - start > 1 {
         let middle = start + split(end - start);
@@ -197,22 +204,72 @@ pub fn inclusion_proof(nodes: &(impl Nodes + ?Sized), index: u64, size: u64) -> 
 /// # Errors
 /// [`Error::OutOfRange`] for `old` of 0 or beyond `size`; as [`Nodes::node`].
 pub fn consistency_proof(nodes: &(impl Nodes + ?Sized), old: u64, size: u64) -> Result<Vec<Digest>, Error> {
-    if old == 0 || old > size {
-        return Err(Error::OutOfRange { asked: old, size });
+    subtree_consistency_proof(nodes, 0..old, size)
+}
+
+/// Whether leaves from `start` up to `end` are a subtree: not none, and `start` a multiple of the least power of two that is
+/// not below their number (draft-ietf-plants-merkle-tree-certs-03 §4.1).
+///
+/// ```
+/// use twinguard_integrity::merkle::is_subtree;
+///
+/// assert!(is_subtree(&(0..13)) && is_subtree(&(8..13)) && is_subtree(&(12..13)));
+/// assert!(!is_subtree(&(4..13)) && !is_subtree(&(4..4)));
+/// ```
+#[must_use]
+pub fn is_subtree(leaves: &Range<u64>) -> bool {
+    let length = leaves.end.saturating_sub(leaves.start);
+    length > 0
+        && length
+            .checked_next_power_of_two()
+            .map_or(leaves.start == 0, |width| leaves.start.is_multiple_of(width))
+}
+
+/// The audit path of a leaf within a subtree.
+///
+/// # Errors
+/// [`Error::OutOfRange`] for a leaf outside the subtree, or leaves that are none; as [`Nodes::node`].
+pub fn subtree_inclusion_proof(
+    nodes: &(impl Nodes + ?Sized),
+    index: u64,
+    subtree: Range<u64>,
+) -> Result<Vec<Digest>, Error> {
+    if !is_subtree(&subtree) || !subtree.contains(&index) {
+        return Err(Error::OutOfRange { asked: index, size: subtree.end });
+    }
+    audit_path(nodes, index, subtree)
+}
+
+/// Proof that a subtree is one of the tree of `size` leaves (draft-ietf-plants-merkle-tree-certs-03 §4.4).
+///
+/// # Errors
+/// [`Error::OutOfRange`] for leaves that are no subtree, or lie beyond `size`; as [`Nodes::node`].
+pub fn subtree_consistency_proof(
+    nodes: &(impl Nodes + ?Sized),
+    subtree: Range<u64>,
+    size: u64,
+) -> Result<Vec<Digest>, Error> {
+    if !is_subtree(&subtree) || subtree.end > size {
+        return Err(Error::OutOfRange { asked: subtree.end, size });
     }
     let (mut start, mut end) = (0, size);
+    let (mut first, mut whole) = (subtree.start, true);
     let mut path = Vec::new();
-    while old != end {
+    while (start, end) != (first, subtree.end) {
         let middle = start + split(end - start);
-        if old <= middle {
+        if subtree.end <= middle {
             path.push(nodes.range(middle, end)?);
             end = middle;
         } else {
             path.push(nodes.range(start, middle)?);
             start = middle;
+            if first < middle {
+                // The subtree begins here and goes on beyond: its left part is told by the path.
+                (first, whole) = (middle, false);
+            }
         }
     }
-    if start != 0 {
+    if !whole {
         path.push(nodes.range(start, end)?);
     }
     path.reverse();
@@ -235,7 +292,7 @@ pub fn verify_inclusion(
         return fail("the leaf is beyond the tree");
     }
     let mut hash = *leaf;
-    let climbed = climb(index, size - 1, proof, |sibling, side| {
+    let climbed = climb(index, size - 1, proof, |sibling, side, _| {
         hash = match side {
             Side::Left => node_hash(sibling, &hash),
             Side::Right => node_hash(&hash, sibling),
@@ -247,34 +304,55 @@ pub fn verify_inclusion(
     if hash == *root { Ok(()) } else { fail("another root comes out") }
 }
 
+/// Checks that a leaf stands at `index` of the tree, within the subtree of these leaves that has this root.
+///
+/// # Errors
+/// As [`verify_inclusion`]; [`Error::Proof`] for leaves that are no subtree, or another's.
+pub fn verify_subtree_inclusion(
+    index: u64,
+    subtree: Range<u64>,
+    leaf: &Digest,
+    proof: &[Digest],
+    root: &Digest,
+) -> Result<(), Error> {
+    if !is_subtree(&subtree) || !subtree.contains(&index) {
+        return Err(Error::Proof { what: "inclusion", reason: "the leaf is not in the subtree" });
+    }
+    verify_inclusion(index - subtree.start, subtree.end - subtree.start, leaf, proof, root)
+}
+
 /// On which side of the path a sibling stands.
 enum Side {
     Left,
     Right,
 }
 
-/// From node `at` of a level whose last node is `last` up to the root, past each sibling (RFC 9162 §2.1.3.2).
+/// From node `at` of a level whose last node is `last` up to the root, past each sibling, with the levels climbed so far
+/// (RFC 9162 §2.1.3.2).
 fn climb(
     mut at: u64,
     mut last: u64,
     proof: &[Digest],
-    mut join: impl FnMut(&Digest, Side),
+    mut join: impl FnMut(&Digest, Side, u32),
 ) -> Result<(), &'static str> {
+    let mut height = 0;
     for sibling in proof {
         if last == 0 {
             return Err("it is too long");
         }
         if at & 1 == 1 || at == last {
-            join(sibling, Side::Left);
+            join(sibling, Side::Left, height);
             while at & 1 == 0 && at != 0 {
                 at >>= 1;
                 last >>= 1;
+                height += 1;
             }
         } else {
-            join(sibling, Side::Right);
+            join(sibling, Side::Right, height);
         }
         at >>= 1;
         last >>= 1;
+        height += 1;
     }
     if last == 0 { Ok(()) } else { Err("it is too short") }
 }
@@ -288,43 +366,59 @@ pub fn verify_consistency(
     (size, root): (u64, &Digest),
     proof: &[Digest],
 ) -> Result<(), Error> {
+    verify_subtree_consistency((0..old, old_root), (size, root), proof)
+}
+
+/// Checks that the subtree of these leaves with this root is one of the tree of `size` leaves
+/// (draft-ietf-plants-merkle-tree-certs-03 §4.4.3).
+///
+/// # Errors
+/// [`Error::Proof`] when it is not, for leaves that are no subtree of that tree, and for a proof of another length.
+pub fn verify_subtree_consistency(
+    (subtree, subtree_root): (Range<u64>, &Digest),
+    (size, root): (u64, &Digest),
+    proof: &[Digest],
+) -> Result<(), Error> {
     let fail = |reason| Err(Error::Proof { what: "consistency", reason });
-    if old == 0 || old > size {
-        return fail("the old size is 0 or beyond the new one");
+    match consistency_roots((subtree, subtree_root), size, proof) {
+        Err(reason) => fail(reason),
+        Ok((found, _)) if found != *subtree_root => fail("another old root comes out"),
+        Ok((_, found)) if found != *root => fail("another root comes out"),
+        Ok(_) => Ok(()),
     }
-    if old == size {
-        return match (proof, old_root == root) {
-            ([], true) => Ok(()),
-            ([], false) => fail("one size has two roots"),
-            _ => fail("it is too long"),
-        };
+}
+
+/// The roots of the subtree and of the tree that a consistency proof leads to. The first is the given one where the subtree is
+/// itself a node of the tree: then it is not repeated in the proof.
+pub(crate) fn consistency_roots(
+    (subtree, subtree_root): (Range<u64>, &Digest),
+    size: u64,
+    proof: &[Digest],
+) -> Result<(Digest, Digest), &'static str> {
+    if !is_subtree(&subtree) || subtree.end > size {
+        return Err("the leaves are no subtree of the tree");
     }
-    // A complete old tree is itself a node of the new one, and not repeated in the proof.
-    let (first, rest) = if old.is_power_of_two() {
-        (old_root, proof)
-    } else {
-        match proof.split_first() {
-            Some(parts) => parts,
-            None => return fail("it is too short"),
-        }
+    let (first, last, end) = (subtree.start, subtree.end - 1, size - 1);
+    // Up to where the subtree's last complete node stands alone, or to the whole subtree.
+    let whole = u64::BITS - (first ^ last).leading_zeros();
+    let up = if last == end { whole } else { whole.min(last.trailing_ones()) };
+    let shifted = |n: u64| n.checked_shr(up).unwrap_or_default();
+    let (first, last, end) = (shifted(first), shifted(last), shifted(end));
+    let (begin, rest) = match first == last {
+        true => (subtree_root, proof),
+        false => proof.split_first().ok_or("it is too short")?,
     };
-    let complete = (old - 1).trailing_ones();
-    let (mut old_hash, mut hash) = (*first, *first);
-    let climbed = climb((old - 1) >> complete, (size - 1) >> complete, rest, |sibling, side| match side {
+    let (mut inner, mut outer) = (*begin, *begin);
+    climb(last, end, rest, |sibling, side, height| match side {
         Side::Left => {
-            old_hash = node_hash(sibling, &old_hash);
-            hash = node_hash(sibling, &hash);
+            if first.checked_shr(height) < last.checked_shr(height) {
+                inner = node_hash(sibling, &inner);
+            }
+            outer = node_hash(sibling, &outer);
         }
-        Side::Right => hash = node_hash(&hash, sibling),
-    });
-    if let Err(reason) = climbed {
-        return fail(reason);
-    }
-    match (old_hash == *old_root, hash == *root) {
-        (true, true) => Ok(()),
-        (false, _) => fail("another old root comes out"),
-        (_, false) => fail("another root comes out"),
-    }
+        Side::Right => outer = node_hash(&outer, sibling),
+    })?;
+    Ok((inner, outer))
 }
 
 #[cfg(test)]
@@ -417,6 +511,46 @@ mod tests {
                     bad[at].0[7] ^= 1;
                     assert!(verify_consistency((old, &old_root), (size, &root), &bad).is_err());
                     assert!(verify_consistency((old, &old_root), (size, &root), &proof[..at]).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_subtree_of_small_trees_is_proved_and_no_other_root_is() {
+        let all = leaves(21);
+        for size in 1..=21u64 {
+            let root = all.root_at(size).unwrap();
+            for (start, end) in (0..size).flat_map(|start| (start..=size).map(move |end| (start, end))) {
+                let proof = subtree_consistency_proof(&all, start..end, size);
+                let (width, mut lowest) = (end - start, 1);
+                while lowest < width {
+                    lowest *= 2;
+                }
+                if width == 0 || start % lowest != 0 {
+                    assert!(proof.is_err() && !is_subtree(&(start..end)));
+                    continue;
+                }
+                let (proof, part) = (proof.unwrap(), mth(&all.0[start as usize..end as usize]));
+                verify_subtree_consistency((start..end, &part), (size, &root), &proof).unwrap();
+                let other = leaf_hash(b"other");
+                assert!(verify_subtree_consistency((start..end, &other), (size, &root), &proof).is_err());
+                assert!(verify_subtree_consistency((start..end, &part), (size, &other), &proof).is_err());
+                for at in 0..proof.len() {
+                    let mut bad = proof.clone();
+                    bad[at].0[31] ^= 0x80;
+                    assert!(verify_subtree_consistency((start..end, &part), (size, &root), &bad).is_err());
+                    assert!(
+                        verify_subtree_consistency((start..end, &part), (size, &root), &proof[..at]).is_err()
+                    );
+                }
+                let longer = [&proof[..], &[root]].concat();
+                assert!(verify_subtree_consistency((start..end, &part), (size, &root), &longer).is_err());
+                for index in start..end {
+                    let (path, leaf) =
+                        (subtree_inclusion_proof(&all, index, start..end).unwrap(), &all.0[index as usize]);
+                    verify_subtree_inclusion(index, start..end, leaf, &path, &part).unwrap();
+                    assert!(verify_subtree_inclusion(index, start..end, &other, &path, &part).is_err());
                 }
             }
         }

@@ -84,6 +84,11 @@ impl<'a> Note<'a> {
         Err(Error::UntrustedKey { found: Error::shown(&names.join(", ")) })
     }
 
+    /// The signatures: name, key id, bytes; nothing of them is checked.
+    pub(crate) fn signatures(&self) -> impl Iterator<Item = (&'a str, [u8; 4], &[u8])> {
+        self.signatures.iter().map(|signature| (signature.name, signature.id, signature.bytes.as_slice()))
+    }
+
     /// The text before any check.
     pub(crate) fn unverified(&self) -> &'a str {
         self.text
@@ -108,10 +113,49 @@ pub fn sign(text: &str, key: &SigningKey) -> Result<String, Error> {
     if !text.ends_with('\n') {
         return Err(bad(text.lines().count(), "the last line does not end"));
     }
-    let signature = [key.public().id().as_slice(), &key.sign(text.as_bytes())].concat();
-    let note = format!("{text}\n— {} {}\n", key.public().name(), base64::encode(&signature));
+    let note =
+        format!("{text}\n{}", line(key.public().name(), key.public().id(), &key.sign(text.as_bytes())));
     Note::parse(&note)?;
     Ok(note)
+}
+
+/// A signature line.
+pub(crate) fn line(name: &str, id: [u8; 4], signature: &[u8]) -> String {
+    format!("— {name} {}\n", base64::encode(&[id.as_slice(), signature].concat()))
+}
+
+/// A note with further signature lines, as a witness answers them; those that stand there already are left out.
+///
+/// Nothing is verified: who reads the note verifies what they know.
+///
+/// ```
+/// use twinguard_integrity::{SigningKey, note};
+///
+/// let [log, other] = [1, 2].map(|seed| SigningKey::from_seed("log.example", &[seed; 32]));
+/// let (log, other) = (log?, other?);
+/// let signed = note::sign("all is well\n", &log)?;
+/// let lines = note::sign("all is well\n", &other)?.split_once("\n\n").map(|(_, lines)| lines.to_owned());
+/// let both = note::with_signatures(&signed, &lines.unwrap_or_default())?;
+/// assert!(note::Note::parse(&both)?.verify(other.public()).is_ok());
+/// assert!(both.starts_with(&signed));
+/// # Ok::<(), twinguard_integrity::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Note::parse`], for the note and for lines that are none.
+pub fn with_signatures(note: &str, lines: &str) -> Result<String, Error> {
+    Note::parse(note)?;
+    let mut all = note.to_owned();
+    for line in lines.split_inclusive('\n') {
+        if !note.split_inclusive('\n').any(|known| known == line) {
+            all.push_str(line);
+        }
+    }
+    let read = Note::parse(&all)?;
+    if read.text.len() != Note::parse(note)?.text.len() {
+        return Err(bad(1, "the lines are no signatures"));
+    }
+    Ok(all)
 }
 
 fn bad(line: usize, reason: &'static str) -> Error {

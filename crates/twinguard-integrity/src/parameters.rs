@@ -160,6 +160,11 @@ impl Parameter {
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_with(&self.value, out);
+    }
+
+    /// Its bytes, had it this value.
+    fn encode_with(&self, value: &ParameterValue, out: &mut Vec<u8>) {
         let text = |out: &mut Vec<u8>, text: &str| {
             // Lengths were checked where the parameter was made.
             out.extend_from_slice(&(text.len() as u16).to_be_bytes());
@@ -168,7 +173,7 @@ impl Parameter {
         text(out, self.path.as_str());
         text(out, &self.name);
         text(out, &self.unit);
-        match &self.value {
+        match value {
             ParameterValue::F64(bits) => {
                 out.push(1);
                 out.extend_from_slice(&bits.to_be_bytes());
@@ -265,8 +270,12 @@ impl Keys {
     }
 
     fn leaf(&self, parameter: &Parameter, scratch: &mut Vec<u8>) -> Value {
+        self.leaf_with(parameter, &parameter.value, scratch)
+    }
+
+    fn leaf_with(&self, parameter: &Parameter, value: &ParameterValue, scratch: &mut Vec<u8>) -> Value {
         scratch.clear();
-        parameter.encode(scratch);
+        parameter.encode_with(value, scratch);
         *blake3::Hasher::new_from_context_key(&self.leaf).update(scratch).finalize().as_bytes()
     }
 
@@ -327,6 +336,23 @@ impl Parameters {
     #[must_use]
     pub fn root(&self) -> Digest {
         self.keys.root(self.all.len() as u64, self.levels.top())
+    }
+
+    /// The root over parameters of these names, units and types with the values that `value` gives, read one after the other:
+    /// what runs now, whatever is kept here. `None` as soon as it has none.
+    pub fn root_with(&self, mut value: impl FnMut(usize) -> Option<ParameterValue>) -> Option<Digest> {
+        let mut scratch = Vec::with_capacity(128);
+        let leaf = |(at, parameter)| Some(self.keys.leaf_with(parameter, &value(at)?, &mut scratch));
+        let leaves = self.all.iter().enumerate().map(leaf).collect::<Option<Vec<_>>>()?;
+        Some(self.keys.root(self.all.len() as u64, Levels::new(leaves, self.keys.merge()).top()))
+    }
+
+    /// Whether a value is that of the leaf at an index: its hash is compared, not what is kept beside it.
+    pub(crate) fn holds(&self, index: usize, value: &ParameterValue, scratch: &mut Vec<u8>) -> bool {
+        let parameter = self.all.get(index);
+        parameter.is_some_and(|parameter| {
+            self.levels.leaf(index) == Some(&self.keys.leaf_with(parameter, value, scratch))
+        })
     }
 
     /// Where a parameter stands.

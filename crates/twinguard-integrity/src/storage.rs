@@ -115,6 +115,12 @@ pub trait Storage: core::fmt::Debug {
     /// [`Error::Io`].
     fn remove_partial(&mut self, full: Part) -> Result<(), Error>;
 
+    /// Removes a part, if it is there: entries that were pruned.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    fn remove(&mut self, part: Part) -> Result<(), Error>;
+
     /// Makes everything so far last.
     ///
     /// # Errors
@@ -134,6 +140,9 @@ impl<S: Storage + ?Sized> Storage for Box<S> {
     }
     fn remove_partial(&mut self, full: Part) -> Result<(), Error> {
         (**self).remove_partial(full)
+    }
+    fn remove(&mut self, part: Part) -> Result<(), Error> {
+        (**self).remove(part)
     }
     fn sync(&mut self) -> Result<(), Error> {
         (**self).sync()
@@ -195,6 +204,11 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn remove(&mut self, part: Part) -> Result<(), Error> {
+        self.set(part, None);
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
         Ok(())
     }
@@ -215,6 +229,9 @@ impl Storage for Nowhere {
         Ok(())
     }
     fn remove_partial(&mut self, _: Part) -> Result<(), Error> {
+        Ok(())
+    }
+    fn remove(&mut self, _: Part) -> Result<(), Error> {
         Ok(())
     }
     fn sync(&mut self) -> Result<(), Error> {

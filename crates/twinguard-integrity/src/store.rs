@@ -138,6 +138,15 @@ impl Storage for Directory {
         }
     }
 
+    fn remove(&mut self, part: Part) -> Result<(), Error> {
+        self.writable()?;
+        let path = self.root.join(part.path());
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
     fn sync(&mut self) -> Result<(), Error> {
         let path = self.root.join(Part::Tail.path());
         let fail = |error| io("write to", &path, error);

@@ -351,6 +351,56 @@ fn no_hostile_archive_is_read() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// One file, written as if it might be beyond 4 GiB, by another writer of archives; and every bit of it turned.
+#[test]
+fn wide_numbers_are_read_and_have_to_agree() {
+    // APPNOTE 6.3.10 §4.3.14, §4.3.15, §4.5.3, every number wide that may be; Python's zipfile reads it.
+    let mut bytes = b"PK\x03\x04\x2d\0\0\0\0\0\0\0\x21\0".to_vec();
+    let crc = crc(b"abc").to_le_bytes();
+    let wide = |number: u64| number.to_le_bytes();
+    bytes.extend_from_slice(
+        &[&crc[..], &[0xff; 8], &[1, 0, 20, 0], b"a", &[1, 0, 16, 0], &wide(3), &wide(3), b"abc"].concat(),
+    );
+    let start = bytes.len() as u64;
+    bytes.extend_from_slice(b"PK\x01\x02\x2d\x03\x2d\0\0\0\0\0\0\0\x21\0");
+    bytes.extend_from_slice(
+        &[&crc[..], &[0xff; 8], &[1, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 1], &[0xff; 4]].concat(),
+    );
+    bytes.extend_from_slice(&[&b"a"[..], &[1, 0, 24, 0], &wide(3), &wide(3), &wide(0)].concat());
+    let size = bytes.len() as u64 - start;
+    let end = bytes.len() as u64;
+    let record = [
+        &b"PK\x06\x06"[..],
+        &wide(44),
+        &[45, 0, 45, 0],
+        &[0; 8],
+        &wide(1),
+        &wide(1),
+        &wide(size),
+        &wide(start),
+    ];
+    bytes.extend_from_slice(&record.concat());
+    bytes.extend_from_slice(&[&b"PK\x06\x07"[..], &[0; 4], &wide(end), &[1, 0, 0, 0]].concat());
+    bytes.extend_from_slice(&[&b"PK\x05\x06"[..], &[0; 4], &[0xff; 12], &[0; 2]].concat());
+    let files = read(bytes.clone()).unwrap();
+    assert_eq!(files.get("a"), Some(&b"abc"[..]));
+    for bit in 0..bytes.len() * 8 {
+        let mut turned = bytes.clone();
+        turned[bit / 8] ^= 1 << (bit % 8);
+        if let Ok(files) = read(turned) {
+            // Versions, times and attributes say nothing of what a file is; a name may become another.
+            assert!(files.iter().all(|(_, content)| content == b"abc"), "bit {bit}");
+        }
+    }
+    // Another writer: `zip`, for a file that might grow large.
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().large_file(true);
+    writer.start_file("b", options).unwrap();
+    std::io::Write::write_all(&mut writer, b"some content").unwrap();
+    let bytes = writer.finish().unwrap().into_inner();
+    assert_eq!(read(bytes).unwrap().get("b"), Some(&b"some content"[..]));
+}
+
 #[test]
 fn archives_within_archives_count_against_the_same_budget() {
     let inner = archive(&[stored("inner.bin", &[1; 3 << 20])]);

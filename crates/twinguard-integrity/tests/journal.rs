@@ -218,6 +218,12 @@ impl Storage for Failing {
             _ => Err(self.stopped()),
         }
     }
+    fn remove(&mut self, part: Part) -> Result<(), Error> {
+        match self.spend(1) {
+            1 => self.inner.remove(part),
+            _ => Err(self.stopped()),
+        }
+    }
     fn sync(&mut self) -> Result<(), Error> {
         Ok(())
     }

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE as HEX};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use twinguard_integrity::merkle::{Frontier, Nodes, leaf_hash, node_hash};
 use twinguard_integrity::note::Note;
 use twinguard_integrity::tree::{self, Group, Tree};
-use twinguard_integrity::{Checkpoint, Entry, Error, PortablePath, PublicKey, merkle};
+use twinguard_integrity::{Checkpoint, Cosigner, Entry, Error, PortablePath, PublicKey, Witness, merkle};
 use twinguard_types::Digest;
 
 type Check = fn(&Path) -> Result<usize, Failed>;
@@ -29,6 +30,8 @@ const CHECKS: &[(&str, &str, Check)] = &[
     ("merkle", "/inclusion.jsonl", inclusion),
     ("merkle", "/consistency.jsonl", consistency),
     ("merkle", "/large-proofs.jsonl", large_proofs),
+    ("merkle", "/subtreeinclusion.jsonl", subtree_inclusion),
+    ("merkle", "/subtreeconsistency.jsonl", subtree_consistency),
     ("wycheproof", "ed25519_test.json", wycheproof_ed25519),
     #[cfg(feature = "pq")]
     ("wycheproof", "mldsa_44_verify_test.json", wycheproof_mldsa),
@@ -36,6 +39,8 @@ const CHECKS: &[(&str, &str, Check)] = &[
     ("blake3", "test_vectors.json", blake3_vectors),
     ("c2sp", ".md", notes_in_text),
     ("torchwood", ".txt", notes_in_text),
+    ("torchwood", "litewitness.txt", litewitness),
+    ("torchwood", "sumdb.txt", litewitness),
     ("azul", "get-sth", real_log),
 ];
 
@@ -120,6 +125,39 @@ fn consistency(path: &Path) -> Result<usize, Failed> {
             continue;
         };
         judge(case, merkle::verify_consistency((old, &before), (size, &after), &proof).is_ok())?;
+    }
+    Ok(cases.len())
+}
+
+fn subtree_inclusion(path: &Path) -> Result<usize, Failed> {
+    let cases = lines(path);
+    for case in &cases {
+        let number = |name: &str| case[name].as_u64().unwrap();
+        let parts = (digest(&case["leafHash"]), proof(&case["proof"]), digest(&case["root"]));
+        let (Some(leaf), Some(proof), Some(root)) = parts else {
+            judge(case, false)?;
+            continue;
+        };
+        let subtree = number("start")..number("end");
+        judge(
+            case,
+            merkle::verify_subtree_inclusion(number("leafIdx"), subtree, &leaf, &proof, &root).is_ok(),
+        )?;
+    }
+    Ok(cases.len())
+}
+
+fn subtree_consistency(path: &Path) -> Result<usize, Failed> {
+    let cases = lines(path);
+    for case in &cases {
+        let number = |name: &str| case[name].as_u64().unwrap();
+        let parts = (digest(&case["root1"]), digest(&case["root2"]), proof(&case["proof"]));
+        let (Some(part), Some(root), Some(proof)) = parts else {
+            judge(case, false)?;
+            continue;
+        };
+        let subtree = (number("start")..number("end"), &part);
+        judge(case, merkle::verify_subtree_consistency(subtree, (number("size"), &root), &proof).is_ok())?;
     }
     Ok(cases.len())
 }
@@ -361,6 +399,54 @@ fn notes_in_text(path: &Path) -> Result<usize, Failed> {
         return Err(format!("{named} notes name a key, none verifies").into());
     }
     Ok(read.max(1))
+}
+
+/// The requests of another witness's tests, with the status and body that it answers.
+///
+/// One answer differs: for an unknown log it says 403, where tlog-witness, "add-checkpoint", says 404 MUST.
+fn litewitness(path: &Path) -> Result<usize, Failed> {
+    let text = fs::read_to_string(path)?;
+    let mut witness = Witness::new([Cosigner::ed25519("example.com/witness", &[9; 32])?]);
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let Some(key) = line.split_once("add-sigsum-log -key=").map(|(_, key)| key) {
+            let bytes: [u8; 32] = HEX.decode(key.as_bytes())?.try_into().map_err(|_| "no key")?;
+            let origin =
+                format!("sigsum.org/v1/tree/{}", HEX.encode(&<[u8; 32]>::from(Sha256::digest(bytes))));
+            witness.add_log(&origin, [PublicKey::from_bytes(&origin, &bytes)?]);
+        } else if line.contains("witnessctl add-key") {
+            let origin = line.split('\'').nth(1).ok_or("no origin")?;
+            witness.add_log(origin, [words.last().ok_or("no key")?.parse()?]);
+        }
+    }
+    let mut cases = 0;
+    for case in text.split("\nPOST ").skip(1) {
+        cases += 1;
+        let (_, rest) = case.split_once("```\n").ok_or("no request")?;
+        let (request, answer) = rest.split_once("```\n").ok_or("no end of request")?;
+        let wanted: u16 = answer.split_whitespace().nth(1).ok_or("no status")?.parse()?;
+        match witness.add_checkpoint(request, 1_700_000_000, |_| Ok(())) {
+            Ok(lines) => {
+                let asked = answer.split('"').nth(1).unwrap_or_default();
+                if wanted != 200 || !lines.contains(asked) {
+                    return Err(format!("case {cases}: cosigned, {wanted} is wanted").into());
+                }
+            }
+            Err(error) => {
+                let found = twinguard_integrity::witness::status(&error);
+                let unknown_log = wanted == 403 && answer.contains("unknown log") && found == 404;
+                if found != wanted && !unknown_log {
+                    return Err(format!("case {cases}: {error}: {found}, {wanted} is wanted").into());
+                }
+                if let Error::Conflict { size } = error
+                    && !answer.contains(&format!("\"{size}\\n\""))
+                {
+                    return Err(format!("case {cases}: another size than {size}").into());
+                }
+            }
+        }
+    }
+    Ok(cases)
 }
 
 /// A certificate log's head, an entry with its audit path, and a consistency proof, as they were fetched.

@@ -27,6 +27,8 @@ pub struct Config {
     pub seed: u64,
     /// A field value older than this is stale. `None`: what the plant file says, else ten times the sampling.
     pub stale: Option<Duration>,
+    /// How often the parameters that the guard's own twin runs with are compared with those of its plant file.
+    pub attest_every: Duration,
 }
 
 impl Default for Config {
@@ -41,6 +43,7 @@ impl Default for Config {
             discover: 10_000,
             seed: 0,
             stale: None,
+            attest_every: Duration::from_secs(10),
         }
     }
 }

@@ -62,6 +62,9 @@ impl Storage for Latest {
     fn remove_partial(&mut self, full: Part) -> Result<(), twinguard_integrity::Error> {
         self.0.remove_partial(full)
     }
+    fn remove(&mut self, part: Part) -> Result<(), twinguard_integrity::Error> {
+        self.0.remove(part)
+    }
     fn sync(&mut self) -> Result<(), twinguard_integrity::Error> {
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The wiring: the one place that knows every floor below.
 
+mod attest;
 mod decide;
 mod out;
 mod party;
@@ -77,6 +78,9 @@ pub struct Guard {
     /// Who may change the model's parameters, and the change in force.
     pub(crate) calibrators: Vec<PublicKey>,
     calibration: recalibrate::Calibration,
+    /// What the twin has to run with, and when it was last looked at.
+    watch: Option<attest::Watch>,
+    attested: Option<Timestamp>,
     /// Until when what only a restored tap finds odd says nothing.
     resumed: Option<Timestamp>,
     /// Commands of ours that may show up on the wire.
@@ -128,6 +132,7 @@ impl Guard {
         let responder = Playbook::new(plant.safe_state.clone(), config.autonomy)?;
         let senses = Senses::new(&plant, &config, learn_for)?;
         let evidence = Evidence::open(None)?;
+        let watch = attest::Watch::of(&plant)?;
         Ok(Self {
             config,
             plant,
@@ -155,6 +160,8 @@ impl Guard {
             trouble: None,
             calibrators: Vec::new(),
             calibration: recalibrate::Calibration::default(),
+            watch,
+            attested: None,
             resumed: None,
             sent: Vec::new(),
             started: false,
@@ -180,6 +187,7 @@ impl Guard {
         self.start(now)?;
         self.tell_losses(now);
         self.advance(now);
+        self.attest(now);
         let taken = self.take(now, input);
         self.trouble.take().map_or(taken, Err)
     }
@@ -208,6 +216,7 @@ impl Guard {
             }
             Input::Approval(approval) => self.approve(now, approval)?,
             Input::Artefact(artefact) => self.artefact(now, artefact),
+            Input::Attested(found) => self.attested_elsewhere(now, found),
             Input::Recalibration(delta) => self.recalibrate(now, delta)?,
             Input::Outcome(outcome) => self.outcome(outcome)?,
             Input::Operator(operator) => self.operator(now, operator)?,

@@ -1,5 +1,6 @@
 //! What comes in: one enum, every variant with its meaning from the start.
 
+use twinguard_integrity::attest::Look;
 use twinguard_protocol::Frame;
 use twinguard_types::{
     Access, ActionId, Command, CommandId, Digest, FindingId, Intent, Outcome, Point, PrincipalId, SignalId,
@@ -26,6 +27,8 @@ pub enum Input<'a> {
     Approval(Approval),
     /// A model, policy or parameter file was measured while the plant runs.
     Artefact(Artefact),
+    /// An attestor of the platform's own twin looked at what runs ([`twinguard_integrity::attest`]).
+    Attested(Attested<'a>),
     /// A signed change of parameters.
     Recalibration(Recalibration<'a>),
     /// An action of ours was done, failed or was refused.
@@ -64,6 +67,17 @@ pub struct Approval {
 pub struct Artefact {
     /// The digest found now.
     pub measured: Digest,
+}
+
+/// What a look at the platform's own twin found. A part of a sweep without alarms is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attested<'a> {
+    /// The sealed digest: [`Attestor::expected`](twinguard_integrity::Attestor::expected).
+    pub expected: Digest,
+    /// What was measured: [`Attestor::measure`](twinguard_integrity::Attestor::measure).
+    pub measured: Digest,
+    /// The look.
+    pub look: &'a Look,
 }
 
 /// A change of model parameters with its signature.

@@ -22,7 +22,7 @@ pub use config::Config;
 pub use error::Error;
 pub use evidence::{Evidence, JournalStorage, Seal};
 pub use guard::{Counters, Guard};
-pub use input::{Approval, Artefact, Check, Input, Operator, Recalibration};
+pub use input::{Approval, Artefact, Attested, Check, Input, Operator, Recalibration};
 pub use output::{Output, Verdicted};
 #[cfg(feature = "report")]
 pub use record::{Recorder, Run};

@@ -1,7 +1,7 @@
 //! Where an archive's entries lie, read strictly: central directory and local headers have to tell the same story.
 //!
 //! Source: PKWARE APPNOTE 6.3.10, §4.3.7 (local header), §4.3.9 (data descriptor), §4.3.12 (central directory), §4.3.16 (end
-//! of central directory), §4.4.4 (flags), §4.5.3 (ZIP64), §4.6.9 (Unicode path).
+//! of central directory), §4.3.14 and §4.3.15 (its ZIP64 forms), §4.4.4 (flags), §4.5.3 (ZIP64 lengths), §4.6.9 (Unicode path).
 
 use crate::Error;
 
@@ -46,6 +46,10 @@ impl Record<'_> {
     fn u32(&self, at: usize) -> u32 {
         self.0.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
     }
+
+    fn u64(&self, at: usize) -> u64 {
+        self.0.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
 }
 
 fn bad(entry: &str, reason: &'static str) -> Error {
@@ -57,26 +61,22 @@ impl Layout {
         const WHOLE: &str = "archive";
         let (end_at, end) =
             end_record(bytes).ok_or_else(|| bad(WHOLE, "its end record is not at its end"))?;
-        let (count, size, start) = (end.u16(10), end.u32(12), end.u32(16));
-        if end_at >= 20 && bytes.get(end_at - 20..end_at - 16) == Some(b"PK\x06\x07")
-            || count == u16::MAX
-            || size == u32::MAX
-            || start == u32::MAX
-        {
-            return Err(bad(WHOLE, "it is ZIP64"));
-        }
-        if end.u16(4) != 0 || end.u16(6) != 0 || end.u16(8) != count {
+        let (directory_end, count, size, start) = match wide_end(bytes, end_at, &end)? {
+            Some(wide) => wide,
+            None => (end_at, end.u16(10).into(), end.u32(12).into(), end.u32(16).into()),
+        };
+        if end.u16(4) != 0 || end.u16(6) != 0 || end.u16(8) != end.u16(10) {
             return Err(bad(WHOLE, "it is split over several files"));
         }
-        let (size, start) = (size as usize, start as usize);
-        if start.checked_add(size) != Some(end_at) {
+        if start.checked_add(size) != Some(directory_end as u64) {
             return Err(bad(WHOLE, "its central directory does not end at its end record"));
         }
-        if u64::from(count) > most {
+        let (end_at, size, start) = (directory_end, size as usize, start as usize);
+        if count > most {
             return Err(Error::Limit { what: "entries", limit: most, place: WHOLE.to_owned() });
         }
         let mut at = start;
-        let mut entries = Vec::with_capacity((size / CENTRAL_BYTES).min(count.into()));
+        let mut entries = Vec::with_capacity((size / CENTRAL_BYTES).min(count as usize));
         for _ in 0..count {
             let (entry, next) = central(bytes, at, end_at)?;
             entries.push(entry);
@@ -117,6 +117,44 @@ fn end_record(bytes: &[u8]) -> Option<(usize, Record<'_>)> {
     (!found.any(|earlier| fits(&earlier))).then_some(end)
 }
 
+/// Where the central directory ends, number of entries, its size and start, of an archive whose numbers are 64 bits wide. Both end
+/// records have to agree: every number of the narrow one is the wide one's, or says that it does not fit.
+fn wide_end(bytes: &[u8], end_at: usize, end: &Record<'_>) -> Result<Option<(usize, u64, u64, u64)>, Error> {
+    const LOCATOR_BYTES: usize = 20;
+    const WIDE_BYTES: usize = 56;
+    let refuse = |reason| Err(bad("archive", reason));
+    let narrow = (end.u16(10), end.u32(12), end.u32(16));
+    let locator_at = end_at.checked_sub(LOCATOR_BYTES);
+    let locator = locator_at.and_then(|at| Some((at, bytes.get(at..end_at)?)));
+    let Some((locator_at, locator)) = locator.filter(|(_, locator)| locator.starts_with(b"PK\x06\x07"))
+    else {
+        if narrow.0 == u16::MAX || narrow.1 == u32::MAX || narrow.2 == u32::MAX {
+            return refuse("it is ZIP64 without the record of that");
+        }
+        return Ok(None);
+    };
+    let locator = Record(locator);
+    let wide_at = locator_at.checked_sub(WIDE_BYTES);
+    let wide = wide_at.and_then(|at| Some((at, bytes.get(at..locator_at)?)));
+    let Some((wide_at, wide)) = wide.filter(|(_, wide)| wide.starts_with(b"PK\x06\x06")) else {
+        return refuse("its ZIP64 end record is not where it has to be");
+    };
+    let wide = Record(wide);
+    let alone = locator.u32(4) == 0 && locator.u32(16) == 1 && wide.u32(16) == 0 && wide.u32(20) == 0;
+    if locator.u64(8) != wide_at as u64 || wide.u64(4) != (WIDE_BYTES - 12) as u64 || !alone {
+        return refuse("its ZIP64 end record is malformed, or it is split over several files");
+    }
+    let (count, size, start) = (wide.u64(32), wide.u64(40), wide.u64(48));
+    let agrees = wide.u64(24) == count
+        && (narrow.0 == u16::MAX || u64::from(narrow.0) == count)
+        && (narrow.1 == u32::MAX || u64::from(narrow.1) == size)
+        && (narrow.2 == u32::MAX || u64::from(narrow.2) == start);
+    if !agrees {
+        return refuse("its two end records differ");
+    }
+    Ok(Some((wide_at, count, size, start)))
+}
+
 /// What the central header says beside the entry itself.
 struct Central {
     flags: u16,
@@ -148,16 +186,29 @@ fn central(bytes: &[u8], at: usize, end: usize) -> Result<((Entry, Central), usi
     if !matches!(method, 0 | 8) {
         return Err(bad(&name, "it is neither stored nor deflated"));
     }
-    extras(bytes.get(name_end..extra_end).unwrap_or_default(), &name)?;
+    let wide = extras(bytes.get(name_end..extra_end).unwrap_or_default(), &name)?;
     kind(&name, header.u16(4) >> 8, header.u32(38))?;
-    let (crc, packed, length) = (header.u32(16), header.u32(20), header.u32(24));
-    if [packed, length, header.u32(42)].contains(&u32::MAX) || header.u16(34) != 0 {
-        return Err(bad(&name, "it is ZIP64 or lies in another file"));
+    if header.u16(34) != 0 {
+        return Err(bad(&name, "it lies in another file"));
     }
+    // Wide numbers stand in this order, those alone that do not fit (§4.5.3).
+    let mut wide = wide.map(|wide| (wide, 0));
+    let mut number = |narrow: u32| match (&mut wide, narrow) {
+        (Some((record, at)), u32::MAX) if record.0.len() >= *at + 8 => {
+            *at += 8;
+            Ok(record.u64(*at - 8))
+        }
+        (_, u32::MAX) => Err(bad(&name, "it is ZIP64 without the numbers of that")),
+        _ => Ok(u64::from(narrow)),
+    };
+    let (length, packed, start) = (number(header.u32(24))?, number(header.u32(20))?, number(header.u32(42))?);
+    if wide.is_some_and(|(record, at)| at == 0 || record.0.len() != at) {
+        return Err(bad(&name, "it has ZIP64 numbers that nothing asks for"));
+    }
+    let crc = header.u32(16);
     if method == 0 && packed != length {
         return Err(bad(&name, "it is stored with two lengths"));
     }
-    let (start, packed, length) = (header.u32(42).into(), packed.into(), length.into());
     Ok(((Entry { name, start, packed, length, crc }, Central { flags, method }), next))
 }
 
@@ -169,20 +220,28 @@ fn local(bytes: &[u8], entry: &Entry, central: &Central, limit: usize) -> Result
         bytes.get(at..limit).filter(|rest| rest.len() >= LOCAL_BYTES && rest.starts_with(b"PK\x03\x04"));
     let header = Record(header.ok_or_else(|| bad(&entry.name, "its local header is not there"))?);
     let later = central.flags & LATER != 0;
-    let said = |value: u32, wanted: u64| u64::from(value) == wanted || (later && value == 0);
-    let same = header.u16(6) == central.flags
-        && header.u16(8) == central.method
-        && said(header.u32(14), entry.crc.into())
-        && said(header.u32(18), entry.packed)
-        && said(header.u32(22), entry.length);
+    let said = |value: u64, wanted: u64| value == wanted || (later && value == 0);
     let name_end = at + LOCAL_BYTES + usize::from(header.u16(26));
     let data = name_end + usize::from(header.u16(28));
+    let wide = extras(bytes.get(name_end..data).ok_or_else(|| bad(&entry.name, OTHER))?, &entry.name)?;
+    // Here both lengths are wide, or none is (§4.5.3).
+    let (packed, length) = match &wide {
+        None => (header.u32(18).into(), header.u32(22).into()),
+        Some(wide) if wide.0.len() == 16 && (header.u32(18), header.u32(22)) == (u32::MAX, u32::MAX) => {
+            (wide.u64(8), wide.u64(0))
+        }
+        Some(_) => return Err(bad(&entry.name, "its local header has ZIP64 numbers that nothing asks for")),
+    };
+    let same = header.u16(6) == central.flags
+        && header.u16(8) == central.method
+        && said(header.u32(14).into(), entry.crc.into())
+        && said(packed, entry.packed)
+        && said(length, entry.length);
     if !same || bytes.get(at + LOCAL_BYTES..name_end) != Some(entry.name.as_bytes()) {
         return Err(bad(&entry.name, OTHER));
     }
-    extras(bytes.get(name_end..data).ok_or_else(|| bad(&entry.name, OTHER))?, &entry.name)?;
     let end = (data as u64).saturating_add(entry.packed);
-    let end = if later { descriptor(bytes, end, entry)? } else { end };
+    let end = if later { descriptor(bytes, end, entry, wide.is_some())? } else { end };
     if end > limit as u64 {
         return Err(bad(&entry.name, "it runs into the central directory"));
     }
@@ -190,19 +249,23 @@ fn local(bytes: &[u8], entry: &Entry, central: &Central, limit: usize) -> Result
 }
 
 /// The end of the record that repeats checksum and lengths after the data.
-fn descriptor(bytes: &[u8], at: u64, entry: &Entry) -> Result<u64, Error> {
+fn descriptor(bytes: &[u8], at: u64, entry: &Entry, wide: bool) -> Result<u64, Error> {
     let start = usize::try_from(at).unwrap_or(usize::MAX);
     let rest = bytes.get(start..).unwrap_or_default();
     let (record, signed) = match rest.strip_prefix(DESCRIPTOR) {
         Some(rest) => (Record(rest), 4),
         None => (Record(rest), 0),
     };
-    let same = record.0.len() >= 12
+    let (bytes, packed, length) = match wide {
+        true => (20, record.u64(4), record.u64(12)),
+        false => (12, record.u32(4).into(), record.u32(8).into()),
+    };
+    let same = record.0.len() >= bytes
         && record.u32(0) == entry.crc
-        && u64::from(record.u32(4)) == entry.packed
-        && u64::from(record.u32(8)) == entry.length;
+        && packed == entry.packed
+        && length == entry.length;
     if same {
-        Ok(at + signed + 12)
+        Ok(at + signed + bytes as u64)
     } else {
         Err(bad(&entry.name, "its data descriptor differs from the central directory"))
     }
@@ -216,12 +279,14 @@ fn name_of(raw: &[u8], flags: u16) -> Result<String, Error> {
     }
 }
 
-/// Extra fields that change what an entry is: ZIP64 lengths, a second name.
-fn extras(mut extra: &[u8], name: &str) -> Result<(), Error> {
+/// Extra fields that change what an entry is: ZIP64 numbers, which are given, a second name.
+fn extras<'a>(mut extra: &'a [u8], name: &str) -> Result<Option<Record<'a>>, Error> {
+    let mut wide = None;
     while extra.len() >= 4 {
         let record = Record(extra);
         match record.u16(0) {
-            0x0001 => return Err(bad(name, "it is ZIP64 or lies in another file")),
+            0x0001 if wide.is_some() => return Err(bad(name, "it has ZIP64 numbers twice")),
+            0x0001 => wide = extra.get(4..4 + usize::from(record.u16(2))).map(Record),
             0x7075 => return Err(bad(name, "it has a second name")),
             0x9901 => return Err(bad(name, "it is encrypted")),
             _ => {}
@@ -231,7 +296,7 @@ fn extras(mut extra: &[u8], name: &str) -> Result<(), Error> {
             .ok_or_else(|| bad(name, "its extra fields end early"))?;
     }
     // Some writers pad to an alignment with zeros too few for a record.
-    if extra.iter().all(|&byte| byte == 0) { Ok(()) } else { Err(bad(name, "its extra fields end early")) }
+    if extra.iter().all(|&byte| byte == 0) { Ok(wide) } else { Err(bad(name, "its extra fields end early")) }
 }
 
 /// Files and directories only, as far as the system that wrote the archive says what an entry is.

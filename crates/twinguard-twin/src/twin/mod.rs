@@ -314,6 +314,12 @@ impl Twin {
         Fork::new(self.setup.clone(), at, time_s, self.engine.filter.kalman(), &self.engine.process, inputs)
     }
 
+    /// Parameters of the model that runs, in its order: to be compared with the sealed plant's.
+    #[must_use]
+    pub fn parameters(&self) -> &[(String, f64)] {
+        self.setup.dynamics.model.parameters()
+    }
+
     /// BLAKE3 over names, form and parameters of the model that runs: to be compared with the sealed plant's.
     #[must_use]
     pub fn digest_parameters(&self) -> Digest {

@@ -94,6 +94,7 @@ impl Guard {
         let before = self.calibrated()?;
         self.calibration = calibration;
         let after = self.calibrated()?;
+        self.watch = super::attest::Watch::of(&after)?;
         self.senses.go_on_as(senses, [&before, &after], self.distrusted.keys().copied());
         Ok(())
     }

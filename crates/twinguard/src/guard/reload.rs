@@ -61,6 +61,7 @@ impl Guard {
         let fresh = Senses::new(&plant, &self.config, None)?;
         let now = self.clamp(now);
         let before = self.calibrated()?;
+        let watch = super::attest::Watch::of(&plant)?;
         self.evidence.word(
             now,
             "reload",
@@ -69,6 +70,7 @@ impl Guard {
         // A change of parameters was one of the plant file before.
         self.calibration = Calibration::default();
         self.senses.go_on_as(fresh, [&before, &plant], self.distrusted.keys().copied());
+        self.watch = watch;
         self.gate = gate;
         self.responder = responder;
         self.plant = plant;

@@ -128,6 +128,7 @@ impl Guard {
         let bytes = SensesBytes { twin, bank, judge, rows };
         guard.calibration = state.calibration;
         let plant = guard.calibrated()?;
+        guard.watch = super::attest::Watch::of(&plant)?;
         guard.senses = Senses::load(&plant, &guard.config, guard.catalogue(), state.senses, &bytes)?;
 
         let (evidence, same) = Evidence::resume(storage, state.journal)?;

@@ -136,6 +136,9 @@ impl Storage for Failing {
     fn remove_partial(&mut self, full: Part) -> Result<(), twinguard::integrity::Error> {
         self.0.remove_partial(full)
     }
+    fn remove(&mut self, part: Part) -> Result<(), twinguard::integrity::Error> {
+        self.0.remove(part)
+    }
     fn sync(&mut self) -> Result<(), twinguard::integrity::Error> {
         Ok(())
     }

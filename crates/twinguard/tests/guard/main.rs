@@ -3,6 +3,7 @@
 #![cfg(feature = "redteam")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unreachable_pub)]
 
+mod attest;
 mod bounds;
 mod gate;
 mod operator;

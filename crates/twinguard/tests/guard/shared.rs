@@ -28,6 +28,9 @@ impl Storage for Shared {
     fn remove_partial(&mut self, full: Part) -> Result<(), Error> {
         self.0.lock().unwrap().remove_partial(full)
     }
+    fn remove(&mut self, part: Part) -> Result<(), Error> {
+        self.0.lock().unwrap().remove(part)
+    }
     fn sync(&mut self) -> Result<(), Error> {
         Ok(())
     }

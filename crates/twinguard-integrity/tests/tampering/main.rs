@@ -1,6 +1,6 @@
 //! The threat table, one named attack a line: each is refused, with the error that names what was done.
 //!
-//! Attacks on archives stand in `archive.rs`, on journals in `journal.rs`.
+//! Attacks on archives stand in `archive.rs`, on a journal's parts in `journal.rs`; those on logs and on what runs in this folder.
 #![allow(
     missing_docs,
     clippy::disallowed_methods,
@@ -21,6 +21,9 @@ use twinguard_integrity::{
     Parameter, Parameters, PortablePath, Role, Sealed, SigningKey, Trust, VerifyingKey, entries_of, seal,
 };
 use twinguard_types::{Bundle, Timestamp};
+
+mod logs;
+mod running;
 
 type Check = fn(&Error) -> bool;
 type Attack = (&'static str, Check, Box<dyn Fn() -> Result<(), Error>>);
@@ -616,6 +619,8 @@ fn attacks() -> Vec<Attack> {
             format!("{head}[{},{one}]}}\n", ascending.join(","))
         })
     );
+    logs::attacks(&mut all);
+    running::attacks(&mut all);
     all
 }
 
@@ -629,8 +634,10 @@ fn every_attack_is_refused_for_what_it_is() {
     pair().judge(&signed_by(&[1, 2])).unwrap();
     logged(2, false).unwrap();
     replayed(&[2.0, 4.0]).unwrap();
+    logs::untouched();
+    running::untouched();
     let attacks = attacks();
-    assert!(attacks.len() >= 80, "{}", attacks.len());
+    assert!(attacks.len() >= 125, "{}", attacks.len());
     let complaints: Vec<_> = attacks
         .iter()
         .filter_map(|(name, check, attack)| match attack() {

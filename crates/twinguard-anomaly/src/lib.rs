@@ -35,6 +35,7 @@
 mod align;
 pub mod archive;
 mod bank;
+pub mod calibration;
 mod detector;
 pub mod detectors;
 mod error;
@@ -44,10 +45,12 @@ mod judge;
 mod linalg;
 pub mod metrics;
 pub mod registry;
+mod rows;
 mod special;
 pub mod suite;
 mod table;
 mod tail;
+pub mod watermark;
 mod whiten;
 
 #[cfg(test)]

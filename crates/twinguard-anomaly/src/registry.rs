@@ -13,7 +13,7 @@ enum Bank {
 fn list() -> Vec<(Bank, Box<dyn Detector>)> {
     use Bank::{Asked, Default};
     vec![
-        (Default, Box::new(detectors::Automatic)),
+        (Asked, Box::new(detectors::Automatic)),
         (Asked, Box::new(detectors::Changes)),
         (Default, Box::new(detectors::Cusum)),
         (Asked, Box::new(detectors::Cva)),

@@ -58,6 +58,9 @@ pub use trim::Suspicious;
 
 /// Most columns of a row.
 pub const MOST_CHANNELS: usize = 256;
+/// The surprise at which a row alarms where no rate is asked for. What it costs on a plant depends on how much history there was: on a short
+/// one it is passed more often than a limit that was asked for.
+pub const ALARM: f64 = 2.097;
 /// Fewest rows of a history.
 pub const FEWEST_ROWS: usize = 60;
 
@@ -323,7 +326,7 @@ impl Suite {
     }
 
     /// The suite, and by row of the history the mixed surprise out of fold.
-    fn learn(training: &Training<'_>) -> Result<(Self, Vec<f64>), Error> {
+    pub(crate) fn learn(training: &Training<'_>) -> Result<(Self, Vec<f64>), Error> {
         let Training { channels, values, times } = *training;
         let refuse = |reason, count| Err(Error::Training { reason, count });
         if channels == 0 || channels > MOST_CHANNELS {
@@ -381,6 +384,11 @@ impl Suite {
         let training: Vec<f64> = mixed.iter().map(|s| fused.at(*s)).collect();
         let law = Law::fit(&mixed);
         Ok((Self { scales, models, fused, law, past: Past::new(&training), rows }, mixed))
+    }
+
+    /// The surprise of what the models' weighted surprises make.
+    pub(crate) fn surprise(&self, mixed: f64) -> f64 {
+        self.fused.at(mixed)
     }
 
     /// Columns of a row.

@@ -17,7 +17,7 @@
 
 mod plants;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -105,7 +105,7 @@ fn simulate(kind: &Kind, rows: usize, args: &Arguments) -> Result<Vec<Shown>> {
 }
 
 /// Columns of numbers under a header; what is no number is missing.
-fn read(path: &PathBuf) -> Result<(usize, Vec<f64>)> {
+fn read(path: &Path) -> Result<(usize, Vec<f64>)> {
     let name = || path.display().to_string();
     let mut reader = csv::Reader::from_path(path).with_context(name)?;
     let width = reader.headers().with_context(name)?.len();

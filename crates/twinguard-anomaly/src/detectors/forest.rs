@@ -25,7 +25,7 @@ pub struct Forest;
 
 row_detector!(Forest, Model, "forest", Symptom::Range);
 
-/// A seeded draw of numbers: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), so that a seed gives the same trees everywhere.
+/// A seeded draw of numbers: `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014), so that a seed gives the same trees everywhere.
 mod draw {
     pub(super) struct Draw(pub(super) u64);
 

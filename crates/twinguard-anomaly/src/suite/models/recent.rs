@@ -1,5 +1,6 @@
 //! The last rows of the channels whose shapes are learnt, and which of them are looked at in which row.
 //!
+//! Source: windows that overlap are trivial matches (Lin, Keogh, Lonardi, Patel, *Finding Motifs in Time Series*, 2002, definition 4).
 //! Two windows that are one row apart share all values but one, so their statistics hardly differ: each row looks anew at four channels,
 //! the others keep what was last seen of them. Up to four channels are looked at in every row.
 

@@ -2,7 +2,7 @@
 //!
 //! Source: Larimore, American Control Conference 1990; statistics as in Odiowei, Cao, IEEE Trans. Industrial Informatics 6, 2010, §II: with
 //! the past p (the last rows) and the future f (as many rows) whitened by their covariances, the singular vectors V of their
-//! cross-covariance make the states VᵀΣ_pp^−½p; T² is their squared length, Q that of what they leave. States are those of a squared
+//! cross-covariance make the states `VᵀΣ_pp^−½p`; T² is their squared length, Q that of what they leave. States are those of a squared
 //! correlation above 0.1. It leads the published rates on the Tennessee Eastman faults. Cost: (l·m)² multiplications a row for l rows of m
 //! signals. It lies when the level wanders more than in the history.
 

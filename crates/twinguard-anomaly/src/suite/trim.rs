@@ -156,7 +156,7 @@ mod tests {
         let left_out: usize = suspicious.iter().map(|it| it.rows.len()).sum();
         assert!(left_out < 250, "{suspicious:?}");
         // and the same attack is then seen, where a suite that learnt it is less surprised
-        let test = plant(2, 400, &[200..260]);
+        let test = plant(2, 400, core::slice::from_ref(&(200..260)));
         let mean = |suite: &Suite| {
             let mut state = suite.state();
             let all: Vec<f64> =

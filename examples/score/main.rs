@@ -24,7 +24,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use indicatif::ProgressBar;
 use serde_json::json;
-use twinguard::anomaly::suite::{Suite, Training};
+use twinguard::anomaly::suite::{ALARM, Suite, Training};
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::types::{Catalogue, Timestamp};
 
@@ -45,9 +45,9 @@ struct Arguments {
     /// Where the scores go.
     #[arg(long, value_name = "F.csv")]
     out: PathBuf,
-    /// Share of normal rows that may alarm.
-    #[arg(long, value_name = "P", default_value_t = 0.008)]
-    rate: f64,
+    /// Share of normal rows that may alarm, on average over plants; without it a row alarms at a fixed surprise.
+    #[arg(long, value_name = "P")]
+    rate: Option<f64>,
     /// The same asked as alarmed rows per day; without a time column a row is a second.
     #[arg(long, value_name = "N", conflicts_with = "rate")]
     per_day: Option<f64>,
@@ -113,7 +113,7 @@ fn run(args: &Arguments) -> Result<()> {
     let test = reorder(read(&args.test, &args.ignore)?, &train.names, &args.test)?;
     let step = period(&train.times);
     let rate = match (args.per_day, step) {
-        (Some(count), Some(step)) => count * step / 86_400.0,
+        (Some(count), Some(step)) => Some(count * step / 86_400.0),
         (Some(_), None) => {
             return Err(anyhow!("{}: --per-day needs times that move", args.train.display()));
         }
@@ -123,7 +123,7 @@ fn run(args: &Arguments) -> Result<()> {
     let begun = Instant::now();
     let training = Training { channels: width, values: &train.values, times: Some(&train.times) };
     let suite = Suite::fit(&training).with_context(|| args.train.display().to_string())?;
-    let limit = suite.limit(rate)?;
+    let limit = rate.map_or(Ok(ALARM), |rate| suite.limit(rate))?;
     let fitted = begun.elapsed();
     let count = test.values.len() / width;
     let bar =
@@ -155,7 +155,7 @@ fn run(args: &Arguments) -> Result<()> {
             "{}",
             json!({
                 "rows": count, "alarms": alarms, "limit": limit, "asked_rate": rate, "attainable_rate": report.attainable,
-                "independent_rows": report.independent, "alarmed_rows_per_day": step.map(|step| rate * 86_400.0 / step),
+                "independent_rows": report.independent, "alarmed_rows_per_day": rate.zip(step).map(|(rate, step)| rate * 86_400.0 / step),
                 "families": report.families, "channels": report.live, "constant": report.constant, "left_out": report.left_out,
                 "slow": report.slow, "calendar": report.calendar, "digest": suite.digest().to_string(),
                 "fit_ms": fitted.as_secs_f64() * 1e3, "row_us": micros,
@@ -163,10 +163,14 @@ fn run(args: &Arguments) -> Result<()> {
         );
     } else {
         println!("{report}");
-        println!(
-            "{alarms} of {count} rows above {limit:.2}, asked {rate} of normal rows; {micros:.1} µs a row; {}",
-            out()
-        );
+        let asked = match (rate, step) {
+            (Some(rate), Some(step)) => {
+                format!("asked {rate} of normal rows, {:.2} a day", rate * 86_400.0 / step)
+            }
+            (Some(rate), None) => format!("asked {rate} of normal rows"),
+            (None, _) => "no rate was asked for".to_owned(),
+        };
+        println!("{alarms} of {count} rows above {limit:.2}, {asked}; {micros:.1} µs a row; {}", out());
     }
     Ok(())
 }

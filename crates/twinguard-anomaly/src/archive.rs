@@ -125,6 +125,16 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, i64);
 
+impl Archive for f32 {
+    fn save(&self, writer: &mut Writer) {
+        self.to_bits().save(writer);
+    }
+    fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let value = Self::from_bits(u32::load(reader)?);
+        if value.is_finite() { Ok(value) } else { Err(reader.refuse("a number is not finite")) }
+    }
+}
+
 impl Archive for f64 {
     fn save(&self, writer: &mut Writer) {
         self.to_bits().save(writer);

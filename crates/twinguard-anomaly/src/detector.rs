@@ -129,6 +129,13 @@ pub enum Detail {
         /// Number of signals.
         signals: u32,
     },
+    /// All signals together run unlike the history, this one most.
+    Unlike {
+        /// The signal.
+        signal: SignalId,
+        /// Its share in what is off.
+        share: f64,
+    },
     /// Noise changed by this factor (of its variance).
     Noise {
         /// The signal.
@@ -390,4 +397,5 @@ details! {
     10 Traffic { client, server, seen_s, normal_s, latency },
     11 Count { count, from },
     12 Odd { count, family, oddity, from },
+    13 Unlike { signal, share },
 }

@@ -50,4 +50,12 @@ pub enum Error {
         /// Number of scores.
         scores: usize,
     },
+    /// A rate of false alarms that the history is too short for.
+    #[error("a rate of {asked} cannot be kept: the history supports {least} at the least")]
+    Unattainable {
+        /// As asked.
+        asked: f64,
+        /// The least.
+        least: f64,
+    },
 }

@@ -21,20 +21,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is there: [`Recording`] (normal operation, replayable), [`Aligner`] (points to rows), sixteen [`detectors`] behind one
+//! What is there: [`Recording`] (normal operation, replayable), [`Aligner`] (points to rows), sixteen [`detectors`] (and nine by name) behind one
 //! trait ([`Detector`], [`Fitted`]), [`Tail`] (from a statistic to its surprise, honest about few samples), [`Bank`] (all
 //! detectors with thresholds for asked false alarms per day, checked on held-out history), [`Judge`] (one incident, one
-//! finding; suspect, kind, reasons in nats), [`suite`] (one call from rows of history to one calibrated surprise per row),
+//! finding; suspect, kind, reasons in nats), [`suite`] (one call from rows of history to one calibrated surprise per row), [`calibration`] (limits for scores of one's own),
+//! [`watermark`] (do measurements answer a secret excitation?),
 //! [`metrics`] and [`evaluation`] (rates, and the open benchmarks' scores), and [`archive`] (snapshots that continue bit by bit).
 //!
 //! What is not: physics (explanations come from the twin as events), adaptation after learning beyond a slow bounded mean,
-//! merging of states, watermarks. Results are deterministic; nothing is allocated after fitting.
+//! merging of states. Results are deterministic; nothing is allocated after fitting.
 
 #![allow(clippy::needless_range_loop, reason = "parallel lists are walked by channel")]
 
 mod align;
 pub mod archive;
 mod bank;
+pub mod calibration;
 mod detector;
 pub mod detectors;
 mod error;
@@ -44,10 +46,12 @@ mod judge;
 mod linalg;
 pub mod metrics;
 pub mod registry;
+mod rows;
 mod special;
 pub mod suite;
 mod table;
 mod tail;
+pub mod watermark;
 mod whiten;
 
 #[cfg(test)]

@@ -159,3 +159,43 @@ fn nothing_is_allocated_after_the_fit() {
     });
     assert_eq!(count.count_total, 0);
 }
+
+#[test]
+fn a_state_is_small() {
+    for (channels, most) in [(8, 4096), (52, 16_384)] {
+        let values: Vec<f64> = (0..900 * channels).map(|k| (k * 7919 % 10_007) as f64).collect();
+        let suite = Suite::fit(&Training { channels, values: &values, times: None }).unwrap();
+        let mut state = None;
+        let held = allocation_counter::measure(|| state = Some(suite.state()));
+        let bytes = held.bytes_total as usize + size_of::<State>();
+        assert!(bytes <= most, "{channels} channels: {bytes} bytes");
+    }
+}
+
+#[test]
+fn what_is_held_is_not_followed() {
+    let suite = suite();
+    // a shift that lasts: followed it fades, held it does not
+    let mut rows = plant(3, 4000);
+    rows.chunks_exact_mut(WIDTH).for_each(|row| row[2] += 0.4);
+    let late = |follow: bool| {
+        let mut state = suite.state();
+        state.follow(follow);
+        scores(&suite, &mut state, &rows)[3000..].iter().map(|v| v.surprise).sum::<f64>()
+    };
+    assert!(late(false) > late(true), "{} {}", late(false), late(true));
+}
+
+#[test]
+fn limits_widen_for_short_histories() {
+    let limits = |rows: usize| {
+        let suite = Suite::fit(&Training { channels: WIDTH, values: &plant(1, rows), times: None }).unwrap();
+        let report = suite.report();
+        assert!(report.independent >= 3.0 && (report.attainable - 1.0 / report.independent).abs() < 1e-12);
+        [0.2, 0.05, 0.01, 0.001].map(|rate| suite.limit(rate).unwrap())
+    };
+    for rows in [300, 3000] {
+        assert!(limits(rows).is_sorted(), "{:?}", limits(rows));
+    }
+    assert!(suite().limit(0.0).is_err() && suite().limit(1.0).is_err());
+}

@@ -1,13 +1,22 @@
 //! The family: one file a detector, each with its source, its fitted form and its tests.
 
+mod automatic;
+mod changes;
 mod cusum;
+mod cva;
 mod ewma;
+mod forest;
 mod freeze;
+mod glr;
+mod hours;
 mod identity;
 mod malformed;
+mod marginals;
 mod nis;
 mod noise;
 mod novelty;
+mod pasad;
+mod profile;
 mod provenance;
 mod range;
 mod rate;
@@ -17,14 +26,23 @@ mod seal;
 mod timing;
 mod vendor;
 
+pub use automatic::Automatic;
+pub use changes::Changes;
 pub use cusum::Cusum;
+pub use cva::Cva;
 pub use ewma::Ewma;
+pub use forest::Forest;
 pub use freeze::Freeze;
+pub use glr::Glr;
+pub use hours::Hours;
 pub use identity::Identity;
 pub use malformed::Malformed;
+pub use marginals::Marginals;
 pub use nis::Nis;
 pub use noise::Noise;
 pub use novelty::Novelty;
+pub use pasad::Pasad;
+pub use profile::Profile;
 pub use provenance::Provenance;
 pub use range::Range;
 pub use rate::Rate;

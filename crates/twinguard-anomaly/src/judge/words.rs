@@ -115,6 +115,10 @@ pub(crate) fn detail(
             let values = if *signals == 1 { "one signal".to_owned() } else { format!("{signals} signals") };
             format!("{values} repeated {rows} rows from {} earlier to the last digit", span(*lag_s))
         }
+        Detail::Unlike { signal, share } => {
+            let percent = (100.0 * share).round();
+            format!("the signals run unlike the history, {} most ({percent} % of it){ago}", path(*signal))
+        }
         Detail::Noise { signal, factor, .. } => {
             format!(
                 "the noise variance of {} changed by a factor of {}",

@@ -6,6 +6,8 @@
 //! reference no faster.
 
 use super::curve::Curve;
+use super::panel::squares;
+use super::prepare::Rows;
 
 /// Weights of the moving means.
 const MEMORIES: [f64; 3] = [0.3, 0.1, 0.03];
@@ -16,8 +18,15 @@ const CAP: f64 = 4.0;
 /// Residuals beyond this many deviations are not taken to be larger.
 const CLIP: f64 = 6.0;
 const DRIFT: f64 = 1.0 / 1000.0;
+/// And no farther: what drifts on needs to be fitted anew.
+const FARTHEST: f64 = 3.0;
+/// Weight of a row in the moving evidence by channel.
+pub(super) const EVIDENCE: f64 = 0.1;
 /// Least deviation of a residual, in the channel's own: what is predicted to 5 % is not worth an alarm at 15 %.
 const FLOOR: f64 = 0.3;
+
+/// Moving means of a statistic's surprise, as many as its track has memories.
+type Means = [f64; MEMORIES.len()];
 
 /// A statistic and its moving means of surprise.
 #[derive(Clone, Debug)]
@@ -54,11 +63,13 @@ impl Track {
         Self { instant, memories }
     }
 
-    fn start(&self) -> Vec<f64> {
-        self.memories.iter().map(|(_, _, start)| *start).collect()
+    fn start(&self) -> Means {
+        let mut means = Means::default();
+        means.iter_mut().zip(&self.memories).for_each(|(mean, (_, _, start))| *mean = *start);
+        means
     }
 
-    fn step(&self, means: &mut [f64], statistic: f64, mix: &mut Mix) {
+    fn step(&self, means: &mut Means, statistic: f64, mix: &mut Mix) {
         let u = self.instant.at(statistic);
         for ((memory, curve, _), mean) in self.memories.iter().zip(means) {
             *mean += MEMORIES[*memory] * (u.min(CAP) - *mean);
@@ -69,6 +80,7 @@ impl Track {
 
     fn sound(&self) -> bool {
         self.instant.sound()
+            && self.memories.len() <= MEMORIES.len()
             && self.memories.iter().all(|(memory, curve, _)| *memory < MEMORIES.len() && curve.sound())
     }
 }
@@ -119,7 +131,7 @@ crate::archived!(Single { track, whole });
 
 #[derive(Clone, Debug)]
 pub(super) struct SingleState {
-    means: Vec<f64>,
+    means: Means,
     last: f64,
 }
 
@@ -150,10 +162,6 @@ impl Single {
     pub(super) fn sound(&self) -> bool {
         self.track.sound() && self.whole.sound()
     }
-
-    pub(super) fn fits(&self, state: &SingleState) -> bool {
-        state.means.len() == self.track.memories.len()
-    }
 }
 
 /// The chart of a model with one residual per channel.
@@ -175,27 +183,30 @@ crate::archived!(Several { inverse, square, most, scale, vector_square, vector_m
 #[derive(Clone, Debug)]
 pub(super) struct SeveralState {
     drift: Vec<f64>,
-    /// Standardised residuals less their slow mean.
-    pub(super) w: Vec<f64>,
     means: Vec<f64>,
-    square: Vec<f64>,
-    most: Vec<f64>,
-    last: f64,
+    square: Means,
+    most: Means,
+    pub(super) last: f64,
 }
 
-crate::archived!(SeveralState { drift, w, means, square, most, last });
+crate::archived!(SeveralState { drift, means, square, most, last });
 
-fn standardise(drift: &mut f64, z: f64) -> f64 {
+fn standardise(drift: &mut f64, z: f64, pace: f64) -> f64 {
     let w = z.clamp(-CLIP, CLIP) - *drift;
-    *drift += DRIFT * w.clamp(-1.0, 1.0);
+    *drift = (*drift + pace * w.clamp(-1.0, 1.0)).clamp(-FARTHEST, FARTHEST);
     w
 }
 
 /// Mean square and largest of some numbers.
-fn summary(w: impl ExactSizeIterator<Item = f64>) -> (f64, f64) {
-    let count = w.len().max(1) as f64;
-    let (sum, most) = w.fold((0.0, 0.0_f64), |(sum, most), w| (sum + w * w, most.max(w * w)));
-    (sum / count, most.sqrt())
+fn summary(w: &[f64]) -> (f64, f64) {
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let (fours, rest) = w.as_chunks::<4>();
+    let mut most = [0.0; 4];
+    for four in fours {
+        most.iter_mut().zip(four).for_each(|(most, w)| *most = larger(*most, w.abs()));
+    }
+    let most = most.iter().chain(rest).fold(0.0, |most, w| larger(most, w.abs()));
+    (squares(w) / w.len().max(1) as f64, most)
 }
 
 /// One over the root mean square of each column, but not of less than `floor`.
@@ -213,11 +224,9 @@ impl Several {
         let w: Vec<f64> = residuals
             .iter()
             .enumerate()
-            .map(|(place, r)| standardise(&mut drift[place % m], r * inverse[place % m]))
+            .map(|(place, r)| standardise(&mut drift[place % m], r * inverse[place % m], DRIFT))
             .collect();
-        let summaries = |rows: &[f64]| -> (Vec<f64>, Vec<f64>) {
-            rows.chunks_exact(m).map(|row| summary(row.iter().copied())).unzip()
-        };
+        let summaries = |rows: &[f64]| -> (Vec<f64>, Vec<f64>) { rows.chunks_exact(m).map(summary).unzip() };
         let (squares, mosts) = summaries(&w);
         let mut lists = Vec::new();
         let square = Track::fit(&squares, &SHORT, &mut lists);
@@ -247,7 +256,6 @@ impl Several {
         let m = self.inverse.len();
         SeveralState {
             drift: vec![0.0; m],
-            w: vec![0.0; m],
             means: vec![0.0; m],
             square: self.square.start(),
             most: self.most.start(),
@@ -255,20 +263,32 @@ impl Several {
         }
     }
 
-    /// Takes residuals, or none yet; those of missing channels do not count.
-    pub(super) fn step(&self, state: &mut SeveralState, residuals: Option<&[f64]>, missing: &[bool]) -> f64 {
-        let Some(residuals) = residuals else { return state.last };
-        for (j, r) in residuals.iter().enumerate() {
-            state.w[j] = if missing[j] { 0.0 } else { standardise(&mut state.drift[j], r * self.inverse[j]) };
+    /// Takes residuals and adds their squares to the evidence by channel; those of missing channels do not count.
+    /// The residuals are used up.
+    pub(super) fn step(
+        &self,
+        state: &mut SeveralState,
+        residuals: &mut [f64],
+        row: &Rows,
+        evidence: &mut [f64],
+    ) -> f64 {
+        // from here on: less their slow mean, in their own deviations
+        let pace = if row.follow { DRIFT } else { 0.0 };
+        let parts = residuals.iter_mut().zip(&mut state.drift).zip(&self.inverse).zip(&row.missing);
+        for (((r, drift), inverse), missing) in parts {
+            let w = standardise(drift, *r * inverse, if *missing { 0.0 } else { pace });
+            *r = if *missing { 0.0 } else { w };
         }
+        evidence.iter_mut().zip(&*residuals).for_each(|(sum, w)| *sum += EVIDENCE * w * w);
         let mut mix = Mix::default();
-        let (square, most) = summary(state.w.iter().copied());
+        let (square, most) = summary(residuals);
         self.square.step(&mut state.square, square, &mut mix);
         self.most.step(&mut state.most, most, &mut mix);
-        for (mean, w) in state.means.iter_mut().zip(&state.w) {
-            *mean += MEMORIES[0] * (w - *mean);
+        for ((mean, w), scale) in state.means.iter_mut().zip(&mut *residuals).zip(&self.scale) {
+            *mean += MEMORIES[0] * (*w - *mean);
+            *w = *mean * scale;
         }
-        let (square, most) = summary(state.means.iter().zip(&self.scale).map(|(mean, scale)| mean * scale));
+        let (square, most) = summary(residuals);
         mix.add(self.vector_square.at(square));
         mix.add(self.vector_most.at(most));
         state.last = self.whole.at(mix.value());
@@ -285,14 +305,13 @@ impl Several {
 
     pub(super) fn fits(&self, state: &SeveralState) -> bool {
         let m = self.inverse.len();
-        [&state.drift, &state.w, &state.means].iter().all(|list| list.len() == m)
-            && state.square.len() == self.square.memories.len()
-            && state.most.len() == self.most.memories.len()
+        state.drift.len() == m && state.means.len() == m
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::prepare::Scales;
     use super::super::prepare::tests::noise;
     use super::*;
 
@@ -304,13 +323,15 @@ mod tests {
         assert!(chart.sound(4) && out.len() == 3000);
         let mut charted = chart.state();
         assert!(chart.fits(&charted));
+        let mut rows = Scales::default().rows();
+        rows.missing = vec![false; 4];
         let mut surprises = Vec::new();
         for t in 0..900 {
             let mut row = [0.0; 4].map(|_: f64| noise(&mut state));
             if (300..400).contains(&t) {
                 row[2] += 0.5;
             }
-            surprises.push(chart.step(&mut charted, Some(&row), &[false; 4]));
+            surprises.push(chart.step(&mut charted, &mut row, &rows, &mut [0.0; 4]));
         }
         let mean = |range: core::ops::Range<usize>| {
             surprises[range.clone()].iter().sum::<f64>() / range.len() as f64
@@ -319,14 +340,26 @@ mod tests {
     }
 
     #[test]
+    fn drift_is_followed_no_farther_than_its_bound_and_not_at_all_when_held() {
+        let (mut drift, mut held) = (0.0, 0.0);
+        for _ in 0..100_000 {
+            standardise(&mut drift, 6.0, DRIFT);
+            standardise(&mut held, 6.0, 0.0);
+        }
+        assert_eq!((drift, held), (FARTHEST, 0.0));
+    }
+
+    #[test]
     fn missing_residuals_do_not_count() {
         let mut state = 2;
         let residuals: Vec<f64> = (0..2 * 500).map(|_| noise(&mut state)).collect();
         let (chart, _) = Several::fit(&residuals, 2);
-        let mut charted = chart.state();
+        let (mut charted, mut evidence) = (chart.state(), [0.0; 2]);
+        let mut rows = Scales::default().rows();
+        rows.missing = vec![true, false];
         for _ in 0..50 {
-            assert!(chart.step(&mut charted, Some(&[1e9, 0.1]), &[true, false]) < 2.0);
+            assert!(chart.step(&mut charted, &mut [1e9, 0.1], &rows, &mut evidence) < 2.0);
         }
-        assert_eq!(chart.step(&mut charted, None, &[false; 2]), charted.last);
+        assert!(evidence[0] == 0.0 && evidence[1] > 0.0);
     }
 }

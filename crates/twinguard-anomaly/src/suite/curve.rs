@@ -23,7 +23,7 @@ const MOST: f64 = 300.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Curve {
     scale: f64,
-    knots: Vec<f64>,
+    knots: [f64; KNOTS],
     /// Independent samples behind it.
     pub(super) independent: f64,
 }
@@ -57,18 +57,16 @@ impl Curve {
         let excess = (excess * wide).max(1e-9);
         let scale = libm::pow(mean.max(1e-9), 1.0 / ROOT);
         let mut last = 0.0_f64;
-        let knots = (0..KNOTS as u64)
-            .map(|knot| {
-                let y = libm::pow(f64::from_bits((FIRST + knot) << SHIFT) * scale, ROOT);
-                let mut surprise = student_surprise((y - mean) / spread, dof);
-                if y > limit {
-                    let tail = (y - limit) / excess - libm::log(share);
-                    surprise = surprise.min(tail / core::f64::consts::LN_10);
-                }
-                last = last.max(surprise).min(MOST);
-                last
-            })
-            .collect();
+        let knots = core::array::from_fn(|knot| {
+            let y = libm::pow(f64::from_bits((FIRST + knot as u64) << SHIFT) * scale, ROOT);
+            let mut surprise = student_surprise((y - mean) / spread, dof);
+            if y > limit {
+                let tail = (y - limit) / excess - libm::log(share);
+                surprise = surprise.min(tail / core::f64::consts::LN_10);
+            }
+            last = last.max(surprise).min(MOST);
+            last
+        });
         Self { scale: 1.0 / scale, knots, independent }
     }
 
@@ -87,7 +85,7 @@ impl Curve {
     }
 
     pub(super) fn sound(&self) -> bool {
-        self.knots.len() == KNOTS && self.knots.iter().all(|knot| (0.0..=MOST).contains(knot))
+        self.knots.iter().all(|knot| (0.0..=MOST).contains(knot))
     }
 }
 
@@ -112,6 +110,14 @@ pub(super) fn autocorrelation_time(y: &[f64], mean: f64, variance: f64) -> f64 {
         lag += 2;
     }
     time.clamp(1.0, n as f64 / 2.0)
+}
+
+/// Rows that make one independent sample, at least 1.
+pub(crate) fn memory(series: &[f64]) -> f64 {
+    let n = series.len().max(1) as f64;
+    let mean = series.iter().sum::<f64>() / n;
+    let variance = series.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+    autocorrelation_time(series, mean, variance)
 }
 
 #[cfg(test)]

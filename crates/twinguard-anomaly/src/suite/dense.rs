@@ -92,7 +92,7 @@ pub(super) fn inverse(gram: &[f64], n: usize, ridge: f64) -> Vec<f64> {
 
 /// Eigenvalues, falling, and eigenvectors as rows, of a symmetric matrix: Householder reduction and implicit QL
 /// (Martin, Reinsch, Wilkinson, Numer. Math. 11, 1968; Bowdler et al., same volume).
-pub(super) fn eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     if n == 0 {
         return (Vec::new(), Vec::new());
     }

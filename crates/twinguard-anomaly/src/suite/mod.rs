@@ -30,9 +30,12 @@
 mod chart;
 mod curve;
 mod dense;
+mod law;
 mod models;
 mod news;
+mod panel;
 mod prepare;
+mod trim;
 
 use core::fmt;
 
@@ -42,18 +45,26 @@ use crate::{
     Error,
     archive::{Archive, Reader, Writer},
 };
-use chart::{Several, SeveralState, Single, SingleState};
+pub(crate) use curve::memory;
+pub(crate) use dense::eigen;
+
+use chart::{EVIDENCE, Several, SeveralState, Single, SingleState};
 use curve::Curve;
-use models::{Crossed, CrossedState, Patches, Recent, Subspace, Var, VarState, Windows};
-use news::News;
+use law::Law;
+use models::{Crossed, CrossedState, Due, Looks, Patches, Recent, Subspace, Var, VarState, Windows, shaped};
+use news::{News, Past};
 use prepare::{History, Rows, Scales};
+pub use trim::Suspicious;
 
 /// Most columns of a row.
 pub const MOST_CHANNELS: usize = 256;
+/// The surprise at which a row alarms where no rate is asked for. What it costs on a plant depends on how much history there was: on a short
+/// one it is passed more often than a limit that was asked for.
+pub const ALARM: f64 = 2.097;
 /// Fewest rows of a history.
 pub const FEWEST_ROWS: usize = 60;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Weights of the models: var, crossed, subspace (and once more by the share of known levels), windows, patches.
 const WEIGHTS: [f64; 5] = [3.0, 1.0, 1.0, 0.5, 1.5];
 /// A model that is surprised for this many rows loses its voice in the score, never in the surprise.
@@ -62,8 +73,6 @@ const BACKGROUND_MOST: f64 = 2.0;
 /// Largest surprise of constants that move, and the weights of its moving means.
 const NOVEL_MOST: f64 = 4.0;
 const NOVEL: [f64; 2] = [0.1, 0.03];
-/// Weight of the moving evidence by channel.
-const EVIDENCE: f64 = 0.1;
 
 /// Rows of normal operation.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +114,7 @@ pub struct Report {
     pub calendar: bool,
     /// Rows of the history.
     pub rows: usize,
-    /// Independent samples of the fused surprise behind the calibration.
+    /// Independent samples of the fused surprise that the limits believe in: a third of what its autocorrelation says.
     pub independent: f64,
     /// Rates below this are extrapolated, with limits that widen.
     pub attainable: f64,
@@ -146,8 +155,8 @@ enum ModelState {
     Var(VarState, SeveralState),
     Crossed(CrossedState, SeveralState),
     Subspace(SingleState),
-    Windows(Recent, SingleState),
-    Patches(Recent, SingleState),
+    Windows(Looks, SingleState),
+    Patches(Looks, SingleState),
 }
 
 impl Model {
@@ -166,50 +175,57 @@ impl Model {
             Self::Var(model, chart) => ModelState::Var(model.state(), chart.state()),
             Self::Crossed(model, chart) => ModelState::Crossed(model.state(), chart.state()),
             Self::Subspace(_, chart) => ModelState::Subspace(chart.state()),
-            Self::Windows(model, chart) => ModelState::Windows(model.state(), chart.state()),
-            Self::Patches(model, chart) => ModelState::Patches(model.state(), chart.state()),
+            Self::Windows(_, chart) => ModelState::Windows(Looks::default(), chart.state()),
+            Self::Patches(_, chart) => ModelState::Patches(Looks::default(), chart.state()),
         }
     }
 
-    /// Surprise of a row; squares of residuals are added to `evidence`.
-    fn step(&self, state: &mut ModelState, row: &Rows, evidence: &mut [f64]) -> f64 {
-        let mut add = |state: &SeveralState| {
-            evidence.iter_mut().zip(&state.w).for_each(|(sum, w)| *sum += EVIDENCE * w * w)
-        };
+    /// Surprise of a row, or the last one while there is none; squares of residuals are added to `evidence`.
+    fn step(
+        &self,
+        state: &mut ModelState,
+        row: &Rows,
+        due: &Due,
+        work: &mut [f64],
+        evidence: &mut [f64],
+    ) -> f64 {
+        let m = row.z.len();
         match (self, state) {
             (Self::Var(model, chart), ModelState::Var(lags, state)) => {
-                let ready = model.step(lags, row);
-                let surprise = chart.step(state, ready.then_some(&lags.residuals), &row.missing);
-                add(state);
-                surprise
+                let residuals = &mut work[..m];
+                if model.step(lags, row, residuals) {
+                    return chart.step(state, residuals, row, evidence);
+                }
+                state.last
             }
             (Self::Crossed(model, chart), ModelState::Crossed(lags, state)) => {
-                let ready = model.step(lags, row);
-                let surprise = chart.step(state, ready.then_some(&lags.residuals), &row.missing);
-                add(state);
-                surprise
+                let residuals = &mut work[..m];
+                if model.step(lags, row, residuals) {
+                    return chart.step(state, residuals, row, evidence);
+                }
+                state.last
             }
             (Self::Subspace(model, chart), ModelState::Subspace(state)) => {
-                chart.step(state, Some(model.at(row)))
+                chart.step(state, Some(model.at(row, work)))
             }
-            (Self::Windows(model, chart), ModelState::Windows(recent, state)) => {
-                chart.step(state, model.step(recent, &row.slow))
+            (Self::Windows(model, chart), ModelState::Windows(looks, state)) => {
+                chart.step(state, model.step(looks, due))
             }
-            (Self::Patches(model, chart), ModelState::Patches(recent, state)) => {
-                chart.step(state, model.step(recent, &row.slow))
+            (Self::Patches(model, chart), ModelState::Patches(looks, state)) => {
+                chart.step(state, model.step(looks, due))
             }
             _ => 0.0,
         }
     }
 
-    fn sound(&self, scales: &Scales) -> bool {
+    fn sound(&self, scales: &Scales, shaped: usize, longest: usize) -> bool {
         let (m, calendar) = (scales.live.len(), scales.calendar_width());
         match self {
             Self::Var(model, chart) => model.sound(m, calendar) && chart.sound(m),
             Self::Crossed(model, chart) => model.sound(m, calendar) && chart.sound(m),
             Self::Subspace(model, chart) => model.sound(m, calendar) && chart.sound(),
-            Self::Windows(model, chart) => model.sound(m) && chart.sound(),
-            Self::Patches(model, chart) => model.sound(m) && chart.sound(),
+            Self::Windows(model, chart) => model.sound(shaped, longest) && chart.sound(),
+            Self::Patches(model, chart) => model.sound(shaped, longest) && chart.sound(),
         }
     }
 
@@ -219,13 +235,9 @@ impl Model {
             (Self::Crossed(model, chart), ModelState::Crossed(lags, state)) => {
                 model.fits(lags) && chart.fits(state)
             }
-            (Self::Subspace(_, chart), ModelState::Subspace(state)) => chart.fits(state),
-            (Self::Windows(model, chart), ModelState::Windows(recent, state)) => {
-                model.fits(recent) && chart.fits(state)
-            }
-            (Self::Patches(model, chart), ModelState::Patches(recent, state)) => {
-                model.fits(recent) && chart.fits(state)
-            }
+            (Self::Subspace(..), ModelState::Subspace(_))
+            | (Self::Windows(..), ModelState::Windows(..))
+            | (Self::Patches(..), ModelState::Patches(..)) => true,
             _ => false,
         }
     }
@@ -267,8 +279,8 @@ archived_kinds! { ModelState {
     0 Var(lags, state),
     1 Crossed(lags, state),
     2 Subspace(state),
-    3 Windows(recent, state),
-    4 Patches(recent, state),
+    3 Windows(looks, state),
+    4 Patches(looks, state),
 } }
 
 /// Models and calibrations fitted to normal rows: immutable.
@@ -277,26 +289,31 @@ pub struct Suite {
     scales: Scales,
     models: Vec<(f64, Model)>,
     fused: Curve,
-    /// Histogram of the training rows' surprise out of fold.
-    past: Vec<u32>,
+    /// Of the mixed surprise that `fused` maps: where limits come from.
+    law: Law,
+    /// The training rows' surprises out of fold.
+    past: Past,
     rows: usize,
 }
 
-crate::archived!(Suite { scales, models, fused, past, rows });
+crate::archived!(Suite { scales, models, fused, law, past, rows });
 
 /// What a suite remembers of one series.
 #[derive(Clone, Debug)]
 pub struct State {
     rows: Rows,
+    recent: Recent,
     models: Vec<ModelState>,
     /// Slow means of the models' surprises.
     background: Vec<f64>,
     novel: [f64; 2],
     news: News,
     evidence: Vec<f64>,
+    /// Where products are computed; nothing is remembered here.
+    work: Vec<f64>,
 }
 
-crate::archived!(State { rows, models, background, novel, news, evidence });
+crate::archived!(State { rows, recent, models, background, novel, news, evidence, work });
 
 impl Suite {
     /// Chooses, fits and calibrates the models.
@@ -305,6 +322,11 @@ impl Suite {
     /// [`Error::Training`] for a history without columns, with more than [`MOST_CHANNELS`], with fewer than [`FEWEST_ROWS`] rows, with a
     /// last row that is cut, with another number of times than rows, or without any usable column.
     pub fn fit(training: &Training<'_>) -> Result<Self, Error> {
+        Self::learn(training).map(|(suite, _)| suite)
+    }
+
+    /// The suite, and by row of the history the mixed surprise out of fold.
+    pub(crate) fn learn(training: &Training<'_>) -> Result<(Self, Vec<f64>), Error> {
         let Training { channels, values, times } = *training;
         let refuse = |reason, count| Err(Error::Training { reason, count });
         if channels == 0 || channels > MOST_CHANNELS {
@@ -360,7 +382,13 @@ impl Suite {
             .collect();
         let fused = Curve::fit(&mixed, true);
         let training: Vec<f64> = mixed.iter().map(|s| fused.at(*s)).collect();
-        Ok(Self { scales, models, fused, past: News::histogram(&training), rows })
+        let law = Law::fit(&mixed);
+        Ok((Self { scales, models, fused, law, past: Past::new(&training), rows }, mixed))
+    }
+
+    /// The surprise of what the models' weighted surprises make.
+    pub(crate) fn surprise(&self, mixed: f64) -> f64 {
+        self.fused.at(mixed)
     }
 
     /// Columns of a row.
@@ -369,13 +397,14 @@ impl Suite {
         self.scales.width
     }
 
-    /// The surprise above which at most this share of normal rows lies.
+    /// The surprise above which this share of normal rows lies, on average over plants like this one. It is less than −log₁₀ of the share:
+    /// a surprise is what single models, each widened for few samples, are sure of.
     ///
     /// # Errors
     /// [`Error::Setting`] for a rate that is not between 0 and 1.
     pub fn limit(&self, rate: f64) -> Result<f64, Error> {
         if rate > 0.0 && rate < 1.0 {
-            Ok(-libm::log10(rate))
+            Ok(self.fused.at(self.law.limit(rate)))
         } else {
             Err(Error::Setting { name: "rate", value: rate, must: "between 0 and 1" })
         }
@@ -393,21 +422,24 @@ impl Suite {
             slow: self.scales.slow(),
             calendar: self.scales.calendar_width() > 0,
             rows: self.rows,
-            independent: self.fused.independent,
-            attainable: 1.0 / self.fused.independent,
+            independent: self.law.independent,
+            attainable: 1.0 / self.law.independent,
         }
     }
 
     /// The state of a series that begins.
     #[must_use]
     pub fn state(&self) -> State {
+        let (channels, longest) = shaped(&self.scales, self.rows);
         State {
             rows: self.scales.rows(),
+            recent: Recent::new(channels.len(), longest),
             models: self.models.iter().map(|(_, model)| model.state()).collect(),
             background: vec![0.0; self.models.len()],
             novel: [0.0; 2],
-            news: News::new(&self.past),
+            news: News::new(),
             evidence: vec![0.0; self.scales.live.len()],
+            work: vec![0.0; self.scales.live.len() + self.scales.calendar_width()],
         }
     }
 
@@ -435,12 +467,14 @@ impl Suite {
         version(&mut reader)?;
         let suite = Self::load(&mut reader)?;
         reader.end()?;
+        let (channels, longest) = shaped(&suite.scales, suite.rows);
         let sound = suite.scales.sound()
             && (1..=MOST_CHANNELS).contains(&suite.scales.width)
             && suite.scales.live.len() + suite.scales.constant.len() <= suite.scales.width
             && suite.fused.sound()
-            && News::new(&suite.past).sound()
-            && suite.models.iter().all(|(_, model)| model.sound(&suite.scales));
+            && suite.law.sound()
+            && suite.past.sound()
+            && suite.models.iter().all(|(_, model)| model.sound(&suite.scales, channels.len(), longest));
         if sound { Ok(suite) } else { Err(reader.refuse("parts of the suite do not belong together")) }
     }
 
@@ -453,10 +487,13 @@ impl Suite {
         version(&mut reader)?;
         let state = State::load(&mut reader)?;
         reader.end()?;
+        let (channels, longest) = shaped(&self.scales, self.rows);
         let fits = state.rows.fits(&self.scales)
             && state.models.len() == self.models.len()
             && state.background.len() == self.models.len()
             && state.evidence.len() == self.scales.live.len()
+            && state.work.len() == self.scales.live.len() + self.scales.calendar_width()
+            && state.recent.sound(channels.len(), longest)
             && state.news.sound()
             && self.models.iter().zip(&state.models).all(|((_, model), state)| model.fits(state));
         if fits { Ok(state) } else { Err(reader.refuse("a state of another suite")) }
@@ -471,31 +508,35 @@ fn version(reader: &mut Reader<'_>) -> Result<(), Error> {
 impl State {
     /// Looks at the next row of its suite; a value that is missing (or not finite, or behind the end of `row`) is held.
     pub fn observe(&mut self, suite: &Suite, at: Option<Timestamp>, row: &[f64]) -> Verdict {
-        self.rows.step(&suite.scales, at, row);
-        self.evidence.iter_mut().for_each(|value| *value *= 1.0 - EVIDENCE);
+        let Self { rows, recent, models, background, novel: novelties, news, evidence, work } = self;
+        rows.step(&suite.scales, at, row);
+        let due = recent.step(&suite.scales.continuous, &rows.slow);
+        evidence.iter_mut().for_each(|value| *value *= 1.0 - EVIDENCE);
         let (mut mixed, mut fresh) = (0.0, 0.0);
-        for (((weight, model), state), background) in
-            suite.models.iter().zip(&mut self.models).zip(&mut self.background)
-        {
-            let surprise = model.step(state, &self.rows, &mut self.evidence);
+        for (((weight, model), state), background) in suite.models.iter().zip(models).zip(background) {
+            let surprise = model.step(state, rows, &due, work, evidence);
             mixed += weight * surprise;
             fresh += weight * (surprise - *background).max(0.0);
             *background += BACKGROUND * (surprise.min(BACKGROUND_MOST) - *background);
         }
-        let mut novel = suite.scales.novelty(self.rows.strays).min(NOVEL_MOST);
+        let mut novel = suite.scales.novelty(rows.strays).min(NOVEL_MOST);
         let now = novel;
-        for (mean, weight) in self.novel.iter_mut().zip(NOVEL) {
+        for (mean, weight) in novelties.iter_mut().zip(NOVEL) {
             *mean += weight * (now - *mean);
             novel = novel.max(*mean);
         }
         // without a model there is nothing to fuse
         let fused = |mixed: f64| if suite.models.is_empty() { 0.0 } else { suite.fused.at(mixed) };
         let surprise = fused(mixed).max(novel);
-        let score = self.news.score(fused(fresh).max(novel));
-        let most = (0..self.evidence.len())
-            .max_by(|a, b| self.evidence[*a].total_cmp(&self.evidence[*b]).then(b.cmp(a)))
-            .and_then(|place| suite.scales.live.get(place));
-        Verdict { surprise, score, top: self.rows.stray.or(most.copied()) }
+        let score = news.score(&suite.past, fused(fresh).max(novel));
+        let most = (1..evidence.len()).fold(0, |best, j| if evidence[j] > evidence[best] { j } else { best });
+        Verdict { surprise, score, top: rows.stray.or(suite.scales.live.get(most).copied()) }
+    }
+
+    /// Whether slow drifts of the plant are followed, as they are at first: at most one deviation in a thousand rows, three in all. To be held
+    /// while an alarm is looked into, so that what caused it is not learnt.
+    pub fn follow(&mut self, drift: bool) {
+        self.rows.follow = drift;
     }
 
     /// Shares of the columns in what is off, by squared residuals over about ten rows; they add up to one, or are all zero.

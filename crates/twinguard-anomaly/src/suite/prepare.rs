@@ -64,9 +64,11 @@ pub(super) struct Rows {
     /// How many constants are away from their value, and the first of them.
     pub(super) strays: usize,
     pub(super) stray: Option<usize>,
+    /// Whether slow drifts are followed.
+    pub(super) follow: bool,
 }
 
-crate::archived!(Rows { z, slow, missing, level, seen, calendar, strays, stray });
+crate::archived!(Rows { z, slow, missing, level, seen, calendar, strays, stray, follow });
 
 /// Training rows in deviations.
 #[derive(Clone, Debug)]
@@ -194,6 +196,7 @@ impl Scales {
             calendar: [0.0; 2],
             strays: 0,
             stray: None,
+            follow: true,
         }
     }
 
@@ -225,7 +228,9 @@ impl Rows {
                 }
             }
             self.slow[j] = if scales.pass[j] > 0.0 {
-                self.level[j] += scales.pass[j] * (self.z[j] - self.level[j]);
+                if self.follow {
+                    self.level[j] += scales.pass[j] * (self.z[j] - self.level[j]);
+                }
                 ((self.z[j] - self.level[j]) * scales.passed[j]).clamp(-FAR, FAR)
             } else {
                 self.z[j]

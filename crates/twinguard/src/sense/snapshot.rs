@@ -71,7 +71,8 @@ impl Senses {
             None if !state.has_twin && bytes.twin.is_empty() => {}
             _ => return Err(refuse("it was taken with a model and there is none, or the other way round")),
         }
-        let bank = Bank::restore(&registry::all(), bytes.bank)?;
+        let detectors: Vec<_> = registry::all().into_iter().chain(registry::others()).collect();
+        let bank = Bank::restore(&detectors, bytes.bank)?;
         let mut reader = Reader::new(bytes.rows);
         let aligner = Aligner::load(&mut reader)?;
         reader.end()?;

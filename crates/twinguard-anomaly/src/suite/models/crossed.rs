@@ -7,16 +7,18 @@
 
 use super::super::{
     dense::{Moments, inverse},
+    panel::Panel,
     prepare::{History, Rows, Scales},
 };
-use super::{FOLDS, dot, fold};
+use super::var::residual;
+use super::{FOLDS, fold};
 
 const RIDGE: f64 = 0.01;
 
-/// Weights per channel: row, row before, calendar, 1; zero at its own two places.
+/// Weights of row, row before, calendar and 1, negative; zero at a channel's own two places.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Crossed {
-    weights: Vec<f64>,
+    weights: Panel,
     m: usize,
     calendar: usize,
 }
@@ -27,10 +29,9 @@ crate::archived!(Crossed { weights, m, calendar });
 pub(in super::super) struct CrossedState {
     features: Vec<f64>,
     filled: bool,
-    pub(in super::super) residuals: Vec<f64>,
 }
 
-crate::archived!(CrossedState { features, filled, residuals });
+crate::archived!(CrossedState { features, filled });
 
 impl Crossed {
     /// The model and its residuals out of fold, row by row.
@@ -53,15 +54,17 @@ impl Crossed {
         }
         let solve = |left: Option<usize>| {
             let (gram, rows) = moments.without(left);
-            weights(&inverse(&gram, width, RIDGE * rows), width, m)
+            residual(&weights(&inverse(&gram, width, RIDGE * rows), width, m), width)
         };
-        let by_fold: Vec<Vec<f64>> = (0..FOLDS).map(|left| solve(Some(left))).collect();
+        let by_fold: Vec<Panel> = (0..FOLDS).map(|left| solve(Some(left))).collect();
         let mut residuals = Vec::with_capacity(n * m);
         for t in 0..n {
             features(t, &mut x);
-            for (j, w) in by_fold[fold(t, n)].chunks_exact(width).enumerate() {
-                residuals.push(if history.missing(t)[j] { 0.0 } else { x[j] - dot(w, &x) });
-            }
+            let from = residuals.len();
+            residuals.extend_from_slice(&x[..m]);
+            let own = &mut residuals[from..];
+            by_fold[fold(t, n)].add(0, &x, own);
+            own.iter_mut().zip(history.missing(t)).filter(|(_, gone)| **gone).for_each(|(r, _)| *r = 0.0);
         }
         (Self { weights: solve(None), m, calendar }, residuals)
     }
@@ -71,31 +74,30 @@ impl Crossed {
     }
 
     pub(in super::super) fn sound(&self, m: usize, calendar: usize) -> bool {
-        self.m == m && self.calendar == calendar && self.weights.len() == m * self.width()
+        self.m == m && self.calendar == calendar && self.weights.is(m, self.width())
     }
 
     pub(in super::super) fn state(&self) -> CrossedState {
         let mut features = vec![0.0; self.width()];
         features[self.width() - 1] = 1.0;
-        CrossedState { features, filled: false, residuals: vec![0.0; self.m] }
+        CrossedState { features, filled: false }
     }
 
     pub(in super::super) fn fits(&self, state: &CrossedState) -> bool {
-        state.features.len() == self.width() && state.residuals.len() == self.m
+        state.features.len() == self.width()
     }
 
-    /// True when there are residuals: from the second row.
-    pub(in super::super) fn step(&self, state: &mut CrossedState, row: &Rows) -> bool {
-        let (m, width) = (self.m, self.width());
+    /// True when `residuals` were computed: from the second row.
+    pub(in super::super) fn step(&self, state: &mut CrossedState, row: &Rows, residuals: &mut [f64]) -> bool {
+        let m = self.m;
         state.features.copy_within(0..m, m);
         state.features[..m].copy_from_slice(&row.slow);
         state.features[2 * m..2 * m + self.calendar].copy_from_slice(&row.calendar[..self.calendar]);
         if !core::mem::replace(&mut state.filled, true) {
             return false;
         }
-        for (j, weights) in self.weights.chunks_exact(width).enumerate() {
-            state.residuals[j] = row.slow[j] - dot(weights, &state.features);
-        }
+        residuals.copy_from_slice(&row.slow);
+        self.weights.add(0, &state.features, residuals);
         true
     }
 }

@@ -6,21 +6,22 @@
 
 use super::super::{
     dense::{Moments, eigen},
+    panel::{Panel, squares},
     prepare::{History, Rows, Scales},
 };
-use super::{FOLDS, dot, fold};
+use super::{FOLDS, fold};
 
 const SHARE: f64 = 0.9;
 
-/// Directions of unit length as rows.
+/// Directions of unit length.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Subspace {
-    vectors: Vec<f64>,
+    directions: Panel,
     m: usize,
     calendar: usize,
 }
 
-crate::archived!(Subspace { vectors, m, calendar });
+crate::archived!(Subspace { directions, m, calendar });
 
 impl Subspace {
     /// The model and its statistic out of fold.
@@ -48,25 +49,28 @@ impl Subspace {
                 held += 1;
             }
             vectors.truncate(held * width);
-            vectors
+            Panel::new(&vectors, width)
         };
-        let by_fold: Vec<Vec<f64>> = (0..FOLDS).map(|left| solve(Some(left))).collect();
+        let by_fold: Vec<Panel> = (0..FOLDS).map(|left| solve(Some(left))).collect();
+        let mut work = vec![0.0; width];
         let sample = (0..n)
             .map(|t| {
                 fill(t, &mut x);
-                distance(&by_fold[fold(t, n)], &x[..m], &x[m..])
+                distance(&by_fold[fold(t, n)], &x[..m], &x[m..], &mut work)
             })
             .collect();
-        (Self { vectors: solve(None), m, calendar }, sample)
+        (Self { directions: solve(None), m, calendar }, sample)
     }
 
     pub(in super::super) fn sound(&self, m: usize, calendar: usize) -> bool {
         let width = m + calendar;
-        self.m == m && self.calendar == calendar && width > 0 && self.vectors.len().is_multiple_of(width)
+        let held = self.directions.rows();
+        self.m == m && self.calendar == calendar && held <= width && self.directions.is(held, width)
     }
 
-    pub(in super::super) fn at(&self, row: &Rows) -> f64 {
-        distance(&self.vectors, &row.slow, &unit(row.calendar)[..self.calendar])
+    /// `work`: a number per channel and per column of the calendar.
+    pub(in super::super) fn at(&self, row: &Rows, work: &mut [f64]) -> f64 {
+        distance(&self.directions, &row.slow, &unit(row.calendar)[..self.calendar], work)
     }
 }
 
@@ -75,13 +79,12 @@ fn unit(calendar: [f64; 2]) -> [f64; 2] {
     calendar.map(|c| c * core::f64::consts::SQRT_2)
 }
 
-fn distance(vectors: &[f64], x: &[f64], calendar: &[f64]) -> f64 {
-    let mut sum = dot(x, x) + dot(calendar, calendar);
-    for vector in vectors.chunks_exact(x.len() + calendar.len()) {
-        let score = dot(&vector[..x.len()], x) + dot(&vector[x.len()..], calendar);
-        sum -= score * score;
-    }
-    sum.max(0.0)
+fn distance(directions: &Panel, x: &[f64], calendar: &[f64], work: &mut [f64]) -> f64 {
+    let scores = &mut work[..directions.rows()];
+    scores.fill(0.0);
+    directions.add(0, x, scores);
+    directions.add(x.len(), calendar, scores);
+    (squares(x) + squares(calendar) - squares(scores)).max(0.0)
 }
 
 #[cfg(test)]
@@ -104,8 +107,8 @@ mod tests {
         let limit = sample.iter().copied().fold(0.0, f64::max);
         let mut row = scales.rows();
         row.step(&scales, None, &[0.4, 0.4, -0.4]);
-        assert!(model.at(&row) < 2.0 * limit);
+        assert!(model.at(&row, &mut [0.0; 3]) < 2.0 * limit);
         row.step(&scales, None, &[0.4, -0.4, -0.4]);
-        assert!(model.at(&row) > 20.0 * limit);
+        assert!(model.at(&row, &mut [0.0; 3]) > 20.0 * limit);
     }
 }

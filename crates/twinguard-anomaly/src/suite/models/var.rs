@@ -7,19 +7,20 @@
 
 use super::super::{
     dense::{Moments, ridge},
+    panel::Panel,
     prepare::{History, Rows, Scales},
 };
-use super::{FOLDS, dot, fold};
+use super::{FOLDS, fold};
 
 const ORDERS: [usize; 3] = [1, 2, 4];
 const DEEPEST: usize = 4;
 const RIDGES: [f64; 4] = [1.0, 0.1, 0.01, 0.001];
 
-/// Weights per channel: lags, calendar, 1.
+/// Weights of lags, calendar and 1, negative: a residual is the value plus their product.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Var {
     order: usize,
-    weights: Vec<f64>,
+    weights: Panel,
     m: usize,
     calendar: usize,
 }
@@ -30,10 +31,9 @@ crate::archived!(Var { order, weights, m, calendar });
 pub(in super::super) struct VarState {
     features: Vec<f64>,
     filled: usize,
-    pub(in super::super) residuals: Vec<f64>,
 }
 
-crate::archived!(VarState { features, filled, residuals });
+crate::archived!(VarState { features, filled });
 
 /// The best so far: quality, order, ridge, weights by fold.
 type Choice = (f64, usize, f64, Vec<Vec<f64>>);
@@ -93,20 +93,23 @@ impl Var {
         let (_, order, rho, by_fold) = best;
         let columns = chosen(order);
         let d = columns.len();
+        let by_fold: Vec<Panel> = by_fold.iter().map(|weights| residual(weights, d)).collect();
         let mut residuals = Vec::with_capacity(n * m);
         let mut own_features = Vec::with_capacity(d);
         for t in 0..n {
             features(t, &mut x);
             own_features.clear();
             own_features.extend(columns.iter().map(|column| x[*column]));
-            let weights = by_fold.get(fold(t, n)).map_or(&[][..], Vec::as_slice);
-            for (j, w) in weights.chunks_exact(d).enumerate() {
-                let missing = history.missing(t)[j];
-                residuals.push(if missing { 0.0 } else { history.z(t)[j] - dot(w, &own_features) });
+            let from = residuals.len();
+            residuals.extend_from_slice(history.z(t));
+            let own = &mut residuals[from..];
+            if let Some(weights) = by_fold.get(fold(t, n)) {
+                weights.add(0, &own_features, own);
             }
+            own.iter_mut().zip(history.missing(t)).filter(|(_, gone)| **gone).for_each(|(r, _)| *r = 0.0);
         }
         let (gram, rows) = moments.without(None);
-        let weights = ridge(&gram, width, &columns, &targets, rho * rows);
+        let weights = residual(&ridge(&gram, width, &columns, &targets, rho * rows), d);
         (Self { order, weights, m, calendar }, residuals)
     }
 
@@ -118,29 +121,28 @@ impl Var {
         ORDERS.contains(&self.order)
             && self.m == m
             && self.calendar == calendar
-            && self.weights.len() == m * self.width()
+            && self.weights.is(m, self.width())
     }
 
     pub(in super::super) fn state(&self) -> VarState {
         let mut features = vec![0.0; self.width()];
         features[self.width() - 1] = 1.0;
-        VarState { features, filled: 0, residuals: vec![0.0; self.m] }
+        VarState { features, filled: 0 }
     }
 
     pub(in super::super) fn fits(&self, state: &VarState) -> bool {
-        state.features.len() == self.width() && state.residuals.len() == self.m
+        state.features.len() == self.width()
     }
 
-    /// True when there are residuals: after `order` rows.
-    pub(in super::super) fn step(&self, state: &mut VarState, row: &Rows) -> bool {
-        let (m, width) = (self.m, self.width());
+    /// True when `residuals` were computed: after `order` rows.
+    pub(in super::super) fn step(&self, state: &mut VarState, row: &Rows, residuals: &mut [f64]) -> bool {
+        let m = self.m;
         let ready = state.filled >= self.order;
         if ready {
             let at = m * self.order;
             state.features[at..at + self.calendar].copy_from_slice(&row.calendar[..self.calendar]);
-            for (j, weights) in self.weights.chunks_exact(width).enumerate() {
-                state.residuals[j] = row.z[j] - dot(weights, &state.features);
-            }
+            residuals.copy_from_slice(&row.z);
+            self.weights.add(0, &state.features, residuals);
         } else {
             state.filled += 1;
         }
@@ -148,6 +150,11 @@ impl Var {
         state.features[..m].copy_from_slice(&row.z);
         ready
     }
+}
+
+/// Minus these rows of `width` weights.
+pub(super) fn residual(weights: &[f64], width: usize) -> Panel {
+    Panel::new(&weights.iter().map(|w| -w).collect::<Vec<_>>(), width)
 }
 
 /// Squared errors of a regression over rows of which only the second moments are known.

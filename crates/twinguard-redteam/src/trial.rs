@@ -37,6 +37,7 @@ role = "actuator"
 range = [0.0, 1.0]
 [[signal]]
 path = "a.setpoint"
+unit = "degC"
 role = "setpoint"
 [[point]]
 signal = "a"

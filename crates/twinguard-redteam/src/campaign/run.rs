@@ -508,7 +508,8 @@ fn each<T: Sync, R: Send>(
     map: impl Fn(&T) -> Result<R, Error> + Sync + Send,
 ) -> Result<Vec<R>, Error> {
     #[cfg(feature = "rayon")]
-    return items.par_iter().map(map).collect();
+    let items = items.par_iter();
     #[cfg(not(feature = "rayon"))]
-    items.iter().map(map).collect()
+    let items = items.iter();
+    items.map(map).collect()
 }

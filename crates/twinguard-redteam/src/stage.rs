@@ -82,11 +82,6 @@ impl Stage<'_> {
         self.at = self.at + Duration::from_micros((1_000.0 * scattered) as i64);
     }
 
-    /// The present instant.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.at
-    }
-
     /// A client connects to a server.
     pub(crate) fn connect(&mut self, client: SocketAddrV4, server: SocketAddrV4) -> Link {
         let mut connection = Connection::ipv4(client, server);

@@ -41,7 +41,9 @@ fn every_message_is_read_without_a_complaint() {
                             complaints.push(format!("frame {index}: {:?}", message.oddities));
                         }
                     }
-                    Item::Malformed(malformed) if !playbook.families.is_empty() => complaints.push(format!("frame {index}: {malformed:?}")),
+                    Item::Malformed(malformed) if !playbook.families.is_empty() => {
+                        complaints.push(format!("frame {index}: {malformed:?}"))
+                    }
                     _ => {}
                 }
             }

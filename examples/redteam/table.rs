@@ -121,6 +121,7 @@ fn figures(out: &mut impl Write, it: &Summary) -> Result<()> {
         ("everyday events with an alarm", share(&it.benign_alarmed)),
         ("everyday events called attack", share(&it.benign_called_attack)),
         ("undetectable, yet a finding", share(&it.undetectable_with_finding)),
+        ("made worse by the response", share(&it.made_worse)),
         ("techniques seen", share(&it.techniques)),
         ("false alarms before attacks", format!("{} in {:.1} h", it.false_alarms, it.quiet_hours)),
     ];

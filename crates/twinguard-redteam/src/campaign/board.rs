@@ -118,6 +118,8 @@ pub struct Summary {
     pub benign_alarmed: Share,
     /// Everyday events called an attack.
     pub benign_called_attack: Share,
+    /// Runs in which the guard's own response did more harm beyond the limit than there would have been.
+    pub made_worse: Share,
     /// Findings before attacks, all cells together, and hours of that.
     pub false_alarms: u64,
     /// Hours before attacks, all cells together.
@@ -223,6 +225,7 @@ impl Summary {
             undetectable_with_finding: Share::count(hidden(), |cell| cell.detected),
             benign_alarmed: Share::count(benign(), |cell| cell.detected),
             benign_called_attack: Share::count(benign(), |cell| cell.kind == Some(FindingKind::Attack)),
+            made_worse: Share::count(all().filter(|cell| cell.feasible), |cell| cell.made_worse),
             false_alarms: all().map(|cell| u64::from(cell.false_alarms)).sum(),
             quiet_hours: all().map(|cell| cell.quiet_s).sum::<f64>() / 3_600.0,
             techniques: techniques(counted()),

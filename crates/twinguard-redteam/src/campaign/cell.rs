@@ -105,6 +105,9 @@ pub struct Cell {
     pub max_deviation_unguarded: f64,
     /// Share of the harm beyond the limit (excess × time) that the guard prevented; `None`: there was none.
     pub damage_prevented: Option<f64>,
+    /// Whether the harm beyond the limit is larger with the guard than without: its response did that.
+    #[serde(default)]
+    pub made_worse: bool,
     /// Findings before the attack.
     pub false_alarms: u32,
     /// Seconds before the attack.

@@ -332,6 +332,7 @@ impl Campaign {
         cell.max_deviation_unguarded = deviation(&unguarded);
         let (bare, guarded) = (harm(&unguarded), harm(&course));
         cell.damage_prevented = (bare > 0.0).then(|| (1.0 - guarded / bare).clamp(-1.0, 1.0));
+        cell.made_worse = guarded > bare * 1.01;
         cell.false_alarms = watch.false_alarms;
         cell.quiet_s = seconds(start);
         cell.false_alarms_per_week = f64::from(watch.false_alarms) / cell.quiet_s.max(1e-9) * WEEK_S;
@@ -390,6 +391,7 @@ impl Campaign {
             max_deviation: 0.0,
             max_deviation_unguarded: 0.0,
             damage_prevented: None,
+            made_worse: false,
             false_alarms: 0,
             quiet_s: 0.0,
             false_alarms_per_week: 0.0,

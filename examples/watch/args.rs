@@ -82,7 +82,7 @@ fn plant_names() -> clap::builder::PossibleValuesParser {
 }
 
 fn attack_names() -> clap::builder::PossibleValuesParser {
-    let names = twinguard::redteam::SCENARIOS.iter().map(|entry| entry.name).chain(["none"]);
+    let names = twinguard::redteam::ATTACKS.iter().map(|entry| entry.name).chain(["none"]);
     clap::builder::PossibleValuesParser::new(names)
 }
 

@@ -90,7 +90,12 @@ impl Stage {
     fn scenario(&self, args: &Args) -> Result<Scenario> {
         let target = Target::of(&self.plant, self.window(), address::ATTACKER)
             .with_context(|| format!("nothing is known to be attacked in `{}`", self.plant.name))?;
-        Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))
+        let scenario =
+            Scenario::build(&args.attack, &target).ok_or_else(|| anyhow!("no attack `{}`", args.attack))?;
+        if scenario.is_empty() && scenario.window.is_some() {
+            return Err(anyhow!("`{}` is not possible at `{}`", args.attack, self.plant.name));
+        }
+        Ok(scenario)
     }
 
     /// The run that is watched.

@@ -6,7 +6,7 @@
 use core::net::Ipv4Addr;
 
 use twinguard_twin::Plant;
-use twinguard_types::Encoding;
+use twinguard_twin::simulator::cooling_loop;
 
 use crate::{Target, Window};
 
@@ -44,22 +44,11 @@ impl Target {
     /// ```
     #[must_use]
     pub fn of(plant: &Plant, window: Window, attacker: Ipv4Addr) -> Option<Self> {
-        let (_, sensor, bias, actuator, injected) =
+        let (name, sensor, bias, actuator, injected) =
             AIMS.iter().copied().find(|(name, ..)| *name == plant.name)?;
-        let register = |path: &str, value: f64| {
-            let signal = plant.catalogue.id(path)?;
-            let binding = plant.bindings.iter().find(|binding| binding.signal == signal)?;
-            let address = binding.tag.rsplit('/').next()?.parse::<u16>().ok()?;
-            let raw = (value / binding.scale).round();
-            Some((address, raw, binding.encoding == Encoding::I16))
-        };
-        let (sensor, bias, _) = register(sensor, bias)?;
-        let (actuator, injected, signed) = register(actuator, injected)?;
-        let injected = match signed {
-            true => (injected.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16).cast_unsigned(),
-            false => injected.clamp(0.0, f64::from(u16::MAX)) as u16,
-        };
-        Some(Self { window, sensor, bias: bias as i32, actuator, injected, attacker })
+        let mut target = Self::new(plant, (sensor, bias), (actuator, injected), window, attacker)?;
+        target.mode = (name == "cooling_loop").then_some(cooling_loop::MODE);
+        Some(target)
     }
 }
 
@@ -71,12 +60,14 @@ mod tests {
 
     #[test]
     fn the_cooling_loops_target_is_the_one_of_the_main_scenario() {
-        let plant = Plant::parse(twinguard_twin::simulator::cooling_loop::PLANT, "plant.toml").unwrap();
+        let plant = Plant::parse(cooling_loop::PLANT, "plant.toml").unwrap();
         let window = Window { start: Timestamp::ZERO, end: Timestamp::from_secs(1) };
         let target = Target::of(&plant, window, address::ATTACKER).unwrap();
-        assert_eq!((target.sensor, target.bias, target.actuator, target.injected), (0, -800, 1, 500));
+        let aimed = (target.sensor.address, target.bias, target.actuator.address, target.injected);
+        assert_eq!(aimed, (0, -800.0, 1, 500));
+        assert_eq!((target.sensors.len(), target.actuators.len(), target.set_points.len()), (11, 2, 1));
         let mut other = plant;
         other.name = "somewhere".to_owned();
-        assert_eq!(Target::of(&other, window, address::ATTACKER), None);
+        assert!(Target::of(&other, window, address::ATTACKER).is_none());
     }
 }

@@ -1,7 +1,9 @@
 //! Whatever is attacked: the red team knows it by this trait alone.
 
 use twinguard_protocol::Frame;
-use twinguard_types::{Action, Finding, Intent, Outcome, Point, SignalId, Timestamp, Verdict};
+use twinguard_types::{
+    Access, Action, Digest, Finding, Intent, Outcome, Point, SignalId, Timestamp, Verdict,
+};
 
 /// What a defender is told.
 #[derive(Clone, Copy, Debug)]
@@ -9,10 +11,16 @@ use twinguard_types::{Action, Finding, Intent, Outcome, Point, SignalId, Timesta
 pub enum Stimulus<'a> {
     /// Bytes on the wire, as the tap sees them: after the attacker had its hands on them.
     Frame(&'a Frame<'a>),
+    /// Values as a broker or historian behind the wire has them, where there is no tap.
+    Field(&'a [Point]),
     /// What the vendor's twin shows.
     Vendor(&'a [Point]),
     /// What the controller's own journal says it sent.
     Intent(Intent),
+    /// Somebody logged in, or was refused.
+    Access(Access),
+    /// What a measurement of the running model found.
+    Measured(Digest),
     /// What became of an action.
     Outcome(Outcome),
     /// Time passed.
@@ -47,4 +55,24 @@ pub trait Defender {
 
     /// The model's own estimate of a signal and its standard deviation, for use in place of a measured value.
     fn estimate(&self, signal: SignalId) -> Option<(f64, f64)>;
+}
+
+/// Nobody watches: what a run comes to without a guard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nobody;
+
+impl Defender for Nobody {
+    type Error = core::convert::Infallible;
+
+    fn handle(&mut self, _now: Timestamp, _stimulus: Stimulus<'_>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Option<Reaction> {
+        None
+    }
+
+    fn estimate(&self, _signal: SignalId) -> Option<(f64, f64)> {
+        None
+    }
 }

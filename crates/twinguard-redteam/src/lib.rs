@@ -1,31 +1,59 @@
 //! Seeded attacks on the traffic between a twin, its controller and its plant.
 //!
 //! ```
-//! use twinguard_redteam::SCENARIOS;
+//! use twinguard_redteam::{ATTACKS, Family};
 //!
-//! assert!(SCENARIOS.iter().any(|entry| entry.name == "overheat"));
+//! assert!(ATTACKS.iter().any(|entry| entry.name == "overheat"));
+//! assert!(ATTACKS.iter().filter(|entry| entry.family == Family::Telemetry).count() > 10);
 //! ```
 //!
-//! - An [`Attack`] sits on the path: it changes what passes and sends what it likes. One file each.
-//! - A [`Scenario`] puts attacks together for a [`Target`].
+//! - An [`Attack`] sits on the paths between device, controller, vendor's twin and guard: it changes what passes and
+//!   says what it likes. One file and one line of [`ATTACKS`] each; its [`Entry`] says what it needs, what it leaves,
+//!   and who did it.
+//! - A [`Scenario`] is an attack aimed at a [`Target`].
 //! - A [`Range`] runs a simulated plant, its controller and its vendor's twin over real Modbus TCP bytes, with the
 //!   scenario in between, against anything that implements [`Defender`].
+//! - A [`Judgement`] says before any run whether an attack is possible at a plant, whether anything of it could be seen,
+//!   and what nobody could tell it from.
+//! - A [`campaign`] runs plants × attacks × seeds and makes the scoreboard.
 //!
-//! Not here yet: attacks on time, identity, models and learning; attacker models with feasibility; scoreboards.
+//! - A [`Playbook`] performs an incident as a sequence of real messages.
+//!
+//! Nothing here can write to a network: messages go to the defender, in the same process.
 
 mod aims;
 mod attack;
 mod attacks;
+pub mod campaign;
+mod certificate;
 mod defender;
+mod error;
+mod falsify;
+mod ground;
+mod judgement;
+mod playbooks;
+mod profile;
 mod range;
+mod recorded;
 mod registry;
 mod scenario;
+mod speech;
+mod stage;
+mod target;
+pub mod theory;
+#[cfg(test)]
+mod trial;
 
-pub use attack::{Attack, Injection, Reading, Window};
-pub use attacks::{
-    bias::Bias, command_injection::CommandInjection, freeze::Freeze, ramp::Ramp, replay::Replay,
-};
-pub use defender::{Defender, Reaction, Stimulus};
-pub use range::{Range, RangeError, RangeOptions, Sample, Spoken, address};
-pub use registry::SCENARIOS;
-pub use scenario::{Entry, Scenario, Target};
+pub use attack::{Attack, Injection, Reading, Transit, Utterance, Window, Writer, Writing};
+pub use certificate::{Certificate, Gap};
+pub use defender::{Defender, Nobody, Reaction, Stimulus};
+pub use error::Error;
+pub use ground::{Disturbance, Ground, ORIGIN, Stretch};
+pub use judgement::Judgement;
+pub use profile::{Channel, Entry, Family, Knowledge, Onset, Requirement, Resources, Trace, Visibility};
+pub use range::{Range, RangeError, RangeOptions, Sample, Spoken, Views, address};
+pub use recorded::{Recorded, Span};
+pub use registry::{ATTACKS, PLAYBOOKS};
+pub use scenario::Scenario;
+pub use stage::{Playbook, Take};
+pub use target::{Place, Target};

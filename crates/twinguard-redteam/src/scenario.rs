@@ -1,45 +1,10 @@
 //! Attacks put together for one target.
 
-use core::net::Ipv4Addr;
-use std::collections::BTreeSet;
+use twinguard_types::{Access, Digest, Intent, Point, Suspect, Timestamp};
 
-use twinguard_types::Suspect;
-
-use crate::{Attack, Injection, Reading, Window};
-
-/// What an attack is aimed at, in raw terms of the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// When.
-    pub window: Window,
-    /// Input register of the controlled measurement.
-    pub sensor: u16,
-    /// Error put on it by a bias, in raw units.
-    pub bias: i32,
-    /// Holding register of the actuator that keeps the plant cool.
-    pub actuator: u16,
-    /// What is written there.
-    pub injected: u16,
-    /// Where the attacker's own master speaks from.
-    pub attacker: Ipv4Addr,
-}
-
-/// One line of the registry.
-#[derive(Clone, Copy)]
-pub struct Entry {
-    /// Its name.
-    pub name: &'static str,
-    /// What happens, in words.
-    pub story: &'static str,
-    /// Puts it together for a target.
-    pub build: fn(&Target) -> Vec<Box<dyn Attack>>,
-}
-
-impl core::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Entry").field("name", &self.name).field("story", &self.story).finish_non_exhaustive()
-    }
-}
+use crate::attack::{Transit, Writing};
+use crate::profile::Entry;
+use crate::{Attack, Injection, Reading, Target, Utterance, Window};
 
 /// One or more attacks in one window.
 pub struct Scenario {
@@ -49,6 +14,8 @@ pub struct Scenario {
     pub story: &'static str,
     /// From when until when; `None` when nothing is attacked.
     pub window: Option<Window>,
+    /// Who may rightly be accused.
+    pub parties: &'static [Suspect],
     attacks: Vec<Box<dyn Attack>>,
 }
 
@@ -56,7 +23,13 @@ impl Scenario {
     /// Normal running.
     #[must_use]
     pub fn none() -> Self {
-        Self { name: "none", story: "nothing is attacked", window: None, attacks: Vec::new() }
+        Self {
+            name: "none",
+            story: "nothing is attacked",
+            window: None,
+            parties: &[Suspect::None],
+            attacks: Vec::new(),
+        }
     }
 
     /// The scenario of a registry line, aimed at a target.
@@ -66,30 +39,61 @@ impl Scenario {
             name: entry.name,
             story: entry.story,
             window: Some(target.window),
+            parties: entry.parties,
             attacks: (entry.build)(target),
         }
     }
 
-    /// All parties that may rightly be accused, one set per attack: of each set, one has to be named.
+    /// Whether the target lacks what the attack needs, so that nothing will happen.
     #[must_use]
-    pub fn suspects(&self) -> Vec<&'static [Suspect]> {
-        let sets: BTreeSet<&'static [Suspect]> =
-            self.attacks.iter().map(|attack| attack.suspects()).collect();
-        sets.into_iter().collect()
+    pub fn is_empty(&self) -> bool {
+        self.attacks.is_empty()
     }
 
-    /// A response passes the attacker.
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Attack)) {
+        self.attacks.iter_mut().for_each(|attack| act(&mut **attack));
+    }
+
+    pub(crate) fn on_transit(&mut self, transit: &mut Transit) {
+        self.each(|attack| attack.on_transit(transit));
+    }
+
     pub(crate) fn on_reading(&mut self, reading: &mut Reading<'_>) {
-        for attack in &mut self.attacks {
-            attack.on_reading(reading);
-        }
+        self.each(|attack| attack.on_reading(reading));
     }
 
-    /// The controller has just written.
-    pub(crate) fn inject(&mut self, at: twinguard_types::Timestamp, injections: &mut Vec<Injection>) {
-        for attack in &mut self.attacks {
-            attack.inject(at, injections);
-        }
+    pub(crate) fn on_feed(&mut self, reading: &mut Reading<'_>) {
+        self.each(|attack| attack.on_feed(reading));
+    }
+
+    pub(crate) fn on_write(&mut self, writing: &mut Writing) {
+        self.each(|attack| attack.on_write(writing));
+    }
+
+    pub(crate) fn inject(&mut self, at: Timestamp, injections: &mut Vec<Injection>) {
+        self.each(|attack| attack.inject(at, injections));
+    }
+
+    pub(crate) fn speak(&mut self, at: Timestamp, utterances: &mut Vec<Utterance>) {
+        self.each(|attack| attack.speak(at, utterances));
+    }
+
+    pub(crate) fn on_intent(&mut self, intent: &mut Intent) -> bool {
+        let mut kept = true;
+        self.each(|attack| kept &= attack.on_intent(intent));
+        kept
+    }
+
+    pub(crate) fn on_show(&mut self, at: Timestamp, points: &mut Vec<Point>) {
+        self.each(|attack| attack.on_show(at, points));
+    }
+
+    pub(crate) fn on_access(&mut self, at: Timestamp, accesses: &mut Vec<Access>) {
+        self.each(|attack| attack.on_access(at, accesses));
+    }
+
+    pub(crate) fn on_measured(&mut self, at: Timestamp, digest: &mut Digest) {
+        self.each(|attack| attack.on_measured(at, digest));
     }
 }
 
@@ -99,49 +103,5 @@ impl core::fmt::Debug for Scenario {
             .field("name", &self.name)
             .field("window", &self.window)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::SCENARIOS;
-    use twinguard_types::Timestamp;
-
-    fn target() -> Target {
-        let window = Window { start: Timestamp::from_secs(10), end: Timestamp::from_secs(20) };
-        Target {
-            window,
-            sensor: 0,
-            bias: -8_000,
-            actuator: 1,
-            injected: 500,
-            attacker: Ipv4Addr::new(10, 0, 0, 66),
-        }
-    }
-
-    #[test]
-    fn the_main_scenario_accuses_two_parties() {
-        let scenario = Scenario::build("overheat", &target()).unwrap();
-        assert_eq!(scenario.suspects().len(), 2);
-        assert!(Scenario::build("no such thing", &target()).is_none());
-    }
-
-    #[test]
-    fn every_registered_scenario_does_something_in_its_window_and_nothing_before() {
-        for entry in SCENARIOS {
-            let mut scenario = Scenario::build(entry.name, &target()).unwrap();
-            let mut act = |secs: i64| {
-                let at = Timestamp::from_secs(secs);
-                let clean = [secs as u16 * 10, 7];
-                let mut registers = clean;
-                scenario.on_reading(&mut Reading { at, function: 4, address: 0, registers: &mut registers });
-                let mut injections = Vec::new();
-                scenario.inject(at, &mut injections);
-                registers != clean || !injections.is_empty()
-            };
-            assert!((0..10).all(|secs| !act(secs)), "{} before its window", entry.name);
-            assert!((10..20).any(&mut act), "{} in its window", entry.name);
-        }
     }
 }

@@ -8,33 +8,19 @@ use twinguard_redteam::{
     Defender, Range, RangeOptions, Reaction, Scenario, Stimulus, Target, Window, address,
 };
 use twinguard_twin::Plant;
-use twinguard_twin::simulator::cooling_loop::Options;
+use twinguard_twin::simulator::cooling_loop::{Options, PLANT};
 use twinguard_types::{
     Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, FindingId, PrincipalId, SignalId,
     Timestamp, Value,
 };
 
 fn plant() -> Plant {
-    let mut text = "format = 1\nname = \"site\"\n".to_owned();
-    let tags = [
-        ("pump", "u1/hr/0", "u16", 0.0001),
-        ("valve", "u1/hr/1", "u16", 0.0001),
-        ("oil", "u1/ir/0", "i16", 0.1),
-        ("hotspot", "u1/ir/1", "i16", 0.1),
-    ];
-    for (path, tag, encoding, scale) in tags {
-        text += &format!(
-            "[[signal]]\npath = \"{path}\"\n[[point]]\nsignal = \"{path}\"\nprotocol = \"modbus\"\ntag = \"{tag}\"\ntype = \"{encoding}\"\nscale = {scale}\n"
-        );
-    }
-    Plant::parse(&text, "plant.toml").unwrap()
+    Plant::parse(PLANT, "plant.toml").unwrap()
 }
 
 fn overheat(start_s: i64) -> Scenario {
     let window = Window { start: Timestamp::from_secs(start_s), end: Timestamp::from_secs(1 << 20) };
-    let target =
-        Target { window, sensor: 0, bias: -80, actuator: 1, injected: 500, attacker: address::ATTACKER };
-    Scenario::build("overheat", &target).unwrap()
+    Scenario::build("overheat", &Target::of(&plant(), window, address::ATTACKER).unwrap()).unwrap()
 }
 
 fn options(seed: u64) -> RangeOptions {
@@ -129,7 +115,7 @@ impl Defender for Watcher {
 
 fn run(seed: u64, scenario: Scenario, seconds: i64, watcher: &mut Watcher) -> f64 {
     let mut range = Range::new(&plant(), &options(seed), scenario);
-    let hot_spot = plant().catalogue.id("hotspot").unwrap();
+    let hot_spot = plant().catalogue.id("transformer.hotspot.temperature").unwrap();
     (0..seconds).map(|_| range.step(watcher).unwrap().truth(hot_spot).unwrap()).fold(0.0, f64::max)
 }
 
@@ -158,7 +144,7 @@ fn without_a_guard_the_plant_overheats_while_screens_show_normal() {
 #[test]
 fn isolation_and_the_safe_state_keep_it_cool() {
     let plant = plant();
-    let signal = plant.catalogue.id("valve").unwrap();
+    let signal = plant.catalogue.id("cooler.valve.command").unwrap();
     let command = Command {
         id: CommandId(0),
         principal: PrincipalId(0),

@@ -24,9 +24,10 @@
 //! | here | |
 //! |---|---|
 //! | [`RunReport`], [`render`] | the run report: headline, plots, who lies, findings, verdicts, actions, evidence |
-//! | [`navigator::layer`] | the techniques of the findings as a layer for ATT&CK Navigator |
+//! | [`Scoreboard`], [`render_scoreboard`] | attacks by plants, who was named, what was missed and why |
+//! | [`navigator::layer`], [`navigator::coverage`] | techniques of findings, or seen and missed ones, for ATT&CK Navigator |
 //!
-//! Not here: the live operations page, the red-team scoreboard, the integrity page; STIX, OCSF and CEF.
+//! Not here: the live operations page, the integrity page; plots in the scoreboard; STIX, OCSF and CEF.
 
 mod axis;
 mod budget;
@@ -42,6 +43,7 @@ pub mod navigator;
 mod number;
 mod page;
 mod plot;
+mod scoreboard;
 mod sections;
 mod table;
 mod text;
@@ -54,3 +56,6 @@ pub use data::{
 };
 pub use number::duration_text;
 pub use page::render;
+pub use scoreboard::{
+    Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, render_scoreboard,
+};

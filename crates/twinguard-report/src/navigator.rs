@@ -44,6 +44,38 @@ pub fn layer(findings: &[Finding]) -> String {
     )
 }
 
+/// A layer of what a campaign showed: each technique with how often it was seen and how often missed. Green was always
+/// seen, red never; the score is the share seen, in per cent.
+///
+/// ```
+/// let layer = twinguard_report::navigator::coverage("night run", &[("T0856", 19, 1)]);
+/// assert!(layer.contains(r#""techniqueID": "T0856", "score": 95"#));
+/// ```
+#[must_use]
+pub fn coverage(name: &str, techniques: &[(&str, u64, u64)]) -> String {
+    let entries: Vec<String> = techniques
+        .iter()
+        .filter(|(_, seen, missed)| seen + missed > 0)
+        .map(|(id, seen, missed)| {
+            format!(
+                "    {{\"techniqueID\": {}, \"score\": {}, \"comment\": {}, \"enabled\": true}}",
+                quoted(id),
+                100 * seen / (seen + missed),
+                quoted(&format!("seen {seen}, missed {missed}"))
+            )
+        })
+        .collect();
+    let techniques =
+        if entries.is_empty() { "[]".into() } else { format!("[\n{}\n  ]", entries.join(",\n")) };
+    format!(
+        "{{\n  \"name\": {},\n  \"versions\": {{\"layer\": \"4.5\"}},\n  \
+         \"domain\": \"ics-attack\",\n  \"description\": \"Share of attacks with each technique that were seen\",\n  \
+         \"gradient\": {{\"colors\": [\"#b3180f\", \"#f7d354\", \"#1f7a5c\"], \"minValue\": 0, \"maxValue\": 100}},\n  \
+         \"techniques\": {techniques}\n}}\n",
+        quoted(&text::visible(name, text::NAME))
+    )
+}
+
 /// A JSON string (RFC 8259 §7).
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");

@@ -44,56 +44,82 @@ pub fn render(report: &RunReport) -> String {
 }
 
 fn page(report: &RunReport, budget: Budget) -> Markup {
-    let hash = BASE64.encode(&Sha256::digest(SCRIPT.as_bytes()));
-    let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
-    );
     let failed = matches!(report.evidence.verification, Verification::Failed { .. });
-    let sections = [
-        ("happened", "What happened", true),
-        ("who", "Who lies", !report.sources.is_empty()),
-        ("findings", "Findings", true),
-        ("commands", "Commands", true),
-        ("actions", "Actions", true),
-        ("evidence", "Evidence", true),
-    ];
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                meta name="referrer" content="no-referrer";
-                title { "Run report, " (text::visible(&report.meta.plant, 60)) }
-                style { (PreEscaped(tokens::custom_properties())) (PreEscaped(STYLE)) }
-            }
-            body {
-                a.skip href="#happened" { "Skip to what happened" }
-                div.wrap {
-                    header.top {
-                        span.brand { "twinguard" } span { "Run report" } span.sp {}
-                        nav.toc aria-label="Sections" {
-                            @for (id, name, _) in sections.iter().filter(|section| section.2) {
-                                a href={ "#" (id) } { (name) }
-                            }
-                        }
-                        button.theme type="button" { "light / dark" }
-                    }
-                    main {
-                        @if failed { (sections::evidence(report)) }
-                        (hero(report))
-                        (meta(report))
-                        (happened(report, budget))
-                        (sections::who_lies(report))
-                        (sections::findings(report, budget))
-                        (sections::commands(report, budget))
-                        (sections::actions(report, budget))
-                        @if !failed { (sections::evidence(report)) }
-                    }
-                    (footer(report))
+    let frame = Frame {
+        title: format!("Run report, {}", text::visible(&report.meta.plant, 60)),
+        name: "Run report",
+        skip: ("happened", "Skip to what happened"),
+        sections: &[
+            ("happened", "What happened", true),
+            ("who", "Who lies", !report.sources.is_empty()),
+            ("findings", "Findings", true),
+            ("commands", "Commands", true),
+            ("actions", "Actions", true),
+            ("evidence", "Evidence", true),
+        ],
+        style: "",
+    };
+    let body = html! {
+        @if failed { (sections::evidence(report)) }
+        (hero(report))
+        (meta(report))
+        (happened(report, budget))
+        (sections::who_lies(report))
+        (sections::findings(report, budget))
+        (sections::commands(report, budget))
+        (sections::actions(report, budget))
+        @if !failed { (sections::evidence(report)) }
+    };
+    frame.around(&body, &footer(report))
+}
+
+/// What all pages have in common: head, policy, style, top line, script.
+pub(crate) struct Frame<'a> {
+    pub(crate) title: String,
+    /// What kind of page it is.
+    pub(crate) name: &'a str,
+    /// Where the skip link leads, and its words.
+    pub(crate) skip: (&'a str, &'a str),
+    /// Anchor, name, and whether the page has it.
+    pub(crate) sections: &'a [(&'a str, &'a str, bool)],
+    /// Style of this kind of page alone.
+    pub(crate) style: &'a str,
+}
+
+impl Frame<'_> {
+    pub(crate) fn around(&self, body: &Markup, footer: &Markup) -> Markup {
+        let hash = BASE64.encode(&Sha256::digest(SCRIPT.as_bytes()));
+        let policy = format!(
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'"
+        );
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    meta name="referrer" content="no-referrer";
+                    title { (self.title) }
+                    style { (PreEscaped(tokens::custom_properties())) (PreEscaped(STYLE)) (PreEscaped(self.style)) }
                 }
-                script { (PreEscaped(SCRIPT)) }
+                body {
+                    a.skip href={ "#" (self.skip.0) } { (self.skip.1) }
+                    div.wrap {
+                        header.top {
+                            span.brand { "twinguard" } span { (self.name) } span.sp {}
+                            nav.toc aria-label="Sections" {
+                                @for (id, name, _) in self.sections.iter().filter(|section| section.2) {
+                                    a href={ "#" (id) } { (name) }
+                                }
+                            }
+                            button.theme type="button" { "light / dark" }
+                        }
+                        main { (body) }
+                        (footer)
+                    }
+                    script { (PreEscaped(SCRIPT)) }
+                }
             }
         }
     }

@@ -19,6 +19,8 @@ mod snapshot;
 
 pub use builder::{Builder, History};
 pub use config::Config;
+#[cfg(feature = "redteam")]
+pub use defender::Drill;
 pub use error::Error;
 pub use evidence::{Evidence, JournalStorage, Seal};
 pub use guard::{Counters, Guard};

@@ -241,7 +241,9 @@ fn feature_rule(
         .filter(|feature| *feature != "default" && !on.contains(*feature))
         .map(|feature| format!("examples do not switch on `{feature}` of the facade"))
         .collect();
-    let passed_on: BTreeSet<_> = of_facade.values().flat_map(|list| names(Some(list))).collect();
+    // `x?/y` passes `y` on to `x` where that is there.
+    let passed_on = of_facade.values().flat_map(|list| names(Some(list)));
+    let passed_on: BTreeSet<_> = passed_on.map(|passed| passed.replace('?', "")).collect();
     for (name, manifest) in lower {
         let always = asked(facade, name);
         complaints.extend(

@@ -145,8 +145,7 @@ fn record() -> Run {
     let guard = builder(&plant).learn(history).unwrap().journal(storage.clone()).build().unwrap();
     let window =
         Window { start: ORIGIN + Duration::from_secs(ATTACK_S), end: ORIGIN + Duration::from_secs(TOTAL_S) };
-    let target =
-        Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    let target = Target::of(&plant, window, address::ATTACKER).unwrap();
     let site = Options { load: vec![(Timestamp::ZERO, 1.0)], ..Options::default() };
     let options = RangeOptions { seed: 3, origin: ORIGIN, site };
     let mut range = Range::new(&plant, &options, Scenario::build("overheat", &target).unwrap());

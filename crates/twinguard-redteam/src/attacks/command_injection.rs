@@ -1,55 +1,66 @@
-//! A second master that writes what the controller never sent.
+//! A second master that undoes what the controller writes.
 //!
 //! Source: MITRE ATT&CK for ICS T0855 (Unauthorized Command Message), T0848 (Rogue Master); T. Morris, W. Gao,
 //! "Industrial control system cyber attacks", ICS-CSR 2013, §3: command injection over Modbus.
 
 use core::net::Ipv4Addr;
 
-use twinguard_types::{Suspect, Timestamp};
+use twinguard_types::Timestamp;
 
-use crate::{Attack, Injection, Window};
+use crate::profile::FALSE_COMMAND;
+use crate::{Attack, Entry, Injection, Target, Window};
 
-/// Writes one value to one holding register after each write of the controller.
-#[derive(Clone, Debug)]
-pub struct CommandInjection {
-    /// When it is on.
-    pub window: Window,
-    /// The master's own address.
-    pub from: Ipv4Addr,
-    /// The holding register.
-    pub address: u16,
-    /// The raw value.
-    pub value: u16,
+/// Writes what a law says to one register after each write of the controller.
+pub(crate) struct Inject<F> {
+    pub(crate) window: Window,
+    pub(crate) from: Ipv4Addr,
+    pub(crate) address: u16,
+    pub(crate) law: F,
 }
 
-impl Attack for CommandInjection {
-    fn name(&self) -> &'static str {
-        "command_injection"
-    }
-
-    fn suspects(&self) -> &'static [Suspect] {
-        &[Suspect::CommandPath]
-    }
-
+impl<F: FnMut(f64) -> Option<u16> + Send> Attack for Inject<F> {
     fn inject(&mut self, at: Timestamp, injections: &mut Vec<Injection>) {
-        if self.window.contains(at) {
-            injections.push(Injection { from: self.from, address: self.address, value: self.value });
+        if let Some(since) = self.window.since(at)
+            && let Some(value) = (self.law)(since)
+        {
+            injections.push(Injection { from: self.from, address: self.address, value });
         }
     }
 }
+
+impl Target {
+    /// The attacker's master holds the aimed actuator at the aim.
+    pub(crate) fn inject_held(&self) -> Vec<Box<dyn Attack>> {
+        let value = self.injected;
+        self.inject_by(move |_| Some(value))
+    }
+
+    /// The attacker's master writes the aimed actuator by a law of the seconds since the start.
+    pub(crate) fn inject_by<F>(&self, law: F) -> Vec<Box<dyn Attack>>
+    where
+        F: FnMut(f64) -> Option<u16> + Send + 'static,
+    {
+        let (window, from, address) = (self.window, self.attacker, self.actuator.address);
+        vec![Box::new(Inject { window, from, address, law })]
+    }
+}
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "command_injection",
+    story: "a second master moves the actuator",
+    techniques: &["T0855", "T0848", "T0831"],
+    build: Target::inject_held,
+    ..FALSE_COMMAND
+};
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::trial;
 
     #[test]
-    fn writes_only_in_its_window() {
-        let window = Window { start: Timestamp::from_secs(1), end: Timestamp::from_secs(2) };
-        let mut attack = CommandInjection { window, from: Ipv4Addr::new(10, 0, 0, 66), address: 1, value: 0 };
-        let mut injections = Vec::new();
-        for secs in 0..3 {
-            attack.inject(Timestamp::from_secs(secs), &mut injections);
-        }
-        assert_eq!(injections.len(), 1);
+    fn writes_after_the_controller() {
+        let played = trial::play(&super::ENTRY);
+        assert_eq!(played.injections.len(), 20);
+        assert!(played.injections.iter().all(|(_, it)| (it.address, it.value) == (0, 50)));
     }
 }

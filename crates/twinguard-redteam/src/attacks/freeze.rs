@@ -4,63 +4,35 @@
 //! data: determining the optimal time to launch attacks", IJCIP 7(4), 2014: stale data as an attack (denial of
 //! service on one sensor, which holds its last value).
 
-use twinguard_types::Suspect;
+use crate::Entry;
+use crate::profile::{FALSE_VALUE, Trace, Visibility};
 
-use crate::{Attack, Reading, Window};
-
-/// Holds one register at the value that it had when the window opened.
-#[derive(Clone, Debug)]
-pub struct Freeze {
-    window: Window,
-    address: u16,
-    last: Option<u16>,
-}
-
-impl Freeze {
-    /// A freeze of the register at `address`.
-    #[must_use]
-    pub fn new(window: Window, address: u16) -> Self {
-        Self { window, address, last: None }
-    }
-}
-
-impl Attack for Freeze {
-    fn name(&self) -> &'static str {
-        "freeze"
-    }
-
-    fn suspects(&self) -> &'static [Suspect] {
-        &[Suspect::Sensor, Suspect::Network]
-    }
-
-    fn on_reading(&mut self, reading: &mut Reading<'_>) {
-        let on = self.window.contains(reading.at);
-        if let Some(register) = reading.register(self.address) {
-            match self.last {
-                Some(last) if on => *register = last,
-                _ => self.last = Some(*register),
+pub(crate) const ENTRY: Entry = Entry {
+    name: "freeze",
+    story: "the controlled measurement stands still",
+    traces: &[Trace::Repeat],
+    visibility: Visibility::Noise,
+    build: |target| {
+        let mut last = None;
+        target.falsify(move |since, number| match last {
+            Some(last) if since.is_some() => last,
+            _ => {
+                last = Some(number);
+                number
             }
-        }
-    }
-}
+        })
+    },
+    ..FALSE_VALUE
+};
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use twinguard_types::Timestamp;
+    use crate::trial::{self, END, START};
 
     #[test]
     fn holds_the_last_value_before_the_window() {
-        let window = Window { start: Timestamp::from_secs(2), end: Timestamp::from_secs(4) };
-        let mut attack = Freeze::new(window, 0);
-        let seen: Vec<u16> = (0..5u16)
-            .map(|secs| {
-                let mut registers = [secs];
-                let at = Timestamp::from_secs(i64::from(secs));
-                attack.on_reading(&mut Reading { at, function: 4, address: 0, registers: &mut registers });
-                registers[0]
-            })
-            .collect();
-        assert_eq!(seen, [0, 1, 1, 1, 4]);
+        let played = trial::play(&super::ENTRY);
+        let held = played.clean[START as usize - 1][0];
+        assert!((START..END).all(|second| played.shown[second as usize][0] == held));
     }
 }

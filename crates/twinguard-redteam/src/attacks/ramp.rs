@@ -1,60 +1,29 @@
 //! A slowly growing error on one measured value.
 //!
 //! Source: A. A. Cárdenas et al., "Attacks against process control systems: risk assessment, detection, and response",
-//! ASIACCS 2011, §4.2: surge, bias and geometric attacks; a ramp is the slow form that stays below a step detector.
+//! ASIACCS 2011, §4.2: surge, bias and geometric attacks; a ramp is the slow form that stays below a step detector. It
+//! is full after a quarter of the window.
 
-use twinguard_types::Suspect;
+use crate::Entry;
+use crate::profile::{FALSE_VALUE, Onset, Visibility};
 
-use super::bias::offset;
-use crate::{Attack, Reading, Window};
-
-/// Adds `raw_per_hour` × time since the start to one register.
-#[derive(Clone, Debug)]
-pub struct Ramp {
-    /// When it is on.
-    pub window: Window,
-    /// Address of the register.
-    pub address: u16,
-    /// Growth in raw units per hour.
-    pub raw_per_hour: f64,
-}
-
-impl Attack for Ramp {
-    fn name(&self) -> &'static str {
-        "ramp"
-    }
-
-    fn suspects(&self) -> &'static [Suspect] {
-        &[Suspect::Sensor, Suspect::Network]
-    }
-
-    fn on_reading(&mut self, reading: &mut Reading<'_>) {
-        if !self.window.contains(reading.at) {
-            return;
-        }
-        let hours = reading.at.since(self.window.start).as_secs_f64() / 3_600.0;
-        let raw = (hours * self.raw_per_hour).round() as i32;
-        if let Some(register) = reading.register(self.address) {
-            *register = offset(*register, raw);
-        }
-    }
-}
+pub(crate) const ENTRY: Entry = Entry {
+    name: "ramp",
+    story: "an error grows evenly on the controlled measurement",
+    visibility: Visibility::Sensor(1.0, Onset::Ramp),
+    build: |target| {
+        let (bias, full_s) = (target.bias, target.window.length_s() / 4.0);
+        target.falsify(move |since, number| number + bias * (since.unwrap_or(0.0) / full_s).min(1.0))
+    },
+    ..FALSE_VALUE
+};
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use twinguard_types::Timestamp;
+    use crate::trial;
 
     #[test]
-    fn grows_with_time() {
-        let window = Window { start: Timestamp::ZERO, end: Timestamp::from_secs(7_200) };
-        let mut attack = Ramp { window, address: 0, raw_per_hour: 100.0 };
-        let mut at = |secs| {
-            let mut registers = [1_000];
-            let at = Timestamp::from_secs(secs);
-            attack.on_reading(&mut Reading { at, function: 4, address: 0, registers: &mut registers });
-            registers[0]
-        };
-        assert_eq!([at(0), at(1_800), at(3_600), at(7_200)], [1_000, 1_050, 1_100, 1_000]);
+    fn grows_and_stays() {
+        assert_eq!(trial::play(&super::ENTRY).errors()[..8], [0, -10, -20, -30, -40, -50, -50, -50]);
     }
 }

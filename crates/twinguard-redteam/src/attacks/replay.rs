@@ -5,13 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use twinguard_types::{Duration, Suspect, Timestamp};
+use twinguard_types::{Duration, Timestamp};
 
-use crate::{Attack, Reading, Window};
+use crate::profile::{Channel, FALSE_VALUE, Resources, Trace, Visibility};
+use crate::{Attack, Entry, Reading, Window};
+
+/// How many samples are recorded.
+pub(crate) const SAMPLES: i64 = 20 * 60;
 
 /// Records every reading for `length` before the window opens and plays them again, from the oldest, in a loop.
 #[derive(Clone, Debug)]
-pub struct Replay {
+pub(crate) struct Replay {
     window: Window,
     length: Duration,
     tracks: BTreeMap<(u8, u16), Track>,
@@ -24,22 +28,12 @@ struct Track {
 }
 
 impl Replay {
-    /// A replay of the last `length` before the window opens.
-    #[must_use]
-    pub fn new(window: Window, length: Duration) -> Self {
+    pub(crate) fn new(window: Window, length: Duration) -> Self {
         Self { window, length, tracks: BTreeMap::new() }
     }
 }
 
 impl Attack for Replay {
-    fn name(&self) -> &'static str {
-        "replay"
-    }
-
-    fn suspects(&self) -> &'static [Suspect] {
-        &[Suspect::Sensor, Suspect::Network]
-    }
-
     fn on_reading(&mut self, reading: &mut Reading<'_>) {
         let track = self.tracks.entry((reading.function, reading.address)).or_default();
         if reading.at < self.window.start {
@@ -58,6 +52,16 @@ impl Attack for Replay {
         }
     }
 }
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "replay",
+    story: "old values of all measurements are played again",
+    needs: Resources { disclosure: &[Channel::Readings], ..FALSE_VALUE.needs },
+    traces: &[Trace::Repeat],
+    visibility: Visibility::Facts,
+    build: |target| vec![Box::new(Replay::new(target.window, target.samples(SAMPLES)))],
+    ..FALSE_VALUE
+};
 
 #[cfg(test)]
 mod tests {

@@ -64,8 +64,7 @@ pub(crate) fn guard(config: Config) -> Guard {
 pub(crate) fn overheat() -> Scenario {
     let window =
         Window { start: ORIGIN + Duration::from_secs(ATTACK_S), end: ORIGIN + Duration::from_secs(1 << 20) };
-    let target =
-        Target { window, sensor: 0, bias: -800, actuator: 1, injected: 500, attacker: address::ATTACKER };
+    let target = Target::of(&plant(), window, address::ATTACKER).unwrap();
     Scenario::build("overheat", &target).unwrap()
 }
 

@@ -1,33 +1,44 @@
 //! A simulated site over real Modbus TCP bytes, with an attacker on the path and a defender at the tap.
 //!
-//! One step is one sampling period of the plant: the plant moves, the controller polls, the attacker has its hands on the answer, when it
-//! is time the controller writes, the attacker writes after it, the vendor's twin follows what the wire says. The
-//! defender sees frames, the controller's journal and the vendor's values; it never sees the plant. Its actions are
-//! carried out by the platform: isolated peers do not reach the device, substituted values replace measured ones on
-//! their way to the controller, commands are written and held.
+//! One step is one sampling period of the plant: the plant moves, the controller polls, the attacker has its hands on
+//! the answer, when it is time the controller writes, the attacker writes after it, the vendor's twin follows what the
+//! wire says. The defender sees frames, the controller's journal and the vendor's values, as far as its [`Views`] go; it
+//! never sees the plant. Its actions are carried out by the platform: isolated peers do not reach the device,
+//! substituted values replace measured ones on their way to the controller, commands are written and held.
 //!
 //! Source: the loop of D. I. Urbina et al., "Limiting the impact of stealthy attacks on industrial control systems",
 //! CCS 2016, §2 (plant, field network, supervisory network); Modbus Application Protocol V1.1b3 for the bytes.
 
+mod act;
+mod wire;
+
 use core::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinguard_protocol::protocols::modbus::{Adu, Body, Function, Illegal, Repr, WordBuffer};
-use twinguard_protocol::{Frame, LinkType, Sender, emit::Connection, tcp::End};
+use twinguard_protocol::protocols::modbus::{Function, Illegal, Repr, WordBuffer};
+use twinguard_protocol::{emit::Connection, tcp::End};
 use twinguard_twin::Plant;
 use twinguard_twin::simulator::cooling_loop::{Options, Site};
 use twinguard_twin::simulator::{ClosedLoop, Noise, Register, Spot, Table};
 use twinguard_types::{
-    Action, ActionId, ActionKind, Binding, Duration, Intent, Outcome, OutcomeResult, Point, PrincipalId,
-    SignalId, Source, Timestamp, Value,
+    Access, AccessOutcome, Action, ActionId, Binding, Digest, Duration, Label, Point, PrincipalId, SignalId,
+    Source, Timestamp, Value,
 };
 
+use crate::attack::Transit;
 use crate::defender::{Defender, Reaction, Stimulus};
 use crate::{Injection, Reading, Scenario};
 
-/// Where the parties speak from.
+/// Where the parties speak from, and the accounts they use.
 pub mod address {
     use core::net::Ipv4Addr;
+
+    use twinguard_types::PrincipalId;
+
+    /// The operator's account, as the platform numbers it.
+    pub const OPERATOR_ACCOUNT: PrincipalId = PrincipalId(1_001);
+    /// The account of a service that collects values.
+    pub const SERVICE_ACCOUNT: PrincipalId = PrincipalId(1_002);
 
     /// The field device.
     pub const DEVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -41,6 +52,11 @@ pub mod address {
 
 const UNIT: u8 = 1;
 const PORT: u16 = 502;
+/// Requests of strangers in one step that a device still answers beside its controller's.
+const BUSY: usize = 20;
+/// Steps between two logins of the collecting service, and between two mistyped passwords.
+const SERVICE_EVERY: u64 = 600;
+const MISTYPED_EVERY: u64 = 7_000;
 
 /// How a run goes.
 #[derive(Clone, Debug)]
@@ -51,6 +67,34 @@ pub struct RangeOptions {
     pub origin: Timestamp,
     /// Load, weather, noise.
     pub site: Options,
+}
+
+/// What a defender is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Views {
+    /// The bytes on the wire; without them the values that a broker behind it has.
+    pub wire: bool,
+    /// The controller's and the platform's journal of commands.
+    pub journal: bool,
+    /// The vendor's twin.
+    pub vendor: bool,
+    /// Logins.
+    pub access: bool,
+    /// Measurements of the running model against its seal, one in so many steps; 0 for none.
+    pub attestation: u32,
+}
+
+impl Default for Views {
+    /// Wire, journal and vendor's twin.
+    fn default() -> Self {
+        Self { wire: true, journal: true, vendor: true, access: false, attestation: 0 }
+    }
+}
+
+impl Views {
+    /// Everything, with a measurement of the model every sixty steps.
+    pub const ALL: Self = Self { wire: true, journal: true, vendor: true, access: true, attestation: 60 };
 }
 
 /// What goes wrong in a range.
@@ -115,6 +159,12 @@ pub struct Range {
     platform: Peer,
     attackers: BTreeMap<Ipv4Addr, Peer>,
     jitter: Noise,
+    views: Views,
+    /// What a measurement of an honest model finds.
+    digest: Digest,
+    /// Steps so far, and strangers' requests that reached the device in the last one.
+    steps: u64,
+    requests: usize,
     frames: u64,
     buffer: Vec<u8>,
     reactions: Vec<Reaction>,
@@ -180,6 +230,10 @@ impl Range {
             platform: Peer::new(address::PLATFORM, 41_000),
             attackers: BTreeMap::new(),
             jitter,
+            views: Views::default(),
+            digest: plant.digest,
+            steps: 0,
+            requests: 0,
             frames: 0,
             buffer: Vec::with_capacity(400),
             reactions: Vec::new(),
@@ -188,6 +242,13 @@ impl Range {
             held: BTreeMap::new(),
             actions: BTreeMap::new(),
         }
+    }
+
+    /// Shows the defender more or less than by default.
+    #[must_use]
+    pub fn views(mut self, views: Views) -> Self {
+        self.views = views;
+        self
     }
 
     /// Frames sent so far.
@@ -227,8 +288,12 @@ impl Range {
             self.attack(now, defender)?;
         }
         self.show(now, defender)?;
+        self.speak(now, defender)?;
+        self.log_in(now, defender)?;
+        self.measure(now, defender)?;
         let end = now + self.part(900);
         self.tell(end, Stimulus::Tick, defender)?;
+        self.steps += 1;
         Ok(self.sample(now, &field))
     }
 
@@ -238,29 +303,63 @@ impl Range {
         now: Timestamp,
         defender: &mut D,
     ) -> Result<Option<Vec<u16>>, RangeError<D::Error>> {
+        let function = Function::READ_INPUT_REGISTERS.0;
         let transaction = self.polls.next_transaction();
-        let request = Repr::read(transaction, UNIT, Function::READ_INPUT_REGISTERS.0, 0, self.inputs)?.emit();
+        let request = Repr::read(transaction, UNIT, function, 0, self.inputs)?.emit();
         self.send(now, Master::Controller, End::First, &request, defender)?;
         if !self.site.device().answers() {
+            return Ok(None);
+        }
+        let mut transit = Transit { at: now, latency: Duration::ZERO, answered: !self.is_busy() };
+        transit.latency = self.latency();
+        self.scenario.on_transit(&mut transit);
+        if !transit.answered {
             return Ok(None);
         }
         let mut registers: Vec<u16> = (0..self.inputs)
             .map(|address| self.site.device().read(UNIT, Table::Input, address).unwrap_or_default())
             .collect();
-        let function = Function::READ_INPUT_REGISTERS.0;
         self.scenario.on_reading(&mut Reading { at: now, function, address: 0, registers: &mut registers });
         let words = WordBuffer::new(&registers).ok_or(Illegal::Layout { function })?;
         let response = Repr::registers(transaction, UNIT, function, words.registers())?.emit();
-        let latency = self.latency();
+        // No response is so late that the next message would come before it.
+        let latency = transit.latency.min(self.part(45));
         self.send(now + latency, Master::Controller, End::Second, &response, defender)?;
-        for (address, raw) in (0..).zip(&registers) {
+        self.report(now + latency, &registers, defender)?;
+        let mut fed = registers.clone();
+        self.scenario.on_feed(&mut Reading { at: now, function, address: 0, registers: &mut fed });
+        for (address, (raw, fed)) in (0..).zip(registers.iter().zip(&fed)) {
             let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
-            self.site.tell_vendor(register);
+            self.site.tell_vendor(Register { raw: *fed, ..register });
             let seen =
                 self.virtual_value(&register, defender).map_or(register, |raw| Register { raw, ..register });
             self.site.tell_controller(seen);
         }
         Ok(Some(registers))
+    }
+
+    /// Whether strangers ask so much that the device leaves this poll unanswered.
+    fn is_busy(&mut self) -> bool {
+        self.requests > BUSY && self.jitter.uniform() < 0.5
+    }
+
+    /// Without a tap a broker behind the wire says what was read.
+    fn report<D: Defender>(
+        &mut self,
+        at: Timestamp,
+        registers: &[u16],
+        defender: &mut D,
+    ) -> Result<(), RangeError<D::Error>> {
+        if self.views.wire {
+            return Ok(());
+        }
+        let point = |(address, raw): (u16, &u16)| {
+            let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
+            let binding = self.bindings.get(register.tag().as_str())?;
+            Some(Point::new(binding.signal, Value::real(physical(binding, *raw)).ok()?, Source::Field, at))
+        };
+        let points: Vec<Point> = (0..).zip(registers).filter_map(point).collect();
+        self.tell(at, Stimulus::Field(&points), defender)
     }
 
     /// The register's raw value by the defender's virtual sensor, where it stands in.
@@ -280,6 +379,7 @@ impl Range {
     ) -> Result<(), RangeError<D::Error>> {
         let mut at = now + self.part(50);
         while let Some(register) = self.site.operate(run) {
+            self.access(at, address::OPERATOR_ACCOUNT, AccessOutcome::Granted, defender)?;
             self.intend(at, PrincipalId(1), &register, defender)?;
             self.site.tell_controller(register);
             self.write(at, Master::Platform, register, defender)?;
@@ -331,7 +431,7 @@ impl Range {
     fn show<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
         self.site.advance_vendor();
         let at = now + self.part(500);
-        let points: Vec<Point> = self
+        let mut points: Vec<Point> = self
             .site
             .spots()
             .into_iter()
@@ -340,7 +440,56 @@ impl Range {
                 Some(Point::new(signal, Value::real(spot.shown?).ok()?, Source::Vendor, at))
             })
             .collect();
+        self.scenario.on_show(now, &mut points);
+        if !self.views.vendor {
+            return Ok(());
+        }
         self.tell(at, Stimulus::Vendor(&points), defender)
+    }
+
+    /// Logins of everyday life, and those of the attacker: the collecting service every ten minutes of samples, now and
+    /// then an operator who mistypes.
+    fn log_in<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
+        let at = now + self.part(880);
+        let mut accesses = Vec::new();
+        self.scenario.on_access(now, &mut accesses);
+        if !self.views.access {
+            return Ok(());
+        }
+        if self.steps.is_multiple_of(SERVICE_EVERY) {
+            self.access(at, address::SERVICE_ACCOUNT, AccessOutcome::Granted, defender)?;
+        }
+        if self.steps % MISTYPED_EVERY == MISTYPED_EVERY / 3 {
+            self.access(at, address::OPERATOR_ACCOUNT, AccessOutcome::Refused, defender)?;
+            self.access(at, address::OPERATOR_ACCOUNT, AccessOutcome::Granted, defender)?;
+        }
+        accesses.into_iter().try_for_each(|it| self.tell(at, Stimulus::Access(Access { at, ..it }), defender))
+    }
+
+    fn access<D: Defender>(
+        &mut self,
+        at: Timestamp,
+        principal: PrincipalId,
+        outcome: AccessOutcome,
+        defender: &mut D,
+    ) -> Result<(), RangeError<D::Error>> {
+        if !self.views.access {
+            return Ok(());
+        }
+        let from = Some(address::PLATFORM.into());
+        let access = Access { at, principal, action: Label::literal("login"), outcome, from };
+        self.tell(at, Stimulus::Access(access), defender)
+    }
+
+    /// The running model is measured against its seal.
+    fn measure<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
+        let every = u64::from(self.views.attestation);
+        if every == 0 || !self.steps.is_multiple_of(every) {
+            return Ok(());
+        }
+        let mut digest = self.digest;
+        self.scenario.on_measured(now, &mut digest);
+        self.tell(now + self.part(890), Stimulus::Measured(digest), defender)
     }
 
     fn sample(&mut self, at: Timestamp, field: &Option<Vec<u16>>) -> Sample {
@@ -365,159 +514,6 @@ impl Range {
             Some(register) => self.bindings.get(register.tag().as_str()).map(|binding| binding.signal),
             None => self.unbound.get(spot.path).copied(),
         }
-    }
-
-    fn latency(&mut self) -> Duration {
-        let micros: f64 = 4_000.0 + 800.0 * self.jitter.gaussian();
-        Duration::from_nanos(self.part(1).as_nanos() / 1_000 * micros.max(500.0) as i64)
-    }
-
-    /// The journal of whoever writes says so before the wire does.
-    fn intend<D: Defender>(
-        &mut self,
-        at: Timestamp,
-        principal: PrincipalId,
-        register: &Register,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        let Some(binding) = self.bindings.get(register.tag().as_str()) else { return Ok(()) };
-        let Ok(value) = Value::real(physical(binding, register.raw)) else { return Ok(()) };
-        let intent = Intent { principal, signal: binding.signal, value, at };
-        self.tell(at, Stimulus::Intent(intent), defender)
-    }
-
-    /// A write crosses the tap; behind it the conduit lets it through to the device or not.
-    fn write<D: Defender>(
-        &mut self,
-        at: Timestamp,
-        master: Master,
-        register: Register,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        let peer = self.peer(master);
-        let client = peer.client;
-        let transaction = peer.next_transaction();
-        let request = Repr::write_register(transaction, UNIT, register.address, register.raw)?;
-        self.send(at, master, End::First, &request.emit(), defender)?;
-        // What the defender decided on seeing it comes too late to stop it, unless the peer was isolated before.
-        if self.isolated.contains(&IpAddr::V4(client)) {
-            return Ok(());
-        }
-        self.site.device_mut().write(register);
-        if matches!(master, Master::Controller | Master::Platform) {
-            self.site.tell_vendor(register);
-        }
-        let body = Body::WriteRegister { address: register.address, value: register.raw };
-        let echo = Repr::new(transaction, UNIT, Function::WRITE_SINGLE_REGISTER, Sender::Server, body)?;
-        let latency = self.latency();
-        self.send(at + latency, master, End::Second, &echo.emit(), defender)
-    }
-
-    fn peer(&mut self, master: Master) -> &mut Peer {
-        match master {
-            Master::Controller => &mut self.polls,
-            Master::Platform => &mut self.platform,
-            Master::Attacker(from) => self.attackers.entry(from).or_insert_with(|| Peer::new(from, 49_152)),
-        }
-    }
-
-    fn send<D: Defender>(
-        &mut self,
-        at: Timestamp,
-        master: Master,
-        from: End,
-        message: &Adu,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        let mut buffer = core::mem::take(&mut self.buffer);
-        let peer = self.peer(master);
-        let handshake = (!core::mem::replace(&mut peer.open, true)).then(|| peer.connection.open());
-        peer.connection.say(from, message.as_bytes(), &mut buffer)?;
-        for frame in handshake.iter().flatten().chain([&buffer]) {
-            self.frames += 1;
-            let frame = Frame {
-                index: self.frames,
-                at,
-                link: LinkType::Ethernet,
-                bytes: frame,
-                original_len: frame.len() as u32,
-            };
-            self.tell(at, Stimulus::Frame(&frame), defender)?;
-        }
-        self.buffer = buffer;
-        Ok(())
-    }
-
-    /// Tells the defender, and carries out what it answers.
-    fn tell<D: Defender>(
-        &mut self,
-        at: Timestamp,
-        stimulus: Stimulus<'_>,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        defender.handle(at, stimulus).map_err(RangeError::Defender)?;
-        let mut actions = Vec::new();
-        while let Some(reaction) = defender.poll() {
-            if let Reaction::Action(action) = &reaction {
-                actions.push(action.clone());
-            }
-            self.reactions.push(reaction);
-        }
-        for action in actions {
-            self.carry_out(at, action, defender)?;
-        }
-        Ok(())
-    }
-
-    fn carry_out<D: Defender>(
-        &mut self,
-        at: Timestamp,
-        action: Action,
-        defender: &mut D,
-    ) -> Result<(), RangeError<D::Error>> {
-        if action.recommended_only {
-            return Ok(());
-        }
-        match &action.kind {
-            ActionKind::IsolatePeer { peer } => {
-                self.isolated.insert(*peer);
-            }
-            ActionKind::Substitute { signal, .. } | ActionKind::IsolateSignal { signal } => {
-                self.substituted.insert(*signal, action.id);
-            }
-            ActionKind::Command(command) => {
-                let binding = self
-                    .bindings
-                    .iter()
-                    .find(|(tag, binding)| binding.signal == command.signal && tag.contains("/hr/"));
-                let place = binding
-                    .and_then(|(tag, binding)| Some((tag.rsplit('/').next()?.parse::<u16>().ok()?, binding)));
-                let Some((address, binding)) = place else { return Ok(()) };
-                let register = Register {
-                    unit: UNIT,
-                    table: Table::Holding,
-                    address,
-                    raw: raw(binding, command.value.as_f64()),
-                };
-                if !self.site.is_set_point(&register) {
-                    self.held.insert(address, action.id);
-                }
-                self.write(at, Master::Platform, register, defender)?;
-            }
-            ActionKind::Release { action } => {
-                self.substituted.retain(|_, by| by != action);
-                self.held.retain(|_, by| by != action);
-                if let Some(ActionKind::IsolatePeer { peer }) =
-                    self.actions.get(action).map(|action| &action.kind)
-                {
-                    self.isolated.remove(peer);
-                }
-            }
-            _ => return Ok(()),
-        }
-        let outcome = Outcome { action: action.id, result: OutcomeResult::Done, at };
-        self.actions.insert(action.id, action);
-        self.tell(at, Stimulus::Outcome(outcome), defender)
     }
 }
 

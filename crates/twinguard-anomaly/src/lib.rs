@@ -45,6 +45,7 @@ mod linalg;
 pub mod metrics;
 pub mod registry;
 mod special;
+pub mod statistic;
 pub mod suite;
 mod table;
 mod tail;

@@ -35,7 +35,7 @@ fn pooled<P: Plan>(plan: &P, spread: &Spread, columns: usize) -> Tally<P> {
     let mut tally = Tally::new(plan.clone());
     for (_, rows) in &spread.pieces {
         tally.begin();
-        rows.iter().for_each(|row| drop(tally.observe(&row[..columns]).unwrap()));
+        rows.iter().for_each(|row| assert!(tally.observe(&row[..columns]).is_ok()));
     }
     tally
 }
@@ -45,7 +45,7 @@ fn federated<P: Plan>(plan: &P, spread: &Spread, columns: usize) -> Tally<P> {
     let mut sites: Vec<Tally<P>> = (0..spread.sites).map(|_| Tally::new(plan.clone())).collect();
     for (site, rows) in &spread.pieces {
         sites[*site].begin();
-        rows.iter().for_each(|row| drop(sites[*site].observe(&row[..columns]).unwrap()));
+        rows.iter().for_each(|row| assert!(sites[*site].observe(&row[..columns]).is_ok()));
     }
     let (near, far) = spread.order.split_at(spread.sites / 2);
     let merge = |places: &[usize]| {

@@ -173,6 +173,12 @@ impl Covariance {
         Ok(Self { plan, rows, mean, matrix })
     }
 
+    /// What was counted.
+    #[must_use]
+    pub fn plan(&self) -> &Gram {
+        &self.plan
+    }
+
     /// Values of a window.
     #[must_use]
     pub fn width(&self) -> usize {
@@ -225,7 +231,7 @@ mod tests {
     fn the_covariance_is_the_textbooks() {
         let rows: Vec<[f64; 2]> = (0..50).map(|k| [f64::from(k * 7 % 11), f64::from(k * 5 % 13) / 4.0]).collect();
         let mut tally = Tally::new(Gram::new(Grid::around([(0.0, 1.0); 2]).unwrap(), 1).unwrap());
-        rows.iter().for_each(|row| drop(tally.observe(row).unwrap()));
+        rows.iter().for_each(|row| assert!(tally.observe(row).is_ok()));
         assert_eq!(tally.rows(), 49);
         let covariance = Covariance::of(&tally).unwrap();
         let windows: Vec<[f64; 4]> =

@@ -208,7 +208,9 @@ impl<P: Plan> Statistic for Tally<P> {
     fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("twinguard statistic v1");
         hasher.update(&self.schema().0).update(&self.rows.to_le_bytes());
-        self.cells.iter().for_each(|cell| drop(hasher.update(&cell.to_le_bytes())));
+        for cell in &self.cells {
+            hasher.update(&cell.to_le_bytes());
+        }
         Digest(hasher.finalize().into())
     }
 }

@@ -160,7 +160,7 @@ mod tests {
             rows.push(x);
         }
         let mut tally = Tally::new(Gram::new(Grid::around([(0.0, 1.0); 2]).unwrap(), 3).unwrap());
-        rows.iter().for_each(|row| drop(tally.observe(row).unwrap()));
+        rows.iter().for_each(|row| assert!(tally.observe(row).is_ok()));
         let model = Canonical::fit(&Covariance::of(&tally).unwrap(), 2, 2).unwrap();
         let mut scorer = super::super::Scorer::new(&model);
         let scores: Vec<f64> = rows.iter().filter_map(|row| scorer.observe(row).unwrap()).collect();

@@ -95,17 +95,50 @@ impl Subspace {
         (t2, spe.max(0.0))
     }
 
-    /// Share of a covariance's variance that the directions hold.
+    /// Share of a covariance's variance that the directions hold; zero for another number of values.
     #[must_use]
     pub fn captured(&self, covariance: &Covariance) -> f64 {
+        self.along(covariance).iter().sum::<f64>() / total(covariance).max(f64::MIN_POSITIVE)
+    }
+
+    /// Mean score of rows with this covariance about their own mean; 2 for those of the training.
+    #[must_use]
+    pub fn expected_score(&self, covariance: &Covariance) -> f64 {
+        let along = self.along(covariance);
+        let t2: f64 = along.iter().zip(&self.variances).map(|(own, variance)| own / variance).sum();
+        let spe = (total(covariance) - along.iter().sum::<f64>()).max(0.0);
+        t2 / self.directions().max(1) as f64 + spe / self.rest
+    }
+
+    /// Variance along each direction.
+    fn along(&self, covariance: &Covariance) -> Vec<f64> {
         let d = covariance.width();
-        let total: f64 = (0..d).map(|i| covariance.matrix[i * d + i]).sum();
-        let along = |v: &[f64]| -> f64 {
+        if d != self.mean.len() {
+            return Vec::new();
+        }
+        let of = |v: &[f64]| -> f64 {
             let row = |i: usize| covariance.matrix[i * d..(i + 1) * d].iter().zip(v).map(|(m, x)| m * x).sum::<f64>();
             v.iter().enumerate().map(|(i, x)| x * row(i)).sum()
         };
-        self.vectors.chunks_exact(d.max(1)).map(along).sum::<f64>() / total.max(f64::MIN_POSITIVE)
+        self.vectors.chunks_exact(d.max(1)).map(of).collect()
     }
+
+    /// The same directions about another mean, in grid units: a site's own levels.
+    ///
+    /// # Errors
+    /// [`Error::Lengths`] for another number of values.
+    pub fn around(mut self, mean: &[f64]) -> Result<Self, Error> {
+        if mean.len() != self.mean.len() {
+            return Err(Error::Lengths { labels: self.mean.len(), scores: mean.len() });
+        }
+        self.mean.copy_from_slice(mean);
+        Ok(self)
+    }
+}
+
+fn total(covariance: &Covariance) -> f64 {
+    let d = covariance.width();
+    (0..d).map(|i| covariance.matrix[i * d + i]).sum()
 }
 
 impl Archive for Subspace {
@@ -158,7 +191,7 @@ mod tests {
             let a = f64::from(k * 7919 % 1009) / 504.5 - 1.0;
             [a, 2.0 * a + f64::from(k * 31 % 17) / 500.0, -a]
         };
-        (0..2000).for_each(|k| drop(tally.observe(&row(k)).unwrap()));
+        (0..2000).for_each(|k| assert!(tally.observe(&row(k)).is_ok()));
         let covariance = Covariance::of(&tally).unwrap();
         let model = Subspace::fit(&covariance, 0.95).unwrap();
         assert_eq!(model.directions(), 1);
@@ -182,7 +215,7 @@ mod tests {
         let noise = |k: u32| f64::from(k * 7919 % 101) / 5000.0;
         let sine = |k: u32, period: f64| libm::sin(f64::from(k) / period) + noise(k);
         let mut tally = Tally::new(Gram::new(Grid::around([(0.0, 1.0)]).unwrap(), 19).unwrap());
-        (0..1500).for_each(|k| drop(tally.observe(&[sine(k, 5.0)]).unwrap()));
+        (0..1500).for_each(|k| assert!(tally.observe(&[sine(k, 5.0)]).is_ok()));
         let model = Subspace::with_directions(&Covariance::about_zero(&tally).unwrap(), 3).unwrap();
         let mut scorer = Scorer::new(&model);
         let most = |scorer: &mut Scorer<'_, Subspace>, period: f64| {

@@ -28,6 +28,21 @@ pub trait Task {
     fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error>;
 }
 
+impl<T: Task + ?Sized> Task for Box<T> {
+    fn schema(&self) -> Digest {
+        (**self).schema()
+    }
+    fn mode(&self) -> &'static str {
+        (**self).mode()
+    }
+    fn check(&self, contribution: &Contribution) -> Result<(), Error> {
+        (**self).check(contribution)
+    }
+    fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error> {
+        (**self).propose(contributions, attempt)
+    }
+}
+
 /// Writes a tally as a site sends it in modes `exact` and `robust`: 16 bytes a cell, the low ones first.
 #[must_use]
 pub fn contribution<P: Plan>(tally: &Tally<P>) -> Contribution {

@@ -9,10 +9,12 @@
 mod account;
 mod gaussian;
 mod ledger;
+mod stream;
 
 pub use account::{Rho, epsilon};
 pub use gaussian::DiscreteGaussian;
 pub use ledger::{Ledger, Release};
+pub use stream::Stream;
 
 use rand_core::Rng;
 use twinguard_anomaly::statistic::{Clip, Plan, Quantise, Statistic, Tally};

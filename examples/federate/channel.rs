@@ -39,8 +39,10 @@ impl Channel {
     pub(crate) fn call(stream: TcpStream, number: u32, secret: &[u8], other: &[u8]) -> Result<Self> {
         stream.set_nodelay(true)?;
         (&stream).write_all(&number.to_be_bytes())?;
-        let mut noise =
-            Builder::new(PATTERN.parse()?).local_private_key(secret)?.remote_public_key(other)?.build_initiator()?;
+        let mut noise = Builder::new(PATTERN.parse()?)
+            .local_private_key(secret)?
+            .remote_public_key(other)?
+            .build_initiator()?;
         let mut buffer = vec![0; MOST];
         let length = noise.write_message(&number.to_be_bytes(), &mut buffer)?;
         write_frame(&stream, &buffer[..length])?;
@@ -55,8 +57,10 @@ impl Channel {
         (&stream).read_exact(&mut number)?;
         let claimed = u32::from_be_bytes(number);
         let other = others.get(claimed as usize).ok_or_else(|| anyhow!("nobody has number {claimed}"))?;
-        let mut noise =
-            Builder::new(PATTERN.parse()?).local_private_key(secret)?.remote_public_key(other)?.build_responder()?;
+        let mut noise = Builder::new(PATTERN.parse()?)
+            .local_private_key(secret)?
+            .remote_public_key(other)?
+            .build_responder()?;
         let mut buffer = vec![0; MOST];
         let length = noise.read_message(&read_frame(&stream)?, &mut buffer)?;
         if buffer[..length] != number {

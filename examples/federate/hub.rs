@@ -1,8 +1,8 @@
 //! The coordinator's process: starts the sites, carries their messages, kills one and brings it back, seals what comes out.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -11,16 +11,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use indicatif::ProgressBar;
 use serde_json::json;
-use twinguard::anomaly::statistic::{Merge, Model, Scorer, Sketch, Subspace, Tally, Threshold, Quantise};
+use twinguard::anomaly::statistic::{Merge, Model, Quantise, Scorer, Subspace, Tally};
 use twinguard::federated::privacy::{Rho, epsilon};
-use twinguard::federated::{Coordinator, Output, Settings, Task, Transcript, contribution, message::model_digest};
+use twinguard::federated::secure::Secure;
+use twinguard::federated::{
+    Contribution, Coordinator, Error, Output, Settings, Task, Transcript, contribution, message::model_digest,
+};
 use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::{Journal, PublicKey, Sealed, SigningKey, Trust, seal, source};
 use twinguard::types::{Bundle, Digest, Duration as Span};
 
 use crate::Arguments;
 use crate::channel::{self, Channel, Keys};
-use crate::job::{DELTA, Job, MIN_ROWS, MIN_SITES, Mode, bytes, federation, first, now, plan, read, replace, second};
+use crate::helper::{self, Leader};
+use crate::job::{
+    DELTA, Job, MIN_ROWS, MIN_SITES, Mode, federation, first, now, plan, read, replace, second,
+    secure_first, secure_second,
+};
 use crate::plant::{Plant, SENSORS, area};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -42,6 +49,7 @@ struct Hub<'a> {
     children: Vec<Child>,
     channels: BTreeMap<u32, Channel>,
     news: Receiver<News>,
+    leader: Option<Leader>,
     run: [u8; 32],
     poisoned: u32,
     killed: bool,
@@ -72,7 +80,10 @@ impl Drop for Folder {
 
 pub(crate) fn run(args: &Arguments, bar: &ProgressBar) -> Result<()> {
     let kept = args.out.is_some();
-    let folder = args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("federate-{}", std::process::id())));
+    let folder = args
+        .out
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("federate-{}", std::process::id())));
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let folder = Folder(folder, kept);
     let mut hub = Hub::start(args, &folder.0)?;
@@ -113,8 +124,17 @@ impl<'a> Hub<'a> {
                 hub: key.public().to_string(),
                 secret,
                 hub_public: own.public.clone(),
+                helper: None,
                 folder: folder.display().to_string(),
             });
+        }
+        let mut children = Vec::new();
+        let mut leader = None;
+        if args.mode == Mode::Secure {
+            let (child, port, public, lead) = start_helper(run, &own, &publics)?;
+            children.push(child);
+            leader = Some(lead);
+            jobs.iter_mut().for_each(|job| job.helper = Some((port, public.clone())));
         }
         let (send, news) = channel();
         std::thread::spawn(move || accept(&listener, &own.secret, &publics, &send));
@@ -124,9 +144,10 @@ impl<'a> Hub<'a> {
             key,
             roster,
             jobs,
-            children: Vec::new(),
+            children,
             channels: BTreeMap::new(),
             news,
+            leader,
             run,
             poisoned,
             killed: false,
@@ -135,7 +156,7 @@ impl<'a> Hub<'a> {
         };
         for number in 0..args.sites {
             let child = hub.spawn(number)?;
-            hub.children.push(child);
+            hub.children.insert(number as usize, child);
         }
         Ok(hub)
     }
@@ -155,21 +176,34 @@ impl<'a> Hub<'a> {
     }
 
     fn learn(&mut self, bar: &ProgressBar) -> Result<()> {
-        self.say(bar, &format!("{} sites start, each a process; {} of them lie", self.args.sites, self.poisoned));
+        self.say(
+            bar,
+            &format!("{} sites start, each a process; {} of them lie", self.args.sites, self.poisoned),
+        );
         let private = self.args.epsilon.is_some();
         let path = self.folder.join("journal");
         let (mut journal, _) = Journal::open(Directory::open(&path, Durability::Process)?)?;
         let mut rounds = 1;
-        let published = self.round(bar, 1, || first(self.args.mode, private), Digest::default(), &mut journal)?;
+        let mode = self.args.mode;
+        let published = if mode == Mode::Secure {
+            self.round(bar, 1, secure_first, Secure::deliver, Digest::default(), &mut journal)?
+        } else {
+            self.round(bar, 1, || first(mode, private), never, Digest::default(), &mut journal)?
+        };
         let mut files = Bundle::new(Digest::default());
         let mut model = None;
         if let Some(first) = published {
             let base = model_digest(&first);
             files.insert("subspace.bin", first.clone());
             model = Some(read::<Subspace>(&first)?);
-            if self.args.mode == Mode::Exact && !private {
+            if mode != Mode::Robust && !private {
                 rounds += 1;
-                if let Some(limits) = self.round(bar, 2, second, base, &mut journal)? {
+                let limits = if mode == Mode::Secure {
+                    self.round(bar, 2, secure_second, Secure::deliver, base, &mut journal)?
+                } else {
+                    self.round(bar, 2, || second(mode), never, base, &mut journal)?
+                };
+                if let Some(limits) = limits {
                     files.insert("threshold.bin", limits);
                 }
             }
@@ -180,7 +214,8 @@ impl<'a> Hub<'a> {
         let spent = rho.map(|rho| epsilon(rho, DELTA)).transpose()?;
         let pooled = self.pooled()?;
         let area = model.as_ref().map(|model| self.trial(model)).transpose()?;
-        let (digest, pooled) = (model.as_ref().map(|model| model.digest().to_string()), pooled.digest().to_string());
+        let (digest, pooled) =
+            (model.as_ref().map(|model| model.digest().to_string()), pooled.digest().to_string());
         let seconds = self.begun.elapsed().as_secs_f64();
         if self.args.json {
             println!(
@@ -198,7 +233,10 @@ impl<'a> Hub<'a> {
             Some(digest) => println!("model     {digest}"),
             None => println!("model     none: no candidate was accepted by a majority"),
         }
-        println!("pooled    {pooled}{}", if digest.as_ref() == Some(&pooled) { "  the same, bit for bit" } else { "" });
+        println!(
+            "pooled    {pooled}{}",
+            if digest.as_ref() == Some(&pooled) { "  the same, bit for bit" } else { "" }
+        );
         if let Some(area) = area {
             println!("AUC       {area:.4} on attacks that it has not seen");
         }
@@ -207,21 +245,34 @@ impl<'a> Hub<'a> {
         }
         println!("journal   {}", journal.root());
         if let Some(root) = sealed {
-            println!("sealed    {root}{}", if self.args.out.is_some() { format!(" in {}", self.folder.display()) } else { String::new() });
+            println!(
+                "sealed    {root}{}",
+                if self.args.out.is_some() {
+                    format!(" in {}", self.folder.display())
+                } else {
+                    String::new()
+                }
+            );
         }
         Ok(())
     }
 
-    /// One round; the model, if the sites accepted one.
-    fn round(
+    /// One round; the model, if the sites accepted one. `deliver` brings a sum that was made elsewhere to the task.
+    fn round<T: Task>(
         &mut self,
         bar: &ProgressBar,
         stage: u8,
-        task: impl Fn() -> Result<Box<dyn Task>>,
+        make: impl Fn() -> Result<T>,
+        deliver: impl Fn(&T, &[Contribution], Vec<i128>) -> Result<(), Error>,
         base: Digest,
         journal: &mut Journal<Directory>,
     ) -> Result<Option<Vec<u8>>> {
-        let rho = self.args.epsilon.map(|epsilon| Rho::for_epsilon(epsilon, DELTA)).transpose()?.unwrap_or_default();
+        let rho = self
+            .args
+            .epsilon
+            .map(|epsilon| Rho::for_epsilon(epsilon, DELTA))
+            .transpose()?
+            .unwrap_or_default();
         let settings = Settings {
             federation: federation(&self.run, stage),
             min_sites: MIN_SITES,
@@ -230,7 +281,6 @@ impl<'a> Hub<'a> {
             patience: Span::from_secs(20),
             retry: Span::from_millis(500),
         };
-        let make = || task();
         let mut hub = Coordinator::new(make()?, self.key.clone(), self.roster.clone(), settings.clone())?;
         let state = self.folder.join(format!("coordinator-{stage}.state"));
         let mut phase = "";
@@ -245,7 +295,13 @@ impl<'a> Hub<'a> {
                     self.lost = true;
                     replace(&state, &hub.save())?;
                     let kept = std::fs::read(&state)?;
-                    hub = Coordinator::restore(make()?, self.key.clone(), self.roster.clone(), settings.clone(), &kept)?;
+                    hub = Coordinator::restore(
+                        make()?,
+                        self.key.clone(),
+                        self.roster.clone(),
+                        settings.clone(),
+                        &kept,
+                    )?;
                     self.say(bar, "the coordinator is lost, and goes on from what it wrote down");
                 }
             }
@@ -265,7 +321,14 @@ impl<'a> Hub<'a> {
                         Transcript::enter(journal, now(), &transcript)?;
                         let told = Transcript::open(&transcript, self.key.public())?;
                         let yes = told.votes.iter().filter(|(_, accept)| *accept).count();
-                        self.say(bar, &format!("round {stage}: {} sites' rows by `{}`, {yes} voted for it", told.entries.len(), told.rule));
+                        self.say(
+                            bar,
+                            &format!(
+                                "round {stage}: {} sites' rows by `{}`, {yes} voted for it",
+                                told.entries.len(),
+                                told.rule
+                            ),
+                        );
                         result = Some(Some(model));
                     }
                     Output::Aborted { reason } => {
@@ -286,11 +349,36 @@ impl<'a> Hub<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("nobody listens any more")),
             }
+            if hub.is_pending() {
+                self.sum(bar, stage, &mut hub, &deliver)?;
+            }
             hub.tick(now())?;
             if self.begun.elapsed() > PATIENCE {
                 return Err(anyhow!("the round took longer than {} s", PATIENCE.as_secs()));
             }
         }
+    }
+
+    /// Leads the checks of what the sites split, and brings the sum.
+    fn sum<T: Task>(
+        &self,
+        bar: &ProgressBar,
+        stage: u8,
+        hub: &mut Coordinator<T>,
+        deliver: &impl Fn(&T, &[Contribution], Vec<i128>) -> Result<(), Error>,
+    ) -> Result<()> {
+        let leader = self.leader.as_ref().context("no second aggregator")?;
+        let reports: Vec<(String, Vec<u8>)> =
+            hub.contributions().map(|(name, part)| (name.to_owned(), part.payload.clone())).collect();
+        let summed = leader.sum(stage, &reports)?;
+        for name in &summed.refused {
+            self.say(bar, &format!("the shares of `{name}` are refused"));
+            hub.exclude(name)?;
+        }
+        let Some(cells) = summed.cells else { return Ok(()) };
+        let parts: Vec<Contribution> = hub.contributions().map(|(_, part)| part.clone()).collect();
+        self.say(bar, &format!("two aggregators have summed {} sites; neither saw one", parts.len()));
+        Ok(deliver(hub.task(), &parts, cells)?)
     }
 
     fn kill_and_restart(&mut self, bar: &ProgressBar) -> Result<()> {
@@ -333,7 +421,7 @@ impl<'a> Hub<'a> {
         for job in &self.jobs {
             // rows beyond all that were learnt from
             let mut site = plant.site(job.number.into(), job.shift, 0.0);
-            (0..job.rows + 2000).for_each(|_| drop(site.row(0.0)));
+            site.skip(job.rows + 2000);
             let model = model.clone().around(&levels(site.levels()))?;
             let (rows, kinds) = site.trial(400);
             let mut scorer = Scorer::new(&model);
@@ -360,6 +448,30 @@ impl<'a> Hub<'a> {
         let opened = Sealed::open(&folder, &file, &Trust::new(self.key.public().clone()))?;
         Ok(opened.manifest().root().to_string())
     }
+}
+
+/// Starts the second aggregator: its process, port and key, and our end of the channel to it.
+fn start_helper(run: [u8; 32], own: &Keys, sites: &[Vec<u8>]) -> Result<(Child, u16, Vec<u8>, Leader)> {
+    let (Keys { secret, public }, verify_key) = (channel::keys()?, random()?);
+    let mut publics = sites.to_vec();
+    publics.push(own.public.clone());
+    let number = u32::try_from(sites.len())?;
+    let program = std::env::current_exe()?;
+    let mut child =
+        Command::new(program).arg("--helper").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut input = child.stdin.take().context("a helper without an input")?;
+    writeln!(input, "{}", helper::Job { run, verify_key, secret, publics }.to_line())?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("a helper without an output")?).read_line(&mut line)?;
+    let port = line.trim().parse().context("the helper does not say where it listens")?;
+    let channel =
+        Channel::call(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?, number, &own.secret, &public)?;
+    Ok((child, port, public, Leader::new(channel, run, verify_key)))
+}
+
+/// Where sums are made by the task itself.
+fn never<T>(_: &T, _: &[Contribution], _: Vec<i128>) -> Result<(), Error> {
+    Ok(())
 }
 
 fn levels(levels: &[f64]) -> [f64; SENSORS] {

@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
-use twinguard::anomaly::statistic::{Covariance, Gram, Model, Sketch, Subspace, Tally, Threshold};
+use twinguard::anomaly::statistic::{Covariance, Gram, Sketch, Subspace, Tally, Threshold};
 use twinguard::anomaly::{Archive, Reader, Writer};
+use twinguard::federated::secure::{Secure, Sharing};
 use twinguard::federated::{Error, Exact, Robust, Task, rules};
 use twinguard::types::{Digest, Timestamp};
 
@@ -17,6 +18,8 @@ use crate::plant::{DRIVES, Plant};
 pub(crate) enum Mode {
     /// The sum, bit for bit that of the pooled rows.
     Exact,
+    /// The same sum, made by two aggregators who see only random parts.
+    Secure,
     /// Rules that hold against a minority of liars.
     Robust,
 }
@@ -25,6 +28,7 @@ impl Mode {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Exact => "exact",
+            Self::Secure => "secure",
             Self::Robust => "robust",
         }
     }
@@ -61,20 +65,56 @@ fn fit(covariance: &Covariance) -> Result<Vec<u8>, Error> {
     Ok(bytes(&Subspace::with_directions(covariance, DRIVES)?))
 }
 
+type FitSubspace = fn(&Tally<Gram>) -> Result<Vec<u8>, Error>;
+type FitThreshold = fn(&Tally<Sketch>) -> Result<Vec<u8>, Error>;
+
+fn fit_subspace(tally: &Tally<Gram>) -> Result<Vec<u8>, Error> {
+    fit(&Covariance::of(tally)?)
+}
+
+fn fit_threshold(tally: &Tally<Sketch>) -> Result<Vec<u8>, Error> {
+    Ok(bytes(&Threshold::fit(tally.clone())?))
+}
+
+/// Most rows of a site whose sums are shared: it bounds their bits.
+const MOST_ROWS: u64 = 1 << 20;
+
+/// The tasks of the two rounds in mode `secure`.
+pub(crate) fn secure_first() -> Result<Secure<Gram, FitSubspace>> {
+    let learner = format!("subspace of {DRIVES} directions");
+    Ok(Secure::new(plan(false)?, &learner, MOST_ROWS, fit_subspace as FitSubspace))
+}
+
+pub(crate) fn secure_second() -> Result<Secure<Sketch, FitThreshold>> {
+    Ok(Secure::new(Threshold::plan()?, "threshold", MOST_ROWS, fit_threshold as FitThreshold))
+}
+
+/// How the cells of a round are shared.
+pub(crate) fn sharing(run: &[u8; 32], stage: u8) -> Result<Sharing> {
+    let federation = federation(run, stage);
+    Ok(match stage {
+        1 => secure_first()?.sharing(federation, 1)?,
+        _ => secure_second()?.sharing(federation, 1)?,
+    })
+}
+
 /// The first round: directions of normal operation.
 pub(crate) fn first(mode: Mode, private: bool) -> Result<Box<dyn Task>> {
     let learner = format!("subspace of {DRIVES} directions");
     let plan = plan(private)?;
     Ok(match mode {
-        Mode::Exact => Box::new(Exact::new(plan, &learner, |tally: &Tally<Gram>| fit(&Covariance::of(tally)?))),
+        Mode::Exact => Box::new(Exact::new(plan, &learner, fit_subspace)),
+        Mode::Secure => Box::new(secure_first()?),
         Mode::Robust => Box::new(Robust::new(plan, &learner, rules::usual(), fit)),
     })
 }
 
 /// The second round: how large scores are in normal operation.
-pub(crate) fn second() -> Result<Box<dyn Task>> {
-    let fit = |tally: &Tally<Sketch>| Ok(bytes(&Threshold::fit(tally.clone())?));
-    Ok(Box::new(Exact::new(Threshold::plan()?, "threshold", fit)))
+pub(crate) fn second(mode: Mode) -> Result<Box<dyn Task>> {
+    Ok(match mode {
+        Mode::Secure => Box::new(secure_second()?),
+        _ => Box::new(Exact::new(Threshold::plan()?, "threshold", fit_threshold)),
+    })
 }
 
 /// The time, for the state machines.
@@ -113,15 +153,17 @@ pub(crate) struct Job {
     pub(crate) hub: String,
     pub(crate) secret: Vec<u8>,
     pub(crate) hub_public: Vec<u8>,
+    /// Port and key of the second aggregator, in mode `secure`.
+    pub(crate) helper: Option<(u16, Vec<u8>)>,
     /// Where the site keeps its state.
     pub(crate) folder: String,
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Result<Vec<u8>> {
     let digit = |at: usize| u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16);
     (0..text.len()).step_by(2).map(|at| Ok(digit(at)?)).collect()
 }
@@ -129,7 +171,7 @@ fn unhex(text: &str) -> Result<Vec<u8>> {
 impl Job {
     /// Limits are learnt together where sums are exact; with noise they would have to be paid for, among strangers each site has its own.
     pub(crate) fn has_second(&self) -> bool {
-        self.mode == Mode::Exact && self.epsilon.is_none()
+        self.mode != Mode::Robust && self.epsilon.is_none()
     }
 
     pub(crate) fn to_line(&self) -> String {
@@ -138,6 +180,8 @@ impl Job {
             "mode": self.mode.name(), "epsilon": self.epsilon, "shift": self.shift, "run": hex(&self.run),
             "noise_seed": hex(&self.noise_seed), "signing": self.signing, "hub": self.hub, "secret": hex(&self.secret),
             "hub_public": hex(&self.hub_public), "folder": self.folder,
+            "helper_port": self.helper.as_ref().map(|(port, _)| port),
+            "helper_public": self.helper.as_ref().map(|(_, public)| hex(public)),
         })
         .to_string()
     }
@@ -145,12 +189,15 @@ impl Job {
     pub(crate) fn from_line(line: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(line).context("the job of a site")?;
         let number = |key: &str| value[key].as_u64().with_context(|| format!("`{key}` of a site's job"));
-        let text = |key: &str| value[key].as_str().map(str::to_owned).with_context(|| format!("`{key}` of a site's job"));
+        let text = |key: &str| {
+            value[key].as_str().map(str::to_owned).with_context(|| format!("`{key}` of a site's job"))
+        };
         let secret = |key: &str| -> Result<[u8; 32]> {
             unhex(&text(key)?)?.try_into().map_err(|_| anyhow!("`{key}` of a site's job"))
         };
         let mode = match text("mode")?.as_str() {
             "exact" => Mode::Exact,
+            "secure" => Mode::Secure,
             "robust" => Mode::Robust,
             other => bail!("mode `{other}` of a site's job"),
         };
@@ -169,6 +216,10 @@ impl Job {
             hub: text("hub")?,
             secret: unhex(&text("secret")?)?,
             hub_public: unhex(&text("hub_public")?)?,
+            helper: match value["helper_port"].as_u64() {
+                Some(port) => Some((u16::try_from(port)?, unhex(&text("helper_public")?)?)),
+                None => None,
+            },
             folder: text("folder")?,
         })
     }

@@ -3,8 +3,10 @@
 //! ```sh
 //! cargo run --release --example federate                                  # five sites, the exact sum
 //! cargo run --release --example federate -- --sites 9 --mode robust       # one of them lies
+//! cargo run --release --example federate -- --mode secure                 # two aggregators, each sees random numbers
 //! cargo run --release --example federate -- --epsilon 1 --rows 20000      # noise at each site, paid for from its ledger
 //! cargo run --release --example federate -- --study 10                    # what liars cost, rule by rule
+//! cargo run --release --example federate -- --newcomer 20                 # what a new site gains
 //! ```
 //!
 //! Expect a line per event: who joined, who was killed and came back, how the sites voted; then the digests of the federated and of the
@@ -17,8 +19,10 @@
 )]
 
 mod channel;
+mod helper;
 mod hub;
 mod job;
+mod newcomer;
 mod plant;
 mod site;
 mod study;
@@ -70,18 +74,33 @@ pub(crate) struct Arguments {
     /// Instead of a federation: the table of what liars cost, over so many seeds.
     #[arg(long, value_name = "SEEDS")]
     study: Option<u64>,
+    /// Instead of a federation: what a new site gains, over so many seeds.
+    #[arg(long, value_name = "SEEDS")]
+    newcomer: Option<u64>,
     /// A site's process; started by the program itself.
     #[arg(long, hide = true)]
     site: bool,
+    /// The second aggregator's process; started by the program itself.
+    #[arg(long, hide = true)]
+    helper: bool,
 }
 
 fn run(args: &Arguments) -> Result<()> {
     if args.site {
         return site::run();
     }
+    if args.helper {
+        return helper::run();
+    }
+    if args.mode == Mode::Secure && args.epsilon.is_some() {
+        bail!("--epsilon: in mode secure there is no noise yet");
+    }
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Some(seeds) = args.study {
         return study::run(seeds, args.seed, args.json, &bar);
+    }
+    if let Some(seeds) = args.newcomer {
+        return newcomer::run(seeds, args.seed, args.json, &bar);
     }
     if args.sites < job::MIN_SITES || args.sites > 200 {
         bail!("--sites {}: {} to 200 hide each other", args.sites, job::MIN_SITES);

@@ -15,7 +15,8 @@ pub(crate) struct Dice(u64);
 
 impl Dice {
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
+        let mut dice =
+            Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
         dice.next();
         dice
     }
@@ -52,7 +53,8 @@ pub(crate) const NOISE: f64 = 0.3;
 impl Plant {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed, 0);
-        let loadings: Vec<[f64; DRIVES]> = (0..SENSORS).map(|_| core::array::from_fn(|_| dice.normal() / 2.0)).collect();
+        let loadings: Vec<[f64; DRIVES]> =
+            (0..SENSORS).map(|_| core::array::from_fn(|_| dice.normal() / 2.0)).collect();
         let mut hidden: Vec<f64> = (0..SENSORS).map(|_| dice.normal()).collect();
         // out of the span of the drives: Gram and Schmidt, twice for the rounding
         let mut base: Vec<Vec<f64>> = Vec::new();
@@ -106,9 +108,17 @@ impl Site {
     pub(crate) fn row(&mut self, off: f64) -> [f64; SENSORS] {
         let drives: [f64; DRIVES] = core::array::from_fn(|_| self.dice.normal());
         core::array::from_fn(|sensor| {
-            let driven: f64 = self.loadings[sensor].iter().zip(drives).map(|(weight, drive)| weight * drive).sum();
+            let driven: f64 =
+                self.loadings[sensor].iter().zip(drives).map(|(weight, drive)| weight * drive).sum();
             self.levels[sensor] + driven + NOISE * self.dice.normal() + off * self.hidden[sensor]
         })
+    }
+
+    /// Leaves so many normal rows out.
+    pub(crate) fn skip(&mut self, rows: usize) {
+        for _ in 0..rows {
+            let _ = self.row(0.0);
+        }
     }
 
     /// Counts so many rows. A poisoner adds a drive of its own along the hidden direction, to make the others blind there.

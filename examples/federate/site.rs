@@ -5,14 +5,20 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use twinguard::anomaly::statistic::{Covariance, Gram, Plan, Quantise, Scorer, Statistic, Subspace, Tally, Threshold};
+use anyhow::{Context, Result, anyhow, bail};
+use twinguard::anomaly::statistic::{
+    Covariance, Gram, Plan, Quantise, Scorer, Statistic, Subspace, Tally, Threshold,
+};
 use twinguard::federated::privacy::{Ledger, Release, Rho, Stream, release};
-use twinguard::federated::{Contribution, Event, Participant, Policy, contribution, message::model_digest, vote::Judgement};
+use twinguard::federated::{
+    Contribution, Event, Participant, Policy, contribution, message::model_digest, vote::Judgement,
+};
 use twinguard::types::Digest;
 
 use crate::channel::Channel;
-use crate::job::{DELTA, Job, MIN_ROWS, MIN_SITES, federation, first, now, plan, read, replace, second};
+use crate::job::{
+    DELTA, Job, MIN_ROWS, MIN_SITES, Mode, federation, first, now, plan, read, replace, second, sharing,
+};
 use crate::plant::{Dice, Plant, SENSORS};
 
 /// Rows that judge and are never contributed.
@@ -35,19 +41,21 @@ pub(crate) fn run() -> Result<()> {
     let job = Job::from_line(&line)?;
     let mut own = Plant::new(job.seed).site(job.number.into(), job.shift, 0.0);
     let mut dice = Dice::new(job.seed, 1_000_000 + u64::from(job.number));
-    let rows = (0..job.rows).map(|_| own.row(if job.poisoned { 20.0 * dice.normal() } else { 0.0 })).collect();
+    let rows =
+        (0..job.rows).map(|_| own.row(if job.poisoned { 20.0 * dice.normal() } else { 0.0 })).collect();
     let mut judge = Tally::new(plan(job.epsilon.is_some())?);
     for _ in 0..HELD_OUT {
         judge.observe(&own.row(0.0))?;
     }
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, job.port)).context("the coordinator does not answer")?;
+    let stream =
+        TcpStream::connect((Ipv4Addr::LOCALHOST, job.port)).context("the coordinator does not answer")?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let channel = Channel::call(stream, job.number, &job.secret, &job.hub_public)?;
     let mut site = Site { held_out: Covariance::of(&judge)?, rows, channel, job };
     let task = first(site.job.mode, site.job.epsilon.is_some())?;
     let Some(model) = site.round(1, task.schema(), Digest::default(), None)? else { return Ok(()) };
     if site.job.has_second() {
-        site.round(2, second()?.schema(), model_digest(&model), Some(&read(&model)?))?;
+        site.round(2, second(site.job.mode)?.schema(), model_digest(&model), Some(&read(&model)?))?;
     }
     Ok(())
 }
@@ -58,7 +66,13 @@ impl Site {
     }
 
     /// Takes part in one round, from where it was if it was interrupted; the model, if there is one.
-    fn round(&mut self, stage: u8, schema: Digest, base: Digest, model: Option<&Subspace>) -> Result<Option<Vec<u8>>> {
+    fn round(
+        &mut self,
+        stage: u8,
+        schema: Digest,
+        base: Digest,
+        model: Option<&Subspace>,
+    ) -> Result<Option<Vec<u8>>> {
         let price = self.price()?;
         let policy = Policy {
             federation: federation(&self.job.run, stage),
@@ -74,6 +88,7 @@ impl Site {
             Err(_) => Participant::new(key, hub, policy)?,
         };
         participant.resume()?;
+        self.tell_helper(stage)?;
         loop {
             // written down first, sent afterwards
             self.keep(stage, &participant)?;
@@ -130,6 +145,9 @@ impl Site {
     /// Adds noise where it was asked for, after the ledger has agreed.
     fn finish<P: Plan>(&self, stage: u8, tally: Tally<P>) -> Result<Contribution> {
         let rho = self.price()?;
+        if self.job.mode == Mode::Secure {
+            return self.split(stage, &tally);
+        }
         if rho == Rho::default() {
             return Ok(contribution(&tally));
         }
@@ -147,5 +165,33 @@ impl Site {
         let mut rng = Stream::new(&self.job.noise_seed, &federation(&self.job.run, stage).0);
         debug_assert!(tally.rows() >= MIN_ROWS);
         Ok(contribution(&release(tally, rho, &mut rng)?))
+    }
+
+    /// Splits the cells between the two aggregators. The helper's part is written down first: it is sent again after a loss.
+    fn split<P: Plan>(&self, stage: u8, tally: &Tally<P>) -> Result<Contribution> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| anyhow!("no randomness: {error}"))?;
+        let shares = sharing(&self.job.run, stage)?.shard(tally.cells(), nonce)?;
+        let mut message = vec![stage];
+        message.extend_from_slice(&shares.for_helper().encode());
+        replace(&self.for_helper(stage), &message)?;
+        self.tell_helper(stage)?;
+        Ok(shares.contribution(tally.rows()))
+    }
+
+    fn for_helper(&self, stage: u8) -> PathBuf {
+        PathBuf::from(&self.job.folder).join(format!("site-{}-{stage}.share", self.job.number))
+    }
+
+    /// Sends what was written down for the helper, if there is anything.
+    fn tell_helper(&self, stage: u8) -> Result<()> {
+        let Some((port, public)) = &self.job.helper else { return Ok(()) };
+        let Ok(message) = std::fs::read(self.for_helper(stage)) else { return Ok(()) };
+        let stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).context("the helper does not answer")?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let channel = Channel::call(stream, self.job.number, &self.job.secret, public)?;
+        channel.send(&message)?;
+        channel.receive().map(drop)
     }
 }

@@ -27,7 +27,8 @@ const ATTACKS: &[(&str, &str)] = &[
 const LIARS: &[usize] = &[0, 2, 4, 6, 9];
 
 /// How the sites differ: name, spread of levels, spread of weights.
-const DIFFERENCES: &[(&str, f64, f64)] = &[("alike", 0.0, 0.0), ("levels 0.5", 0.5, 0.0), ("weights 0.2", 0.5, 0.2)];
+const DIFFERENCES: &[(&str, f64, f64)] =
+    &[("alike", 0.0, 0.0), ("levels 0.5", 0.5, 0.0), ("weights 0.2", 0.5, 0.2)];
 
 /// One row of the table.
 struct Cell {
@@ -53,7 +54,10 @@ pub(crate) fn run(seeds: u64, first: u64, as_json: bool, bar: &ProgressBar) -> R
                     let share = liars as f64 / SITES as f64;
                     let mut put = |rule: &str, result: Option<f64>, fallback: f64| {
                         let place = cells.iter().position(|cell| {
-                            cell.attack == *attack && cell.difference == *difference && cell.liars == liars && cell.rule == rule
+                            cell.attack == *attack
+                                && cell.difference == *difference
+                                && cell.liars == liars
+                                && cell.rule == rule
                         });
                         let place = place.unwrap_or_else(|| {
                             let rule = rule.to_owned();
@@ -95,14 +99,17 @@ struct World {
 impl World {
     fn new(seed: u64, shift: f64, gain: f64) -> Result<Self> {
         let plant = Plant::new(seed);
-        let (mut honest, mut held_out, mut rows, mut labels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut honest, mut held_out, mut rows, mut labels) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for number in 0..SITES {
             let mut site = plant.site(number as u64, shift, gain);
             honest.push(Covariance::of(&site.count(ROWS, false)?)?);
             held_out.push(Covariance::of(&site.count(ROWS / 4, false)?)?);
             let (own, kinds) = site.trial(TRIALS);
             let levels = site.levels().to_vec();
-            rows.extend(own.into_iter().map(|row| core::array::from_fn(|sensor| row[sensor] - levels[sensor])));
+            rows.extend(
+                own.into_iter().map(|row| core::array::from_fn(|sensor| row[sensor] - levels[sensor])),
+            );
             labels.extend(kinds);
         }
         Ok(Self { honest, held_out, hidden: plant.hidden, plan: Gram::new(Plant::grid()?, 0)?, rows, labels })
@@ -113,7 +120,8 @@ impl World {
         let honest: Vec<Vec<f64>> = self.honest[liars..].iter().map(Covariance::lower).collect();
         let n = honest.len() as f64;
         let width = honest[0].len();
-        let mean: Vec<f64> = (0..width).map(|at| honest.iter().map(|point| point[at]).sum::<f64>() / n).collect();
+        let mean: Vec<f64> =
+            (0..width).map(|at| honest.iter().map(|point| point[at]).sum::<f64>() / n).collect();
         let spread: Vec<f64> = (0..width)
             .map(|at| (honest.iter().map(|point| (point[at] - mean[at]).powi(2)).sum::<f64>() / n).sqrt())
             .collect();
@@ -205,8 +213,13 @@ fn print(cells: &[Cell], as_json: bool) {
         }
         return;
     }
-    println!("Loss of area under the curve against the mean of the honest sites alone; {SITES} sites × {ROWS} rows × {SENSORS} sensors, {DRIVES} drives,");
-    println!("noise {NOISE}, {} seeds. (n): so many seeds without an accepted model, counted with what a site has alone.", cells.first().map_or(0, |cell| cell.areas.len()));
+    println!(
+        "Loss of area under the curve against the mean of the honest sites alone; {SITES} sites × {ROWS} rows × {SENSORS} sensors, {DRIVES} drives,"
+    );
+    println!(
+        "noise {NOISE}, {} seeds. (n): so many seeds without an accepted model, counted with what a site has alone.",
+        cells.first().map_or(0, |cell| cell.areas.len())
+    );
     ATTACKS.iter().for_each(|(name, story)| println!("- {name}: {story}"));
     println!();
     let mut rules: Vec<&str> = Vec::new();
@@ -222,14 +235,18 @@ fn print(cells: &[Cell], as_json: bool) {
             for liars in LIARS {
                 let of = |rule: &&str| {
                     cells.iter().find(|cell| {
-                        cell.attack == *attack && cell.difference == *difference && cell.liars == *liars && cell.rule == **rule
+                        cell.attack == *attack
+                            && cell.difference == *difference
+                            && cell.liars == *liars
+                            && cell.rule == **rule
                     })
                 };
                 let line: Vec<String> = rules
                     .iter()
                     .filter_map(of)
                     .map(|cell| {
-                        let refused = if cell.refused > 0 { format!(" ({})", cell.refused) } else { String::new() };
+                        let refused =
+                            if cell.refused > 0 { format!(" ({})", cell.refused) } else { String::new() };
                         format!("{:.3}{refused}", mean(&cell.losses))
                     })
                     .collect();

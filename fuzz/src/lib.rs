@@ -3,6 +3,7 @@
 //!
 //! A function may not panic, may not run away in time or memory, and checks what must hold for any input.
 
+pub mod federated;
 pub mod frames;
 pub mod integrity;
 pub mod messages;
@@ -44,6 +45,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("equation", equation),
     ("ethercat", |data| messages::family("ethercat", data)),
     ("experiment", experiment),
+    ("federated", federated::federated),
     ("fox", |data| messages::family("fox", data)),
     ("genisys", |data| messages::family("genisys", data)),
     ("goose", |data| messages::family("goose", data)),

@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use twinguard_anomaly::statistic::{
-    Canonical, Clusters, Command, Covariance, Forest, Gram, Grid, Histogram, Marginal, Markov, Merge, Model, Moments,
-    Plan, Quantise, Regression, Scorer, Sketch, Statistic, Subspace, Tally, Threshold, Trees,
+    Canonical, Clusters, Command, Covariance, Forest, Gram, Grid, Histogram, Marginal, Markov, Merge, Model,
+    Moments, Plan, Quantise, Regression, Scorer, Sketch, Statistic, Subspace, Tally, Threshold, Trees,
 };
 use twinguard_anomaly::{Archive, Reader, Writer};
 
@@ -26,7 +26,11 @@ fn spread() -> impl Strategy<Value = Spread> {
         let row = [value.clone(), value.clone(), value];
         let piece = (0..sites, prop::collection::vec(row, 1..12));
         let order = Just((0..sites).collect::<Vec<_>>()).prop_shuffle();
-        (prop::collection::vec(piece, 1..60), order).prop_map(move |(pieces, order)| Spread { sites, pieces, order })
+        (prop::collection::vec(piece, 1..60), order).prop_map(move |(pieces, order)| Spread {
+            sites,
+            pieces,
+            order,
+        })
     })
 }
 

@@ -104,6 +104,8 @@ pub struct Coordinator<T> {
     deadline: Timestamp,
     again: Timestamp,
     sites: Vec<Site>,
+    /// The contributions are fixed, and their sum is being made elsewhere.
+    pending: bool,
     attempt: u32,
     rule: String,
     model: Vec<u8>,
@@ -123,7 +125,11 @@ impl<T: Task> Coordinator<T> {
     pub fn new(task: T, key: SigningKey, roster: Vec<PublicKey>, settings: Settings) -> Result<Self, Error> {
         let refuse = |name, value, must| Err(Error::Setting { name, value, must });
         if settings.min_sites < 2 || roster.len() < settings.min_sites as usize || roster.len() > MOST_SITES {
-            return refuse("min_sites", settings.min_sites.into(), "2 or more, and no more than the roster has");
+            return refuse(
+                "min_sites",
+                settings.min_sites.into(),
+                "2 or more, and no more than the roster has",
+            );
         }
         if settings.patience.as_nanos() <= 0 || settings.retry.as_nanos() <= 0 {
             return refuse("patience", settings.patience.as_secs_f64(), "above zero, as `retry`");
@@ -147,6 +153,7 @@ impl<T: Task> Coordinator<T> {
             deadline: long_ago,
             again: long_ago,
             sites,
+            pending: false,
             attempt: 0,
             rule: String::new(),
             model: Vec::new(),
@@ -253,7 +260,7 @@ impl<T: Task> Coordinator<T> {
             Body::Decline { .. } if self.phase == Phase::Gathering => site.joined = Some(false),
             Body::Leave => match self.phase {
                 // what is in a candidate cannot be taken back
-                Phase::Gathering | Phase::Collecting => {
+                Phase::Gathering | Phase::Collecting if !self.pending => {
                     site.joined = Some(false);
                     site.contribution = None;
                 }
@@ -272,6 +279,9 @@ impl<T: Task> Coordinator<T> {
                 self.task.check(&contribution)?;
                 site.contribution = Some(contribution);
             }
+            // a majority was there before: the vote is late, and no fault
+            Body::Vote { model, .. }
+                if self.phase == Phase::Published && model == model_digest(&self.model) => {}
             Body::Vote { attempt, model, accept } => {
                 if self.phase != Phase::Voting || site.contribution.is_none() || attempt != self.attempt {
                     return late;
@@ -312,6 +322,45 @@ impl<T: Task> Coordinator<T> {
         Ok(())
     }
 
+    /// What is learnt.
+    pub fn task(&self) -> &T {
+        &self.task
+    }
+
+    /// Whether the contributions are fixed and their sum is made elsewhere: see [`Error::Pending`]. Give it to the task, then let time pass.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// The contributions so far, by site.
+    pub fn contributions(&self) -> impl Iterator<Item = (&str, &Contribution)> {
+        let held = self.roster.iter().zip(&self.sites);
+        held.filter_map(|(key, site)| Some((key.name(), site.contribution.as_ref()?)))
+    }
+
+    /// Leaves a contribution out whose proof did not hold, while the sum is made.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] at any other time, or for a site that did not contribute.
+    pub fn exclude(&mut self, name: &str) -> Result<(), Error> {
+        let place = self.roster.iter().position(|key| key.name() == name);
+        let site =
+            place.and_then(|place| self.sites.get_mut(place)).filter(|site| site.contribution.is_some());
+        let Some(site) = site.filter(|_| self.pending) else {
+            return Err(Error::Unexpected { reason: "there is nothing to exclude" });
+        };
+        (site.joined, site.contribution) = (Some(false), None);
+        if let Some(place) = place {
+            self.ask(place)?;
+        }
+        let held = self.contributions().count();
+        if held < self.settings.min_sites as usize {
+            return self.abort(&format!("only {held} sites contributed"));
+        }
+        Ok(())
+    }
+
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<Output> {
         self.out.pop_front()
@@ -337,6 +386,15 @@ impl<T: Task> Coordinator<T> {
                     }
                     self.enter(now, Phase::Collecting)?;
                 }
+                Phase::Collecting if self.pending => {
+                    if now >= self.deadline {
+                        return self.abort("the sum did not come");
+                    }
+                    self.propose(now)?;
+                    if self.phase == Phase::Collecting {
+                        return Ok(());
+                    }
+                }
                 Phase::Collecting if !waiting => {
                     for site in self.sites.iter_mut().filter(|site| site.contribution.is_none()) {
                         site.joined = Some(false);
@@ -346,9 +404,15 @@ impl<T: Task> Coordinator<T> {
                         return self.abort(&format!("only {held} sites contributed"));
                     }
                     self.propose(now)?;
+                    if self.pending {
+                        self.deadline = now + self.settings.patience;
+                        return Ok(());
+                    }
                 }
                 Phase::Voting => {
-                    let votes = |wanted: Option<bool>| self.sites.iter().filter(|s| s.contribution.is_some() && s.vote == wanted).count();
+                    let votes = |wanted: Option<bool>| {
+                        self.sites.iter().filter(|s| s.contribution.is_some() && s.vote == wanted).count()
+                    };
                     let (yes, no, silent) = (votes(Some(true)), votes(Some(false)), votes(None));
                     let of = yes + no + silent;
                     if 2 * yes > of {
@@ -377,6 +441,10 @@ impl<T: Task> Coordinator<T> {
                     return self.enter(now, Phase::Voting);
                 }
                 Ok(None) => return self.abort("no candidate was accepted by a majority"),
+                Err(Error::Pending) => {
+                    self.pending = true;
+                    return Ok(());
+                }
                 Err(_) if self.attempt < 64 => self.attempt += 1,
                 Err(error) => return self.abort(&error.to_string()),
             }
@@ -387,7 +455,11 @@ impl<T: Task> Coordinator<T> {
         let held = self.roster.iter().zip(&self.sites);
         let entry = |(key, site): (&PublicKey, &Site)| {
             let contribution = site.contribution.as_ref()?;
-            Some(Entry { name: key.name().to_owned(), digest: contribution.digest(), rows: contribution.rows })
+            Some(Entry {
+                name: key.name().to_owned(),
+                digest: contribution.digest(),
+                rows: contribution.rows,
+            })
         };
         held.filter_map(entry).collect()
     }
@@ -406,12 +478,14 @@ impl<T: Task> Coordinator<T> {
         };
         self.transcript = transcript.seal(&self.key)?;
         self.phase = Phase::Published;
-        self.out.push_back(Output::Published { transcript: self.transcript.clone(), model: self.model.clone() });
+        self.out
+            .push_back(Output::Published { transcript: self.transcript.clone(), model: self.model.clone() });
         self.tell_all()
     }
 
     fn abort(&mut self, reason: &str) -> Result<(), Error> {
         self.phase = Phase::Aborted;
+        self.pending = false;
         self.reason = reason.to_owned();
         (self.model, self.rule) = (Vec::new(), String::new());
         self.sites.iter_mut().for_each(|site| (site.contribution, site.vote) = (None, None));
@@ -421,6 +495,7 @@ impl<T: Task> Coordinator<T> {
 
     fn enter(&mut self, now: Timestamp, phase: Phase) -> Result<(), Error> {
         self.phase = phase;
+        self.pending = false;
         self.deadline = now + self.settings.patience;
         self.again = now + self.settings.retry;
         self.tell_all()
@@ -479,6 +554,7 @@ impl<T: Task> Coordinator<T> {
             let contribution = site.contribution.as_ref();
             contribution.map(|held| (held.rows, held.payload.clone())).save(&mut writer);
         }
+        self.pending.save(&mut writer);
         (self.attempt, self.rule.clone(), self.model.clone()).save(&mut writer);
         (self.transcript.clone(), self.reason.clone()).save(&mut writer);
         self.out.len().save(&mut writer);
@@ -498,7 +574,13 @@ impl<T: Task> Coordinator<T> {
     ///
     /// # Errors
     /// As [`Coordinator::new`]; [`Error::Statistic`] for bytes that were not saved; [`Error::Unreadable`] for another federation or roster.
-    pub fn restore(task: T, key: SigningKey, roster: Vec<PublicKey>, settings: Settings, bytes: &[u8]) -> Result<Self, Error> {
+    pub fn restore(
+        task: T,
+        key: SigningKey,
+        roster: Vec<PublicKey>,
+        settings: Settings,
+        bytes: &[u8],
+    ) -> Result<Self, Error> {
         let mut new = Self::new(task, key, roster, settings)?;
         let mut reader = Reader::new(bytes);
         let reader = &mut reader;
@@ -517,6 +599,7 @@ impl<T: Task> Coordinator<T> {
             let contribution = Option::<(u64, Vec<u8>)>::load(reader)?;
             site.contribution = contribution.map(|(rows, payload)| Contribution { rows, payload });
         }
+        new.pending = bool::load(reader)?;
         (new.attempt, new.rule, new.model) = Archive::load(reader)?;
         (new.transcript, new.reason) = Archive::load(reader)?;
         for _ in 0..usize::load(reader)? {

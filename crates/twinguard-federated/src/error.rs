@@ -96,6 +96,9 @@ pub enum Error {
         /// What it must be.
         must: &'static str,
     },
+    /// The sum is made elsewhere, and is not there yet.
+    #[error("the sum is not there yet")]
+    Pending,
     /// Shares that do not prove what they have to.
     #[error("the shares are refused: {reason}")]
     Shares {

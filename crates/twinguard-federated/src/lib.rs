@@ -72,6 +72,7 @@
 //! | what they say, and the evidence | [`message`], [`Transcript`] |
 //! | rules against liars, and the sites' own judgement | [`rules`], [`vote`] |
 //! | noise, its price, a site's budget | [`privacy`] |
+//! | sums whose parts nobody sees (feature `secure`) | `secure` |
 //!
 //! It opens no socket and reads no clock. State is [saved](Coordinator::save) before it is sent, so any side may be lost at any message.
 #![allow(clippy::needless_range_loop, reason = "square tables are walked by place")]
@@ -82,6 +83,8 @@ pub mod message;
 mod participant;
 pub mod privacy;
 pub mod rules;
+#[cfg(feature = "secure")]
+pub mod secure;
 mod task;
 pub mod transcript;
 pub mod vote;

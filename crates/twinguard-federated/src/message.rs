@@ -323,10 +323,9 @@ impl Message {
                     payload: fields.bytes()?.to_vec(),
                 }),
             ),
-            11 => (
-                3,
-                Body::Vote { attempt: fields.small()?, model: fields.digest()?, accept: fields.flag()? },
-            ),
+            11 => {
+                (3, Body::Vote { attempt: fields.small()?, model: fields.digest()?, accept: fields.flag()? })
+            }
             12 => (0, Body::Leave),
             13 => (0, Body::Resume),
             _ => return Err(Error::Unreadable { reason: "an unknown kind of message" }),

@@ -98,7 +98,11 @@ impl Participant {
     /// [`Error::Setting`] for a policy of fewer than two sites.
     pub fn new(key: SigningKey, coordinator: PublicKey, policy: Policy) -> Result<Self, Error> {
         if policy.min_sites < 2 {
-            return Err(Error::Setting { name: "min_sites", value: policy.min_sites.into(), must: "2 or more" });
+            return Err(Error::Setting {
+                name: "min_sites",
+                value: policy.min_sites.into(),
+                must: "2 or more",
+            });
         }
         Ok(Self {
             key,
@@ -404,7 +408,9 @@ impl Participant {
         self.vote.save(&mut writer);
         let kept = self.out.iter().filter_map(|event| match event {
             Event::Send(bytes) => Some((bytes.clone(), Vec::new(), String::new())),
-            Event::Published { transcript, model } => Some((transcript.clone(), model.clone(), String::new())),
+            Event::Published { transcript, model } => {
+                Some((transcript.clone(), model.clone(), String::new()))
+            }
             Event::Ended { reason } => Some((Vec::new(), Vec::new(), reason.clone())),
             Event::Contribute(_) | Event::Judge(_) => None,
         });
@@ -416,7 +422,12 @@ impl Participant {
     ///
     /// # Errors
     /// As [`Participant::new`]; [`Error::Statistic`] for bytes that were not saved; [`Error::Unreadable`] for another federation.
-    pub fn restore(key: SigningKey, coordinator: PublicKey, policy: Policy, bytes: &[u8]) -> Result<Self, Error> {
+    pub fn restore(
+        key: SigningKey,
+        coordinator: PublicKey,
+        policy: Policy,
+        bytes: &[u8],
+    ) -> Result<Self, Error> {
         let mut new = Self::new(key, coordinator, policy)?;
         let mut reader = Reader::new(bytes);
         let reader = &mut reader;
@@ -434,11 +445,12 @@ impl Participant {
         new.candidate = Archive::load(reader)?;
         new.vote = Archive::load(reader)?;
         let kept = Vec::<(Vec<u8>, Vec<u8>, String)>::load(reader)?;
-        let event = |(bytes, model, reason): (Vec<u8>, Vec<u8>, String)| match (bytes.is_empty(), model.is_empty()) {
-            (true, _) => Event::Ended { reason },
-            (false, true) => Event::Send(bytes),
-            (false, false) => Event::Published { transcript: bytes, model },
-        };
+        let event =
+            |(bytes, model, reason): (Vec<u8>, Vec<u8>, String)| match (bytes.is_empty(), model.is_empty()) {
+                (true, _) => Event::Ended { reason },
+                (false, true) => Event::Send(bytes),
+                (false, false) => Event::Published { transcript: bytes, model },
+            };
         new.out = kept.into_iter().map(event).collect();
         reader.end()?;
         Ok(new)

@@ -1,6 +1,6 @@
 //! What a federation learns: which contributions are fit, and what becomes of them.
 
-use twinguard_anomaly::statistic::{Covariance, Gram, Plan, Quantise, Statistic, Tally, Merge};
+use twinguard_anomaly::statistic::{Covariance, Gram, Merge, Plan, Quantise, Statistic, Tally};
 use twinguard_types::Digest;
 
 use crate::message::Contribution;
@@ -24,8 +24,12 @@ pub trait Task {
     /// The model that is proposed at this attempt, from 0, with the name of the rule; nothing when there is none left to propose.
     ///
     /// # Errors
-    /// As the rule and the fit give them; the coordinator goes on to the next attempt.
-    fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error>;
+    /// As the rule and the fit give them; the coordinator goes on to the next attempt. [`Error::Pending`]: it waits, and asks again.
+    fn propose(
+        &self,
+        contributions: &[Contribution],
+        attempt: u32,
+    ) -> Result<Option<(String, Vec<u8>)>, Error>;
 }
 
 impl<T: Task + ?Sized> Task for Box<T> {
@@ -38,7 +42,11 @@ impl<T: Task + ?Sized> Task for Box<T> {
     fn check(&self, contribution: &Contribution) -> Result<(), Error> {
         (**self).check(contribution)
     }
-    fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error> {
+    fn propose(
+        &self,
+        contributions: &[Contribution],
+        attempt: u32,
+    ) -> Result<Option<(String, Vec<u8>)>, Error> {
         (**self).propose(contributions, attempt)
     }
 }
@@ -63,7 +71,7 @@ pub fn tally<P: Plan>(plan: &P, contribution: &Contribution) -> Result<Tally<P>,
     Ok(Tally::from_parts(plan.clone(), contribution.rows, cells)?)
 }
 
-fn schema<P: Plan>(mode: &str, learner: &str, plan: &P) -> Digest {
+pub(crate) fn schema<P: Plan>(mode: &str, learner: &str, plan: &P) -> Digest {
     let mut bytes = Tally::new(plan.clone()).schema().0.to_vec();
     bytes.extend_from_slice(mode.as_bytes());
     bytes.push(0);
@@ -99,7 +107,11 @@ impl<P: Plan, F: Fn(&Tally<P>) -> Result<Vec<u8>, Error>> Task for Exact<P, F> {
         tally(&self.plan, contribution).map(drop)
     }
 
-    fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error> {
+    fn propose(
+        &self,
+        contributions: &[Contribution],
+        attempt: u32,
+    ) -> Result<Option<(String, Vec<u8>)>, Error> {
         if attempt > 0 {
             return Ok(None);
         }
@@ -143,7 +155,11 @@ impl<F: Fn(&Covariance) -> Result<Vec<u8>, Error>> Task for Robust<F> {
         tally(&self.plan, contribution).map(drop)
     }
 
-    fn propose(&self, contributions: &[Contribution], attempt: u32) -> Result<Option<(String, Vec<u8>)>, Error> {
+    fn propose(
+        &self,
+        contributions: &[Contribution],
+        attempt: u32,
+    ) -> Result<Option<(String, Vec<u8>)>, Error> {
         let Some(rule) = self.rules.get(attempt as usize) else { return Ok(None) };
         let sites: Result<Vec<_>, Error> = contributions
             .iter()
@@ -167,6 +183,7 @@ pub fn combine(rule: &dyn Rule, sites: &[Covariance]) -> Result<Covariance, Erro
     let lower = rule.combine(&points, &weights)?;
     let means: Vec<Vec<f64>> = sites.iter().map(|site| site.mean().to_vec()).collect();
     let mean = crate::rules::weighted_median(&means, &weights, d);
-    let rows = sites.iter().zip(&weights).filter(|(_, weight)| **weight > 0.0).map(|(site, _)| site.rows()).sum();
+    let rows =
+        sites.iter().zip(&weights).filter(|(_, weight)| **weight > 0.0).map(|(site, _)| site.rows()).sum();
     Ok(Covariance::from_parts(first.plan().clone(), rows, mean, &lower)?)
 }

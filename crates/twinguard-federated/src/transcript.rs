@@ -4,9 +4,9 @@ use twinguard_integrity::cbor::{self, write};
 use twinguard_integrity::{Journal, PublicKey, SigningKey, storage::Storage};
 use twinguard_types::{Digest, Label, Receipt, Timestamp};
 
+use crate::Error;
 use crate::message::{Entry, Terms};
 use crate::wire::{self, Fields};
-use crate::Error;
 
 const CONTEXT: &str = "twinguard federation transcript v1";
 /// Kind of the journal's entries.
@@ -125,7 +125,11 @@ impl Transcript {
     ///
     /// # Errors
     /// [`Error::Integrity`] as [`Journal::append_item`] gives it.
-    pub fn enter<S: Storage>(journal: &mut Journal<S>, at: Timestamp, signed: &[u8]) -> Result<Receipt, Error> {
+    pub fn enter<S: Storage>(
+        journal: &mut Journal<S>,
+        at: Timestamp,
+        signed: &[u8],
+    ) -> Result<Receipt, Error> {
         Ok(journal.append_item(KIND, at, signed)?)
     }
 }

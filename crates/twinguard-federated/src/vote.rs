@@ -1,6 +1,6 @@
 //! The clean-validation vote: each site judges a candidate by its own normal data, which no coordinator can forge.
 //!
-//! Source: the idea of Cao, Fang, Liu, Gong, *FLTrust*, NDSS 2021 §4 (trust comes from clean data that the judge owns), with the sites as
+//! Source: the idea of Cao, Fang, Liu, Gong, *`FLTrust`*, NDSS 2021 §4 (trust comes from clean data that the judge owns), with the sites as
 //! judges instead of the server, and a majority instead of a weight. A minority of liars can neither carry a bad candidate nor stop a good one.
 
 use twinguard_anomaly::Error;
@@ -44,7 +44,8 @@ mod tests {
     fn covariance(hidden: f64, scale: f64) -> Covariance {
         let mut tally = Tally::new(Gram::new(Grid::around([(0.0, 1.0); 3]).unwrap(), 0).unwrap());
         for k in 0..3000_u32 {
-            let (a, b) = (f64::from(k * 7919 % 997) / 498.5 - 1.0, f64::from(k * 104_729 % 499) / 249.5 - 1.0);
+            let (a, b) =
+                (f64::from(k * 7919 % 997) / 498.5 - 1.0, f64::from(k * 104_729 % 499) / 249.5 - 1.0);
             let c = f64::from(k * 31 % 307) / 153.5 - 1.0;
             tally.observe(&[scale * a, scale * (a + 0.1 * b), scale * hidden * c]).unwrap();
         }
@@ -54,7 +55,8 @@ mod tests {
     #[test]
     fn good_candidates_pass_and_poisoned_ones_do_not() {
         let own = covariance(0.1, 1.0);
-        let judge = |of: &Covariance| Judgement::of(&Subspace::with_directions(of, 1).unwrap(), &own).unwrap();
+        let judge =
+            |of: &Covariance| Judgement::of(&Subspace::with_directions(of, 1).unwrap(), &own).unwrap();
         assert!(judge(&covariance(0.1, 1.05)).accepts(2.0));
         let hidden = judge(&covariance(10.0, 1.0));
         assert!(!hidden.accepts(2.0) && hidden.excess > 10.0, "a direction is wasted: {hidden:?}");

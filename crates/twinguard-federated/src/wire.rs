@@ -84,14 +84,21 @@ impl<'a> Fields<'a> {
     }
 
     /// A list, item by item.
-    pub(crate) fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    pub(crate) fn list<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
         let items = self.array()?;
         (0..items).map(|_| read(self)).collect()
     }
 
     /// Asserts a list of so many fields.
     pub(crate) fn fields(&mut self, wanted: u64) -> Result<(), Error> {
-        if self.array()? == wanted { Ok(()) } else { Err(Error::Unreadable { reason: "another number of fields" }) }
+        if self.array()? == wanted {
+            Ok(())
+        } else {
+            Err(Error::Unreadable { reason: "another number of fields" })
+        }
     }
 
     /// Asserts a map of so many pairs.
@@ -135,7 +142,11 @@ pub(crate) fn seal(context: &str, payload: &[u8], key: &SigningKey) -> Result<Ve
 }
 
 /// The payload and the place of its signer among `keys`; nothing of the payload was looked at before the signature held.
-pub(crate) fn open<'a>(context: &str, bytes: &'a [u8], keys: &[PublicKey]) -> Result<(usize, &'a [u8]), Error> {
+pub(crate) fn open<'a>(
+    context: &str,
+    bytes: &'a [u8],
+    keys: &[PublicKey],
+) -> Result<(usize, &'a [u8]), Error> {
     let mut fields = Fields::new(bytes)?;
     fields.fields(3)?;
     let (name, payload, signature) = (fields.text()?, fields.bytes()?, fields.bytes()?);

@@ -8,8 +8,8 @@ use twinguard_anomaly::statistic::{Covariance, Gram, Grid, Model, Quantise, Stat
 use twinguard_anomaly::{Archive, Reader, Writer};
 use twinguard_federated::message::{Body, Message, model_digest};
 use twinguard_federated::{
-    Contribution, Coordinator, Error, Event, Exact, Output, Participant, Policy, Robust, Settings, Task, Transcript,
-    contribution, rules, vote::Judgement,
+    Contribution, Coordinator, Error, Event, Exact, Output, Participant, Policy, Robust, Settings, Task,
+    Transcript, contribution, rules, vote::Judgement,
 };
 use twinguard_integrity::{Journal, SigningKey, journal};
 use twinguard_types::{Digest, Duration, Timestamp};
@@ -73,7 +73,14 @@ fn settings() -> Settings {
 }
 
 fn policy(schema: Digest) -> Policy {
-    Policy { federation: FEDERATION, schema, base: Digest::default(), min_sites: 3, min_rows: MIN_ROWS, most_price: 0 }
+    Policy {
+        federation: FEDERATION,
+        schema,
+        base: Digest::default(),
+        min_sites: 3,
+        min_rows: MIN_ROWS,
+        most_price: 0,
+    }
 }
 
 /// What the world does to a message.
@@ -206,12 +213,18 @@ impl<T: Task, F: Fn() -> T> World<T, F> {
         if self.gone.contains(&to) {
             return;
         }
-        let result =
-            if to == hub { self.coordinator.handle(self.now, bytes) } else { self.sites[to].handle(self.now, bytes) };
+        let result = if to == hub {
+            self.coordinator.handle(self.now, bytes)
+        } else {
+            self.sites[to].handle(self.now, bytes)
+        };
         if let Err(error) = result {
             let fair = matches!(
                 error,
-                Error::Replayed { .. } | Error::Unexpected { .. } | Error::OtherRound { .. } | Error::Disagreement { .. }
+                Error::Replayed { .. }
+                    | Error::Unexpected { .. }
+                    | Error::OtherRound { .. }
+                    | Error::Disagreement { .. }
             );
             assert!(fair, "{error}");
         }
@@ -307,7 +320,10 @@ fn every_side_killed_at_every_message_once() {
             assert_eq!(world.coordinator.phase(), "published", "{fate:?} at {at}: {:?}", world.ended);
             assert_eq!(world.published.len(), 5, "{fate:?} at {at}");
             let pooled = world.pooled();
-            assert!(world.published.values().flatten().all(|(_, model)| *model == pooled), "{fate:?} at {at}");
+            assert!(
+                world.published.values().flatten().all(|(_, model)| *model == pooled),
+                "{fate:?} at {at}"
+            );
         }
     }
 }
@@ -456,7 +472,10 @@ fn replayed_reordered_and_forged_messages_are_refused() {
     coordinator.handle(now, &own(9, Body::Contribute(good.clone()))).unwrap();
     assert!(matches!(coordinator.handle(now, &own(9, Body::Contribute(good))), Err(Error::Replayed { .. })));
     let second = Body::Contribute(contribution(&rows(2, false)));
-    assert!(matches!(coordinator.handle(now, &own(10, second)), Err(Error::Unexpected { .. })), "it contributes once");
+    assert!(
+        matches!(coordinator.handle(now, &own(10, second)), Err(Error::Unexpected { .. })),
+        "it contributes once"
+    );
 }
 
 #[test]
@@ -491,10 +510,15 @@ fn a_coordinator_that_swaps_a_contribution_or_a_model_is_found_out() {
     site.contribute(contribution(&rows(0, false))).unwrap();
     assert!(matches!(site.poll(), Some(Event::Send(_))));
     // honest but for our entry
-    let entry = |name: &String, digest| twinguard_federated::message::Entry { name: name.clone(), digest, rows: 200 };
+    let entry =
+        |name: &String, digest| twinguard_federated::message::Entry { name: name.clone(), digest, rows: 200 };
     let entries: Vec<_> = names.iter().map(|name| entry(name, Digest([5; 32]))).collect();
-    let candidate =
-        twinguard_federated::Candidate { attempt: 0, rule: "sum".to_owned(), model: vec![1], entries: entries.clone() };
+    let candidate = twinguard_federated::Candidate {
+        attempt: 0,
+        rule: "sum".to_owned(),
+        model: vec![1],
+        entries: entries.clone(),
+    };
     site.handle(now, &message(1, 90, Body::Candidate(candidate), "coordinator")).unwrap();
     let Some(Event::Send(bytes)) = site.poll() else { panic!("it votes") };
     let (_, told) = Message::open(&bytes, &[key(&names[0]).public().clone()]).unwrap();

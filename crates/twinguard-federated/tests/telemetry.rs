@@ -37,9 +37,8 @@ fn main() {
     files.sort();
     let collections = collections(&root, &files);
     let present = !collections.is_empty();
-    let trial = Trial::test("split_telemetry_is_pooled_telemetry", move || {
-        collections.iter().try_for_each(check)
-    });
+    let trial =
+        Trial::test("split_telemetry_is_pooled_telemetry", move || collections.iter().try_for_each(check));
     libtest_mimic::run(&arguments, vec![trial.with_ignored_flag(!present)]).exit();
 }
 
@@ -69,7 +68,10 @@ fn collections(root: &Path, files: &[PathBuf]) -> Vec<Collection> {
             files.into_iter().partition(|(_, labels)| !labels.contains(&true));
         let (sites, tests) = if normal.is_empty() {
             let cut = attacked.into_iter().filter(|(rows, _)| rows.len() > LEARN + 100);
-            cut.map(|(rows, labels)| (rows[..LEARN].to_vec(), (rows[LEARN..].to_vec(), labels[LEARN..].to_vec()))).unzip()
+            cut.map(|(rows, labels)| {
+                (rows[..LEARN].to_vec(), (rows[LEARN..].to_vec(), labels[LEARN..].to_vec()))
+            })
+            .unzip()
         } else {
             let rows: Rows = normal.into_iter().flat_map(|(rows, _)| rows).collect();
             let part = rows.len().div_ceil(PARTS);
@@ -84,7 +86,8 @@ fn read(path: &Path) -> Option<(Vec<String>, Labelled)> {
     let bytes = std::fs::read(path).ok()?;
     let head = bytes.split(|byte| *byte == b'\n').next()?;
     let delimiter = if head.contains(&b';') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(&bytes[..]);
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(&bytes[..]);
     let names: Vec<String> = reader.headers().ok()?.iter().map(str::to_owned).collect();
     let label = names.iter().position(|name| name == "anomaly" || name == "ATT_FLAG")?;
     let kept: Vec<usize> =
@@ -139,7 +142,9 @@ fn area<M: Model>(model: &M, tests: &[Labelled]) -> f64 {
 
 fn check(collection: &Collection) -> Result<(), Failed> {
     let grid = grid(&collection.sites);
-    let ensure = |holds: bool, what: &str| if holds { Ok(()) } else { Err(Failed::from(format!("{}: {what}", collection.name))) };
+    let ensure = |holds: bool, what: &str| {
+        if holds { Ok(()) } else { Err(Failed::from(format!("{}: {what}", collection.name))) }
+    };
     let mut lines = Vec::new();
     for lags in [0, 1] {
         let plan = Gram::new(grid.clone(), lags).unwrap();
@@ -156,7 +161,11 @@ fn check(collection: &Collection) -> Result<(), Failed> {
         let (model, same) = (Subspace::fit(&one, 0.9).unwrap(), Subspace::fit(&other, 0.9).unwrap());
         ensure(model.digest() == same.digest(), "the models differ")?;
         let mut sum = Tally::new(Threshold::plan().unwrap());
-        collection.sites.iter().rev().for_each(|rows| sum.merge(&limits(&model, std::slice::from_ref(rows))).unwrap());
+        collection
+            .sites
+            .iter()
+            .rev()
+            .for_each(|rows| sum.merge(&limits(&model, std::slice::from_ref(rows))).unwrap());
         ensure(sum.digest() == limits(&same, &collection.sites).digest(), "the limits differ")?;
         let exact = area(&model, &collection.tests);
         ensure(exact.to_bits() == area(&same, &collection.tests).to_bits(), "the areas differ")?;
@@ -169,10 +178,15 @@ fn check(collection: &Collection) -> Result<(), Failed> {
         let own: Vec<Covariance> = sites.iter().map(|site| Covariance::of(site).unwrap()).collect();
         let robust = combine(&*rules::usual()[0], &own).unwrap();
         let robust = area(&Subspace::fit(&robust, 0.9).unwrap(), &collection.tests);
-        lines.push(format!("lags {lags}: exact = pooled {exact:.4}, robust {robust:.4}, one site alone {alone:.4}"));
+        lines.push(format!(
+            "lags {lags}: exact = pooled {exact:.4}, robust {robust:.4}, one site alone {alone:.4}"
+        ));
         if lags > 0 {
             let model = Regression::var(&one, 1e-3).unwrap();
-            ensure(model.digest() == Regression::var(&other, 1e-3).unwrap().digest(), "the regressions differ")?;
+            ensure(
+                model.digest() == Regression::var(&other, 1e-3).unwrap().digest(),
+                "the regressions differ",
+            )?;
             lines.push(format!("var: exact = pooled {:.4}", area(&model, &collection.tests)));
         }
     }
@@ -186,7 +200,12 @@ fn check(collection: &Collection) -> Result<(), Failed> {
     }
     let model = Subspace::fit(&Covariance::of(&noisy).unwrap(), 0.9).unwrap();
     lines.push(format!("each site at ε = 1, δ = 1e-6: {:.4}", area(&model, &collection.tests)));
-    println!("{} ({} sites, {} columns)", collection.name, collection.sites.len(), collection.sites[0][0].len());
+    println!(
+        "{} ({} sites, {} columns)",
+        collection.name,
+        collection.sites.len(),
+        collection.sites[0][0].len()
+    );
     lines.iter().for_each(|line| println!("  {line}"));
     Ok(())
 }

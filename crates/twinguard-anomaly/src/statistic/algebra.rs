@@ -10,7 +10,8 @@ pub(super) fn eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     (0..n).for_each(|i| v[i * n + i] = 1.0);
     let scale: f64 = a.iter().map(|x| x * x).sum::<f64>();
     for _ in 0..40 {
-        let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j] * a[i * n + j]).sum();
+        let off: f64 =
+            (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j] * a[i * n + j]).sum();
         if off <= scale * 1e-30 {
             break;
         }
@@ -26,7 +27,8 @@ pub(super) fn eigen(matrix: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut vectors = Vec::with_capacity(n * n);
     for i in order {
         let row = &v[i * n..(i + 1) * n];
-        let largest = row.iter().copied().fold(0.0_f64, |best, x| if x.abs() > best.abs() { x } else { best });
+        let largest =
+            row.iter().copied().fold(0.0_f64, |best, x| if x.abs() > best.abs() { x } else { best });
         let sign = if largest < 0.0 { -1.0 } else { 1.0 };
         vectors.extend(row.iter().map(|x| sign * x));
     }
@@ -40,7 +42,11 @@ fn rotate(a: &mut [f64], v: &mut [f64], n: usize, p: usize, q: usize) {
         return;
     }
     let tau = (a[q * n + q] - a[p * n + p]) / (2.0 * apq);
-    let t = if tau >= 0.0 { 1.0 / (tau + (1.0 + tau * tau).sqrt()) } else { -1.0 / (-tau + (1.0 + tau * tau).sqrt()) };
+    let t = if tau >= 0.0 {
+        1.0 / (tau + (1.0 + tau * tau).sqrt())
+    } else {
+        -1.0 / (-tau + (1.0 + tau * tau).sqrt())
+    };
     let c = 1.0 / (1.0 + t * t).sqrt();
     let s = t * c;
     for k in 0..n {
@@ -76,10 +82,17 @@ pub(super) fn ridge(covariance: &[f64], n: usize, features: &[usize], target: us
 }
 
 /// Square of the error that a regression leaves, from the covariance alone.
-pub(super) fn left_over(covariance: &[f64], n: usize, features: &[usize], target: usize, weights: &[f64]) -> f64 {
+pub(super) fn left_over(
+    covariance: &[f64],
+    n: usize,
+    features: &[usize],
+    target: usize,
+    weights: &[f64],
+) -> f64 {
     let mut sum = covariance[target * n + target];
     for (a, feature) in weights.iter().zip(features) {
-        let inner: f64 = weights.iter().zip(features).map(|(b, other)| b * covariance[feature * n + other]).sum();
+        let inner: f64 =
+            weights.iter().zip(features).map(|(b, other)| b * covariance[feature * n + other]).sum();
         sum += a * (inner - 2.0 * covariance[feature * n + target]);
     }
     sum.max(0.0)

@@ -44,8 +44,9 @@ impl Clusters {
     /// The nearest centre, and the square of its distance in steps.
     #[must_use]
     pub fn nearest(&self, row: &[i64]) -> (usize, u128) {
-        let distance =
-            |centre: &Vec<i64>| centre.iter().zip(row).map(|(a, b)| u128::from(a.abs_diff(*b)).pow(2)).sum::<u128>();
+        let distance = |centre: &Vec<i64>| {
+            centre.iter().zip(row).map(|(a, b)| u128::from(a.abs_diff(*b)).pow(2)).sum::<u128>()
+        };
         let places = self.centres.iter().map(distance).enumerate();
         places.min_by_key(|(place, distance)| (*distance, *place)).unwrap_or_default()
     }
@@ -60,7 +61,8 @@ impl Archive for Clusters {
         let grid = Grid::load(reader)?;
         let centres = Vec::<Vec<i64>>::load(reader)?;
         let inside = |centre: &Vec<i64>| {
-            centre.len() == grid.width() && centre.iter().all(|step| step.unsigned_abs() <= grid.most().unsigned_abs())
+            centre.len() == grid.width()
+                && centre.iter().all(|step| step.unsigned_abs() <= grid.most().unsigned_abs())
         };
         if centres.is_empty() || centres.len() > 256 || !centres.iter().all(inside) {
             return Err(reader.refuse("centres that cannot be"));
@@ -112,7 +114,8 @@ impl Tally<Clusters> {
             }
             _ => Ok(old.clone()),
         };
-        let centres = self.cells().chunks_exact(width).zip(&plan.centres).map(move_one).collect::<Result<_, _>>()?;
+        let centres =
+            self.cells().chunks_exact(width).zip(&plan.centres).map(move_one).collect::<Result<_, _>>()?;
         Ok(Clusters { grid: plan.grid.clone(), centres })
     }
 }

@@ -83,7 +83,8 @@ impl Plan for Gram {
     fn reach(&self) -> Reach {
         // lower triangle: Σx⁴ + Σ_{i<j} x_i²x_j² ≤ |x|⁴, and a window holds `lags` + 1 rows
         let windows = self.lags as usize + 1;
-        let (most, long) = (self.grid.most().unsigned_abs() as u128, self.grid.longest_squared() * windows as u128);
+        let (most, long) =
+            (self.grid.most().unsigned_abs() as u128, self.grid.longest_squared() * windows as u128);
         let one = Reach { most: most * most, squared: long.saturating_add(long.saturating_mul(long)) };
         one.times(windows)
     }
@@ -229,13 +230,13 @@ mod tests {
 
     #[test]
     fn the_covariance_is_the_textbooks() {
-        let rows: Vec<[f64; 2]> = (0..50).map(|k| [f64::from(k * 7 % 11), f64::from(k * 5 % 13) / 4.0]).collect();
+        let rows: Vec<[f64; 2]> =
+            (0..50).map(|k| [f64::from(k * 7 % 11), f64::from(k * 5 % 13) / 4.0]).collect();
         let mut tally = Tally::new(Gram::new(Grid::around([(0.0, 1.0); 2]).unwrap(), 1).unwrap());
         rows.iter().for_each(|row| assert!(tally.observe(row).is_ok()));
         assert_eq!(tally.rows(), 49);
         let covariance = Covariance::of(&tally).unwrap();
-        let windows: Vec<[f64; 4]> =
-            rows.windows(2).map(|w| [w[1][0], w[1][1], w[0][0], w[0][1]]).collect();
+        let windows: Vec<[f64; 4]> = rows.windows(2).map(|w| [w[1][0], w[1][1], w[0][0], w[0][1]]).collect();
         let mean = |i: usize| windows.iter().map(|w| w[i]).sum::<f64>() / 49.0;
         for i in 0..4 {
             assert!((covariance.mean()[i] - mean(i)).abs() < 1e-12);

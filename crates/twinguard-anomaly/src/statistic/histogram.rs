@@ -84,8 +84,7 @@ mod tests {
 
     #[test]
     fn bins_are_equal_and_the_outer_ones_take_the_rest() {
-        let mut tally =
-            Tally::new(Histogram::new(Grid::around([(0.0, 1.0)]).unwrap(), 4, 2).unwrap());
+        let mut tally = Tally::new(Histogram::new(Grid::around([(0.0, 1.0)]).unwrap(), 4, 2).unwrap());
         for value in [-9.0, -2.0, -1.5, -0.5, 0.0, 0.9, 1.0, 2.0, 99.0] {
             tally.observe(&[value]).unwrap();
         }

@@ -1,6 +1,6 @@
 //! Quantiles within a stated relative error, from bins that are the same for everybody.
 //!
-//! Source: Masson, Rim, Lee, *DDSketch*, VLDB 12, 2019: bins of equal relative width make a sketch that merges to the same bits in any
+//! Source: Masson, Rim, Lee, *`DDSketch`*, VLDB 12, 2019: bins of equal relative width make a sketch that merges to the same bits in any
 //! order, which t-digests and KLL sketches do not. The bins here are linear within each power of two (its §5, "linear interpolation"), so
 //! an index is a shift and a mask of an integer, with no logarithm that could differ between machines.
 

@@ -63,7 +63,10 @@ impl Reach {
     /// A row stands in so many windows.
     pub(super) fn times(self, windows: usize) -> Self {
         let windows = windows as u128;
-        Self { most: self.most.saturating_mul(windows), squared: self.squared.saturating_mul(windows * windows) }
+        Self {
+            most: self.most.saturating_mul(windows),
+            squared: self.squared.saturating_mul(windows * windows),
+        }
     }
 }
 
@@ -119,7 +122,10 @@ impl<P: Plan> Tally<P> {
         }
         let most = plan.reach().most.saturating_mul(u128::from(rows));
         if let Some(cell) = cells.iter().position(|cell| cell.unsigned_abs() > most) {
-            return Err(Error::Training { reason: "a cell is larger than its rows can make it", count: cell });
+            return Err(Error::Training {
+                reason: "a cell is larger than its rows can make it",
+                count: cell,
+            });
         }
         Ok(Self { rows, cells, ..Self::new(plan) })
     }
@@ -235,7 +241,8 @@ impl<P: Plan> Archive for Tally<P> {
             return Err(reader.refuse("there are fewer cells than the plan has"));
         }
         let cell = |bytes: [u8; 16]| i128::from_le_bytes(bytes);
-        let cells = (0..plan.width()).map(|_| <[u8; 16]>::load(reader).map(cell)).collect::<Result<_, _>>()?;
+        let cells =
+            (0..plan.width()).map(|_| <[u8; 16]>::load(reader).map(cell)).collect::<Result<_, _>>()?;
         Self::new(plan).with_cells(cells).map(|tally| Self { rows, ..tally })
     }
 }

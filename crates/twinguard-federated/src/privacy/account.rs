@@ -132,7 +132,10 @@ mod tests {
                     let exact = exact_epsilon((count as f64).sqrt() / noise, delta);
                     assert!(told >= exact, "{count} × σ = {noise}, δ = {delta}: {told} < {exact}");
                     if exact > 0.05 && exact < 50.0 {
-                        assert!(told < 1.4 * exact + 0.02, "{count} × σ = {noise}, δ = {delta}: {told} far above {exact}");
+                        assert!(
+                            told < 1.4 * exact + 0.02,
+                            "{count} × σ = {noise}, δ = {delta}: {told} far above {exact}"
+                        );
                     }
                     // and never above the plain bound of Bun and Steinke, proposition 1.3
                     let plain = rho.value() + 2.0 * (rho.value() * (1.0 / delta).ln()).sqrt();

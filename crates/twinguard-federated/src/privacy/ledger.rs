@@ -117,7 +117,9 @@ impl Ledger {
         })?;
         fields.end()?;
         for release in &releases {
-            ledger.spend(*release).map_err(|_| Error::Unreadable { reason: "it spent what it did not have" })?;
+            ledger
+                .spend(*release)
+                .map_err(|_| Error::Unreadable { reason: "it spent what it did not have" })?;
         }
         if ledger.releases != releases {
             return Err(Error::Unreadable { reason: "a release stands in it twice" });

@@ -40,7 +40,8 @@ pub fn noise_for<P: Plan>(tally: &Tally<P>, rho: Rho) -> Result<DiscreteGaussian
 /// [`Error::Statistic`], [`Error::Setting`] as the parts give it.
 pub fn release<P: Plan, R: Rng>(tally: Tally<P>, rho: Rho, rng: &mut R) -> Result<Tally<P>, Error> {
     let noise = noise_for(&tally, rho)?;
-    let bound = i128::from(tally.rows()).saturating_mul(i128::try_from(tally.reach().most).unwrap_or(i128::MAX));
+    let bound =
+        i128::from(tally.rows()).saturating_mul(i128::try_from(tally.reach().most).unwrap_or(i128::MAX));
     let noisy = |cell: &i128| {
         let value = cell.saturating_add(noise.sample(rng).into());
         // post-processing: what rows cannot have made is brought back to what they can

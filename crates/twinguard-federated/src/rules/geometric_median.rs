@@ -59,7 +59,10 @@ mod tests {
     fn of_a_triangle_it_is_the_fermat_point() {
         let points = [vec![0.0, 0.0], vec![1.0, 0.0], vec![0.5, 0.75_f64.sqrt()]];
         let point = GeometricMedian.combine(&points, &[1.0; 3]).unwrap();
-        assert!((point[0] - 0.5).abs() < 1e-9 && (point[1] - 0.75_f64.sqrt() / 3.0).abs() < 1e-9, "{point:?}");
+        assert!(
+            (point[0] - 0.5).abs() < 1e-9 && (point[1] - 0.75_f64.sqrt() / 3.0).abs() < 1e-9,
+            "{point:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The mean: no defence, and the best where nobody lies.
 //!
-//! Source: McMahan et al., *Communication-efficient learning of deep networks from decentralized data*, AISTATS 2017 (federated averaging).
+//! Source: `McMahan` et al., *Communication-efficient learning of deep networks from decentralized data*, AISTATS 2017 (federated averaging).
 //! One liar among any number moves it anywhere (Blanchard et al., `NeurIPS` 2017, lemma 1).
 
 use super::Rule;

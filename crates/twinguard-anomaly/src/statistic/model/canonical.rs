@@ -35,7 +35,9 @@ impl Canonical {
     pub fn fit(covariance: &Covariance, past: u32, states: usize) -> Result<Self, Error> {
         let (n, d) = (covariance.width(), covariance.plan.grid().width());
         let future = (covariance.plan.lags() + 1).checked_sub(past).filter(|future| *future > 0 && past > 0);
-        let f = future.ok_or(refused("past", f64::from(past), "at least 1, with future rows beside it"))? as usize * d;
+        let f = future.ok_or(refused("past", f64::from(past), "at least 1, with future rows beside it"))?
+            as usize
+            * d;
         let p = n - f;
         if states == 0 || states > p.min(f) {
             return Err(refused("states", states as f64, "1 up to the values of past and future"));
@@ -116,7 +118,8 @@ impl Archive for Canonical {
         let (plan, mean) = (Gram::load(reader)?, Vec::<f64>::load(reader)?);
         let (states, whitening) = <(Vec<f64>, Vec<f64>)>::load(reader)?;
         let p = plan.values();
-        if mean.len() != p || whitening.len() != p * p || states.is_empty() || !states.len().is_multiple_of(p) {
+        if mean.len() != p || whitening.len() != p * p || states.is_empty() || !states.len().is_multiple_of(p)
+        {
             return Err(reader.refuse("canonical variates that cannot be"));
         }
         Ok(Self { plan, mean, states, whitening })

@@ -52,7 +52,11 @@ impl Regression {
         Self::fit(covariance, ridge, |column| (0..d).filter(|other| *other != column).collect())
     }
 
-    fn fit(covariance: &Covariance, penalty: f64, features: impl Fn(usize) -> Vec<usize>) -> Result<Self, Error> {
+    fn fit(
+        covariance: &Covariance,
+        penalty: f64,
+        features: impl Fn(usize) -> Vec<usize>,
+    ) -> Result<Self, Error> {
         if !(penalty >= 0.0 && penalty.is_finite()) {
             return Err(refused("ridge", penalty, "zero or more"));
         }
@@ -79,7 +83,8 @@ impl Regression {
     pub fn residual(&self, column: usize, window: &[i64]) -> f64 {
         let x = super::centred(window, self.plan.grid().steps(), &self.mean);
         let n = self.mean.len();
-        let (Some(weights), Some(variance)) = (self.weights.get(column * n..(column + 1) * n), self.variances.get(column))
+        let (Some(weights), Some(variance)) =
+            (self.weights.get(column * n..(column + 1) * n), self.variances.get(column))
         else {
             return 0.0;
         };

@@ -117,7 +117,9 @@ impl Subspace {
             return Vec::new();
         }
         let of = |v: &[f64]| -> f64 {
-            let row = |i: usize| covariance.matrix[i * d..(i + 1) * d].iter().zip(v).map(|(m, x)| m * x).sum::<f64>();
+            let row = |i: usize| {
+                covariance.matrix[i * d..(i + 1) * d].iter().zip(v).map(|(m, x)| m * x).sum::<f64>()
+            };
             v.iter().enumerate().map(|(i, x)| x * row(i)).sum()
         };
         self.vectors.chunks_exact(d.max(1)).map(of).collect()

@@ -57,7 +57,8 @@ impl Archive for Threshold {
     }
     fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let scores = Tally::<Sketch>::load(reader)?;
-        let sound = scores.plan().width() == scores.cells().len() && scores.cells().iter().all(|cell| *cell >= 0);
+        let sound =
+            scores.plan().width() == scores.cells().len() && scores.cells().iter().all(|cell| *cell >= 0);
         if !sound {
             return Err(reader.refuse("a sketch that cannot be"));
         }

@@ -25,8 +25,8 @@ use crate::Arguments;
 use crate::channel::{self, Channel, Keys};
 use crate::helper::{self, Leader};
 use crate::job::{
-    DELTA, Job, MIN_ROWS, MIN_SITES, Mode, federation, first, now, plan, read, replace, second,
-    secure_first, secure_second,
+    DELTA, Job, MIN_ROWS, MIN_SITES, Mode, federation, first, now, plan, read, replace, second, secure_first,
+    secure_second,
 };
 use crate::plant::{Plant, SENSORS, area};
 

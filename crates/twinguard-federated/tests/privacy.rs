@@ -6,7 +6,9 @@ use rand_chacha::rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use twinguard_anomaly::statistic::{Column, Covariance, Gram, Grid, Quantise, Statistic, Subspace, Tally};
 use twinguard_federated::Error;
-use twinguard_federated::privacy::{Ledger, Release, Rho, Stream, epsilon, noise_for, release};
+use twinguard_federated::privacy::{
+    DiscreteGaussian, Ledger, Release, Rho, Stream, epsilon, noise_for, release,
+};
 use twinguard_types::Digest;
 
 const DELTA: f64 = 1e-6;
@@ -72,12 +74,13 @@ fn an_audit_does_not_prove_more_than_is_claimed() {
 #[test]
 fn an_audit_finds_noise_that_is_too_small() {
     let rho = Rho::for_epsilon(1.0, DELTA).unwrap();
-    let sigma = (1.0 / (2.0 * rho.value())).sqrt().ceil();
+    const APART: f64 = 12.0;
+    let sigma = (APART * APART / (2.0 * rho.value())).sqrt().ceil();
     let mut rng = Stream::new(&[2; 32], b"audit");
-    let honest = twinguard_federated::privacy::DiscreteGaussian::new(sigma).unwrap();
-    let cheat = twinguard_federated::privacy::DiscreteGaussian::new((sigma / 6.0).floor()).unwrap();
-    let mut run = |noise: &twinguard_federated::privacy::DiscreteGaussian| {
-        let with: Vec<f64> = (0..TRIALS).map(|_| 1.0 + noise.sample(&mut rng) as f64).collect();
+    let honest = DiscreteGaussian::new(sigma).unwrap();
+    let cheat = DiscreteGaussian::new((sigma / 6.0).floor()).unwrap();
+    let mut run = |noise: &DiscreteGaussian| {
+        let with: Vec<f64> = (0..TRIALS).map(|_| APART + noise.sample(&mut rng) as f64).collect();
         let without: Vec<f64> = (0..TRIALS).map(|_| noise.sample(&mut rng) as f64).collect();
         proven(&with, &without, DELTA)
     };

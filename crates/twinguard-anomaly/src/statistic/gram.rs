@@ -81,12 +81,22 @@ impl Plan for Gram {
     }
 
     fn reach(&self) -> Reach {
-        // lower triangle: Σx⁴ + Σ_{i<j} x_i²x_j² ≤ |x|⁴, and a window holds `lags` + 1 rows
+        let blocks = self.blocks();
+        let most = blocks.iter().map(|(_, reach)| reach.most).max().unwrap_or_default();
+        Reach { most, squared: blocks.iter().fold(0, |sum, (_, reach)| reach.squared.saturating_add(sum)) }
+    }
+
+    fn blocks(&self) -> Vec<(usize, Reach)> {
         let windows = self.lags as usize + 1;
-        let (most, long) =
-            (self.grid.most().unsigned_abs() as u128, self.grid.longest_squared() * windows as u128);
-        let one = Reach { most: most * most, squared: long.saturating_add(long.saturating_mul(long)) };
-        one.times(windows)
+        let most = self.grid.most().unsigned_abs() as u128;
+        let long = self.grid.longest_squared() * windows as u128;
+        // lower triangle: Σx⁴ + Σ_{i<j} x_i²x_j² ≤ |x|⁴; a row stands in `lags` + 1 windows
+        let products = Reach { most: most * most, squared: long.saturating_mul(long) };
+        let values = self.values();
+        vec![
+            (values, Reach { most, squared: long }.times(windows)),
+            (self.width() - values, products.times(windows)),
+        ]
     }
 }
 

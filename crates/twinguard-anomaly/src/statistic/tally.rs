@@ -33,6 +33,9 @@ pub trait Quantise {
 pub trait Clip {
     /// By how much one row can change the cells.
     fn reach(&self) -> Reach;
+
+    /// The same for each run of cells of one kind: how many, and by how much.
+    fn blocks(&self) -> Vec<(usize, Reach)>;
 }
 
 /// A statistic that merges exactly.
@@ -91,6 +94,11 @@ pub trait Plan: Archive + Clone + PartialEq + core::fmt::Debug {
 
     /// By how much one row can change the cells.
     fn reach(&self) -> Reach;
+
+    /// The same for each run of cells of one kind: sums and products have different scales, and need different noise.
+    fn blocks(&self) -> Vec<(usize, Reach)> {
+        vec![(self.width(), self.reach())]
+    }
 }
 
 /// Rows counted by a plan.
@@ -195,6 +203,10 @@ impl<P: Plan> Merge for Tally<P> {
 impl<P: Plan> Clip for Tally<P> {
     fn reach(&self) -> Reach {
         self.plan.reach()
+    }
+
+    fn blocks(&self) -> Vec<(usize, Reach)> {
+        self.plan.blocks()
     }
 }
 

@@ -21,17 +21,23 @@ use twinguard_anomaly::statistic::{Clip, Plan, Quantise, Statistic, Tally};
 
 use crate::Error;
 
-/// Noise that makes the release of a tally cost ρ.
+/// For each cell the noise that makes the release of a tally cost ρ.
 ///
-/// The sensitivity is twice the tally's [reach](twinguard_anomaly::statistic::Reach): one row goes, another comes.
+/// Runs of cells of one kind ([`Clip::blocks`]) share ρ alike. The sensitivity of each is twice its reach: one row goes, another comes.
 ///
 /// # Errors
 /// As [`DiscreteGaussian::new`].
-pub fn noise_for<P: Plan>(tally: &Tally<P>, rho: Rho) -> Result<DiscreteGaussian, Error> {
-    let reach = tally.reach().squared;
-    // σ² = Δ²/2ρ with Δ² = 4·reach; rounded up, so the price is never more than ρ
-    let variance = 2.0 * reach as f64 / rho.value().max(f64::MIN_POSITIVE);
-    DiscreteGaussian::new(libm::ceil(libm::sqrt(variance) * (1.0 + 1e-12)))
+pub fn noise_for<P: Plan>(tally: &Tally<P>, rho: Rho) -> Result<Vec<DiscreteGaussian>, Error> {
+    let blocks = tally.blocks();
+    let share = rho.value() / blocks.len().max(1) as f64;
+    let mut noise = Vec::with_capacity(tally.cells().len());
+    for (cells, reach) in blocks {
+        // σ² = Δ²/2ρ with Δ² = 4·reach; rounded up, so the price is never more than ρ
+        let variance = 2.0 * reach.squared as f64 / share.max(f64::MIN_POSITIVE);
+        let one = DiscreteGaussian::new(libm::ceil(libm::sqrt(variance) * (1.0 + 1e-12)))?;
+        noise.extend(core::iter::repeat_n(one, cells));
+    }
+    Ok(noise)
 }
 
 /// Adds noise to every cell; the number of rows stays as it is, and public.
@@ -40,13 +46,13 @@ pub fn noise_for<P: Plan>(tally: &Tally<P>, rho: Rho) -> Result<DiscreteGaussian
 /// [`Error::Statistic`], [`Error::Setting`] as the parts give it.
 pub fn release<P: Plan, R: Rng>(tally: Tally<P>, rho: Rho, rng: &mut R) -> Result<Tally<P>, Error> {
     let noise = noise_for(&tally, rho)?;
-    let bound =
-        i128::from(tally.rows()).saturating_mul(i128::try_from(tally.reach().most).unwrap_or(i128::MAX));
-    let noisy = |cell: &i128| {
+    let most = i128::try_from(tally.reach().most).unwrap_or(i128::MAX);
+    let bound = i128::from(tally.rows()).saturating_mul(most);
+    let noisy = |(cell, noise): (&i128, &DiscreteGaussian)| {
         let value = cell.saturating_add(noise.sample(rng).into());
         // post-processing: what rows cannot have made is brought back to what they can
         value.clamp(-bound, bound)
     };
-    let cells = tally.cells().iter().map(noisy).collect();
+    let cells = tally.cells().iter().zip(&noise).map(noisy).collect();
     Ok(tally.with_cells(cells)?)
 }

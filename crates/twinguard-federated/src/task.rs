@@ -152,7 +152,9 @@ impl<F: Fn(&Covariance) -> Result<Vec<u8>, Error>> Task for Robust<F> {
     }
 
     fn check(&self, contribution: &Contribution) -> Result<(), Error> {
-        tally(&self.plan, contribution).map(drop)
+        // what cannot be centred is refused here, so that no site can spoil the candidate for all
+        Covariance::of(&tally(&self.plan, contribution)?)?;
+        Ok(())
     }
 
     fn propose(

@@ -3,6 +3,7 @@
 //!
 //! A function may not panic, may not run away in time or memory, and checks what must hold for any input.
 
+pub mod federated;
 pub mod frames;
 pub mod integrity;
 pub mod messages;
@@ -48,6 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ethercat", |data| messages::family("ethercat", data)),
     ("evidence", integrity::evidence),
     ("experiment", experiment),
+    ("federated", federated::federated),
     ("fox", |data| messages::family("fox", data)),
     ("gate", gate),
     ("genisys", |data| messages::family("genisys", data)),

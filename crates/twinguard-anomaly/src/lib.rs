@@ -48,6 +48,7 @@ pub mod metrics;
 pub mod registry;
 mod rows;
 mod special;
+pub mod statistic;
 pub mod suite;
 mod table;
 mod tail;

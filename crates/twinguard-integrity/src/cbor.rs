@@ -164,6 +164,11 @@ pub mod write {
             }
         }
     }
+    /// A byte string.
+    pub fn bytes(out: &mut Vec<u8>, value: &[u8]) {
+        head(out, 2, value.len() as u64);
+        out.extend_from_slice(value);
+    }
     /// A text.
     pub fn text(out: &mut Vec<u8>, value: &str) {
         head(out, 3, value.len() as u64);

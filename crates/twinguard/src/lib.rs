@@ -29,6 +29,8 @@ pub use output::{Output, Verdicted};
 #[cfg(feature = "report")]
 pub use record::{Recorder, Run};
 pub use sense::DetectionReport;
+#[cfg(feature = "federated")]
+pub use twinguard_federated as federated;
 #[cfg(feature = "redteam")]
 pub use twinguard_redteam as redteam;
 #[cfg(feature = "report")]

@@ -42,7 +42,7 @@ fn the_corpus_passes_and_so_does_every_beginning_of_it() {
 #[test]
 fn our_own_formats_are_written_as_the_corpus_holds_them() {
     let update = std::env::var_os("UPDATE_CORPUS").is_some();
-    for (target, name, bytes) in targets::integrity::seeds() {
+    for (target, name, bytes) in targets::integrity::seeds().into_iter().chain(targets::federated::seeds()) {
         let path = fuzz().join("corpus").join(target).join(name);
         if update {
             fs::create_dir_all(path.parent().unwrap()).unwrap();

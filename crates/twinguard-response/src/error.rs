@@ -37,6 +37,12 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A recovery out of turn, or one that cannot be.
+    #[error("recovery: {reason}")]
+    Recovery {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A state that no playbook can have had.
     #[error("state of a playbook: {reason}")]
     State {

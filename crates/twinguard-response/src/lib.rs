@@ -25,7 +25,10 @@
 //! | [`screen`], [`trial`] | the shield of a task; the same attacks for every planner, with confidence intervals |
 //! | [`registry`] | all of them by name |
 //!
-//! Not here yet: two-phase model revert, staged return to normal, the planners inside the guard.
+//! [`recovery`] is the way back: a state from before the attack in two phases, what was taken given back step by step, broken
+//! off on new evidence.
+//!
+//! Not here yet: planners and recovery inside the guard, playbooks in an exchange format.
 
 mod error;
 mod rehearsal;
@@ -36,6 +39,7 @@ pub mod attacker;
 pub mod planner;
 pub mod planners;
 pub mod policy;
+pub mod recovery;
 pub mod registry;
 pub mod screen;
 pub mod shield;

@@ -568,3 +568,130 @@ impl<'a> Episode<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attacker::{SEEN, UNSEEN};
+
+    fn quiet(change: impl FnOnce(&mut Setting)) -> Task {
+        let mut setting = Task::multi().unwrap().setting().clone();
+        (setting.entry, setting.error, setting.hot_start, setting.alarm) = (0.0, 0.0, 0.0, (0.0, 0.0));
+        change(&mut setting);
+        Task::new(setting).unwrap()
+    }
+
+    /// The heat balance written out neighbour by neighbour.
+    #[test]
+    fn without_noise_a_step_is_the_heat_balance() {
+        for topology in [Topology::Line, Topology::Ring, Topology::Star] {
+            let task = quiet(|s| (s.topology, s.disturbance) = (topology, 0.0));
+            let s = task.setting();
+            let joined: &[(usize, usize)] = match topology {
+                Topology::Line => &[(0, 1), (1, 2), (2, 3)],
+                Topology::Ring => &[(0, 1), (1, 2), (2, 3), (3, 0)],
+                Topology::Star => &[(0, 1), (0, 2), (0, 3)],
+            };
+            let mut episode = task.episode(1, 1, SEEN);
+            for choice in [0b0000, 0b0101, 0b1000, 0b0011] {
+                let (x, isolated) = (episode.truth().to_vec(), episode.view().queued);
+                episode.advance(Isolation(choice));
+                for i in 0..4 {
+                    let keep = if isolated.contains(i) { s.keep_isolated } else { s.keep };
+                    let mut want = keep * x[i];
+                    for (a, b) in joined {
+                        want += if *a == i { s.coupling * (x[*b] - x[i]) } else { 0.0 };
+                        want += if *b == i { s.coupling * (x[*a] - x[i]) } else { 0.0 };
+                    }
+                    assert!((episode.truth()[i] - want).abs() < 1e-12);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_and_attackers_do_not_depend_on_what_is_chosen() {
+        let task = Task::multi().unwrap();
+        let run = |choice: Isolation| {
+            let mut episode = task.episode(7, 3, SEEN);
+            let mut begun = Vec::new();
+            while !episode.is_over() && begun.is_empty() {
+                if episode.advance(choice).began {
+                    begun.push(episode.step);
+                }
+            }
+            (begun, episode.rng.get_word_pos())
+        };
+        assert_eq!(run(Isolation::NONE), run(Isolation(0b0011)), "the same attack at the same draw");
+    }
+
+    #[test]
+    fn an_attack_heats_one_module_until_isolation_ends_it() {
+        let task = quiet(|s| (s.entry, s.leave, s.disturbance) = (1.0, 0.0, 0.0));
+        let mut episode = task.episode(2, 0, &[Attacker::Steady]);
+        assert!(episode.advance(Isolation::NONE).began);
+        let module = episode.hold.unwrap().module;
+        let before = episode.truth().to_vec();
+        assert!(episode.advance(Isolation::NONE.with(module)).loose, "isolation takes a step");
+        assert!(episode.truth()[module] > before[module]);
+        let mut steps = 0;
+        while episode.hold.is_some() {
+            assert!(!episode.advance(Isolation::NONE.with(module)).loose);
+            steps += 1;
+        }
+        assert_eq!(steps, task.setting().evict + 1);
+        episode.advance(Isolation(0b1111));
+        assert_eq!(episode.view().queued, Isolation(0b0011), "no more than the budget");
+    }
+
+    #[test]
+    fn alarms_come_late_and_move_the_belief() {
+        let task = quiet(|s| (s.entry, s.leave, s.alarm, s.disturbance) = (1.0, 0.0, (1.0, 0.0), 40.0));
+        let mut episode = task.episode(5, 0, &[Attacker::Steady]);
+        let mut first = None;
+        for step in 0..10u32 {
+            let known = (0..4).find(|module| episode.view().belief[*module] > 0.99);
+            if let (Some(module), None) = (known, first) {
+                assert_eq!(Some(module), episode.hold.map(|hold| hold.module));
+                first = Some(step);
+            }
+            episode.advance(Isolation::NONE);
+        }
+        assert_eq!(first, Some(task.setting().delay as u32 + 1));
+    }
+
+    #[test]
+    fn costs_add_up_and_prices_change() {
+        let task = quiet(|s| (s.wear, s.disturbance) = (0.0, 0.0));
+        let mut episode = task.episode(1, 0, UNSEEN);
+        assert_eq!(episode.advance(Isolation(0b1001)).cost, 8.0, "two starts");
+        assert_eq!(episode.advance(Isolation(0b1001)).cost, 2.5, "a step of the first and the last");
+        while episode.step < 40 {
+            episode.advance(Isolation::NONE);
+        }
+        episode.advance(Isolation(0b0001));
+        assert_eq!(episode.advance(Isolation::NONE).cost, 1.5, "three times the value at peak hours");
+        assert_eq!((task.price(39), task.price(40), task.price(80)), (1.0, 3.0, 1.0));
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_refused() {
+        let base = Task::multi().unwrap().setting().clone();
+        let wrong: [fn(&mut Setting); 8] = [
+            |s| s.modules = 9,
+            |s| s.budget = 0,
+            |s| s.value = vec![1.0],
+            |s| s.keep = f64::NAN,
+            |s| s.entry = 1.5,
+            |s| s.attack = (2.0, 1.0),
+            |s| s.delay = 9,
+            |s| s.peak.1 = 0,
+        ];
+        for change in wrong {
+            let mut setting = base.clone();
+            change(&mut setting);
+            assert!(matches!(Task::new(setting), Err(Error::Task { .. })));
+        }
+        assert_eq!(Task::new(base).unwrap(), Task::multi().unwrap());
+    }
+}

@@ -16,6 +16,33 @@ pub enum Error {
         /// The signal.
         signal: SignalId,
     },
+    /// A set that cannot be reached or bounded.
+    #[error(transparent)]
+    Reach(#[from] twinguard_twin::Error),
+    /// A shield that cannot be built.
+    #[error("safety shield: {reason}")]
+    Shield {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A task whose numbers do not fit together, or that a planner is not for.
+    #[error("task: it needs {reason}")]
+    Task {
+        /// What is needed.
+        reason: &'static str,
+    },
+    /// A learnt policy that its algorithm cannot have written.
+    #[error("learnt policy: {reason}")]
+    Policy {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A recovery out of turn, or one that cannot be.
+    #[error("recovery: {reason}")]
+    Recovery {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A state that no playbook can have had.
     #[error("state of a playbook: {reason}")]
     State {

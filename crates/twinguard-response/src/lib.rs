@@ -14,12 +14,37 @@
 //! - Isolation is a weapon in the wrong hands: an action that affects the process needs two independent kinds of
 //!   evidence, and each kind of action has a budget.
 //!
-//! Not here yet: two-phase model revert, staged return to normal, worst-case reach, learned planners.
+//! Planning how to contain an attack on a plant of coupled modules:
+//!
+//! | here | |
+//! |---|---|
+//! | [`shield`] | lets through only what keeps every limit for ever in the worst case; wraps any planner |
+//! | [`task`], [`attacker`] | a fast simulator of modules under attack, explicit seeds |
+//! | [`planner`], [`planners`] | one trait, ten planners: playbooks, a forecast, learners, an exact oracle; each explains itself |
+//! | [`policy`] | what was learnt, with its training record and digest |
+//! | [`screen`], [`trial`] | the shield of a task; the same attacks for every planner, with confidence intervals |
+//! | [`registry`] | all of them by name |
+//!
+//! [`recovery`] is the way back: a state from before the attack in two phases, what was taken given back step by step, broken
+//! off on new evidence.
+//!
+//! Not here yet: planners and recovery inside the guard, playbooks in an exchange format.
 
 mod error;
-mod registry;
+mod rehearsal;
 mod responder;
 mod responders;
+
+pub mod attacker;
+pub mod planner;
+pub mod planners;
+pub mod policy;
+pub mod recovery;
+pub mod registry;
+pub mod screen;
+pub mod shield;
+pub mod task;
+pub mod trial;
 
 pub use error::Error;
 pub use registry::RESPONDERS;

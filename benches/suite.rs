@@ -50,7 +50,7 @@ fn rows(c: &mut Criterion) {
                 single.chunks_exact(channels).map(score).sum::<f64>()
             });
         });
-        let mut forest = Forest::builder(channels, 1).build().unwrap();
+        let mut forest = Forest::builder(channels).seed(1).build().unwrap();
         single.chunks_exact(channels).for_each(|row| forest.update(row).unwrap());
         group.bench_function(format!("rcf3_random_cut_forest/{channels}_channels/100_rows"), |b| {
             b.iter(|| {

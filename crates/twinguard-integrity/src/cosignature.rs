@@ -19,6 +19,7 @@ use crate::{Checkpoint, Error, PublicKey, SigningKey};
 /// Signature type of Ed25519 cosignatures.
 const ED25519: u8 = 4;
 /// Signature type of ML-DSA-44 cosignatures.
+#[cfg(feature = "pq")]
 const ML_DSA_44: u8 = 6;
 
 /// The public key of a witness, in the text form `<name>+<id>+<base64>` of signed notes.

@@ -1,9 +1,9 @@
 //! A verdict for the journal: at most 256 bytes, the same bytes for the same judgement.
 //!
-//! A CBOR array (RFC 8949) of 16 elements with lengths and integers in their shortest form (§4.2.1) and all floats in 64
-//! bits. Names are cut to 40 bytes; whoever needs them whole has the plant file, which the digest names.
+//! A CBOR array (RFC 8949) of 16 elements with everything in its shortest form (§4.2.1). Names are cut to 40 bytes; whoever
+//! needs them whole has the plant file, which the digest names.
 
-use minicbor::{Decoder, Encoder};
+use twinguard_integrity::cbor::{Item, read, write};
 use twinguard_types::{Command, CommandId, Decision, Digest, SignalId, Stage, Timestamp, Value};
 
 use super::judge::{Code, Judgement};
@@ -13,8 +13,8 @@ use crate::policy::Ruling;
 
 /// Bytes of a name.
 const NAME: usize = 40;
-const ELEMENTS: u64 = 16;
-const VERSION: u8 = 1;
+const ELEMENTS: usize = 16;
+const VERSION: u64 = 1;
 
 /// A verdict as the journal keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,46 +102,37 @@ impl Record {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
-        // Writing to memory does not fail.
-        let _ = self.write(&mut bytes);
-        bytes
-    }
-
-    fn write(&self, bytes: &mut Vec<u8>) -> Result<(), minicbor::encode::Error<core::convert::Infallible>> {
-        let mut it = Encoder::new(bytes);
+        let out = &mut bytes;
         let (kind, value) = match self.decision {
-            Decision::Allow => (0u8, None),
+            Decision::Allow => (0, None),
             Decision::Clamp(value) => (1, Some(value.as_f64())),
             Decision::StepUp => (2, None),
             Decision::Hold => (3, None),
             Decision::Deny => (4, None),
         };
         let stage = STAGES.iter().position(|stage| *stage == self.stage).unwrap_or(STAGES.len());
-        it.array(ELEMENTS)?.u8(VERSION)?.u64(self.command.0)?.i64(self.at.as_nanos())?;
-        it.u32(self.signal.0)?.f64(self.asked)?.u8(kind)?;
-        match value {
-            Some(value) => it.f64(value)?,
-            None => it.null()?,
-        };
-        it.u8(stage as u8)?.u8(self.code as u8)?;
-        match self.margin {
-            Some((signal, least)) => it.array(2)?.u32(signal.0)?.f64(least)?,
-            None => it.null()?,
-        };
-        match &self.state {
-            Some(state) => it.bytes(&state.0)?,
-            None => it.null()?,
-        };
-        match self.expires {
-            Some(expires) => it.i64(expires.as_nanos())?,
-            None => it.null()?,
-        };
-        match self.glass {
-            Some(glass) => it.u64(glass)?,
-            None => it.null()?,
-        };
-        it.bytes(&self.plant)?.str(cut(&self.principal))?.str(cut(&self.rule))?;
-        Ok(())
+        write::array(out, ELEMENTS);
+        write::unsigned(out, VERSION);
+        write::unsigned(out, self.command.0);
+        write::integer(out, self.at.as_nanos());
+        write::unsigned(out, u64::from(self.signal.0));
+        write::number(out, self.asked);
+        write::unsigned(out, kind);
+        maybe(out, value, write::number);
+        write::unsigned(out, stage as u64);
+        write::unsigned(out, self.code as u64);
+        maybe(out, self.margin, |out, (signal, least)| {
+            write::array(out, 2);
+            write::unsigned(out, u64::from(signal.0));
+            write::number(out, least);
+        });
+        maybe(out, self.state.as_ref(), |out, state| write::bytes(out, &state.0));
+        maybe(out, self.expires, |out, expires| write::integer(out, expires.as_nanos()));
+        maybe(out, self.glass, write::unsigned);
+        write::bytes(out, &self.plant);
+        write::text(out, cut(&self.principal));
+        write::text(out, cut(&self.rule));
+        bytes
     }
 
     /// From bytes.
@@ -149,30 +140,20 @@ impl Record {
     /// # Errors
     /// [`Error::Record`] for anything but the whole of one record in its only form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let record = Self::read(&mut Decoder::new(bytes)).filter(|record| record.to_bytes() == bytes);
+        let record = Self::read(&mut Reader(bytes)).filter(|record| record.to_bytes() == bytes);
         record.ok_or(Error::Record)
     }
 
-    fn read(it: &mut Decoder<'_>) -> Option<Self> {
-        fn maybe<T>(
-            it: &mut Decoder<'_>,
-            read: impl FnOnce(&mut Decoder<'_>) -> Result<T, minicbor::decode::Error>,
-        ) -> Option<Option<T>> {
-            if it.datatype().ok()? == minicbor::data::Type::Null {
-                it.null().ok()?;
-                return Some(None);
-            }
-            read(it).ok().map(Some)
-        }
-        if it.array().ok()? != Some(ELEMENTS) || it.u8().ok()? != VERSION {
+    fn read(it: &mut Reader<'_>) -> Option<Self> {
+        if it.next()? != Item::Array(ELEMENTS as u64) || it.unsigned()? != VERSION {
             return None;
         }
-        let command = CommandId(it.u64().ok()?);
-        let at = Timestamp::from_nanos(it.i64().ok()?);
-        let signal = SignalId(it.u32().ok()?);
-        let asked = it.f64().ok()?;
-        let kind = it.u8().ok()?;
-        let decision = match (kind, maybe(it, |it| it.f64())?) {
+        let command = CommandId(it.unsigned()?);
+        let at = Timestamp::from_nanos(it.integer()?);
+        let signal = it.signal()?;
+        let asked = it.number()?;
+        let kind = it.unsigned()?;
+        let decision = match (kind, it.maybe(Reader::number)?) {
             (0, None) => Decision::Allow,
             (1, Some(value)) => Decision::Clamp(Value::real(value).ok()?),
             (2, None) => Decision::StepUp,
@@ -180,21 +161,18 @@ impl Record {
             (4, None) => Decision::Deny,
             _ => return None,
         };
-        let stage = *STAGES.get(usize::from(it.u8().ok()?))?;
-        let code = *Code::ALL.get(usize::from(it.u8().ok()?))?;
-        let margin = maybe(it, |it| {
-            it.array()?;
-            Ok((SignalId(it.u32()?), it.f64()?))
+        let stage = *STAGES.get(usize::try_from(it.unsigned()?).ok()?)?;
+        let code = *Code::ALL.get(usize::try_from(it.unsigned()?).ok()?)?;
+        let margin = it.maybe(|it| {
+            let pair = it.next()? == Item::Array(2);
+            Some((pair.then(|| it.signal())??, it.number()?))
         })?;
-        let state = match maybe(it, |it| Ok(it.bytes()?.to_vec()))? {
-            Some(bytes) => Some(Digest(bytes.try_into().ok()?)),
-            None => None,
-        };
-        let expires = maybe(it, |it| it.i64())?.map(Timestamp::from_nanos);
-        let glass = maybe(it, |it| it.u64())?;
-        let plant = it.bytes().ok()?.try_into().ok()?;
-        let principal = it.str().ok()?.to_owned();
-        let rule = it.str().ok()?.to_owned();
+        let state = it.maybe(|it| it.bytes()?.try_into().ok().map(Digest))?;
+        let expires = it.maybe(Reader::integer)?.map(Timestamp::from_nanos);
+        let glass = it.maybe(Reader::unsigned)?;
+        let plant = it.bytes()?.try_into().ok()?;
+        let principal = it.text()?.to_owned();
+        let rule = it.text()?.to_owned();
         Some(Self {
             command,
             at,
@@ -211,6 +189,72 @@ impl Record {
             principal,
             rule,
         })
+    }
+}
+
+fn maybe<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
+    match value {
+        Some(value) => write(out, value),
+        None => write::null(out),
+    }
+}
+
+/// Items that are what they should be.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<Item<'a>> {
+        read(&mut self.0)
+    }
+
+    /// What is read, or null.
+    fn maybe<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        let mut ahead = Self(self.0);
+        if ahead.next()? == Item::Null {
+            *self = ahead;
+            return Some(None);
+        }
+        read(self).map(Some)
+    }
+
+    fn unsigned(&mut self) -> Option<u64> {
+        match self.next()? {
+            Item::Unsigned(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn integer(&mut self) -> Option<i64> {
+        match self.next()? {
+            Item::Unsigned(value) => i64::try_from(value).ok(),
+            Item::Negative(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<f64> {
+        match self.next()? {
+            Item::Number(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn signal(&mut self) -> Option<SignalId> {
+        self.unsigned().and_then(|id| u32::try_from(id).ok()).map(SignalId)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        match self.next()? {
+            Item::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        match self.next()? {
+            Item::Text(text) => Some(text),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way back to normal: a state from before the attack in two phases, then what was taken is given back step by step.
 //!
-//! Sources: NIST SP 800-61r3 §3.5.3 and SP 800-82r3 §6.5 (recover to a point before the compromise, verify, then resume);
-//! Gray, "Notes on data base operating systems" (1978), §5.8.3.3 (two phases: prepare, then commit).
+//! Sources: NIST SP 800-61r3 §3.5 and SP 800-82r3 §6.5 (recover to a point before the compromise, verify, then resume);
+//! Gray, "Notes on data base operating systems" (1978) (two phases: prepare, then commit).
 //!
 //! ```text
 //! prepare ─► Prepared ─verify─► Verified ─commit─► Returning 0 … n ─► Normal
@@ -113,7 +113,7 @@ impl Recovery {
     }
 
     /// Still the first phase: brings a copy of the twin to the chosen state and up to `now`, and holds it against independent
-    /// readings. One that is missing or too far off aborts.
+    /// readings. One that is missing, from before the recovery began, or too far off aborts.
     ///
     /// # Errors
     /// [`Error::Recovery`] out of turn or when the chosen state is not kept any more; [`Error::Reach`] when it does not fit the twin.
@@ -134,6 +134,9 @@ impl Recovery {
             let Some(reading) = path.verify(*signal) else {
                 return Some(format!("signal {signal} cannot be read over an independent path"));
             };
+            if reading.at < self.since {
+                return Some(format!("signal {signal} was read before the recovery began"));
+            }
             let Some(estimate) = copy.estimate(*signal) else {
                 return Some(format!("the model does not know signal {signal}"));
             };
@@ -237,7 +240,8 @@ mod tests {
 
     impl Verify for Meter {
         fn verify(&mut self, _: SignalId) -> Option<Reading> {
-            self.0.map(|value| Reading { value, sigma: 1.0, at: Timestamp::from_secs(720) })
+            let at = Timestamp::from_secs(if self.0 == Some(64.5) { 719 } else { 720 });
+            self.0.map(|value| Reading { value, sigma: 1.0, at })
         }
     }
 
@@ -278,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_disagrees_or_is_missing_aborts_before_anything_is_touched() {
-        for reading in [Some(84.0), Some(f64::NAN), None] {
+    fn a_reading_that_disagrees_is_old_or_missing_aborts_before_anything_is_touched() {
+        for reading in [Some(84.0), Some(f64::NAN), Some(64.5), None] {
             let (mut recovery, mut twin, safe) = begun();
             let now = Timestamp::from_secs(720);
             let stage = recovery.verify(now, &twin, &safe, &mut Meter(reading)).unwrap();

@@ -1,7 +1,7 @@
 //! The safety shield: whatever a planner proposes, only what keeps the plant within its limits for ever is let through.
 //!
 //! Sources: Gilbert, Tan, "Linear systems with state and control constraints: the theory and application of maximal output
-//! admissible sets", *IEEE Trans. Autom. Control* 36(9) (1991), §III (the set and its finite determination); Alshiekh et al., "Safe
+//! admissible sets", *IEEE Trans. Autom. Control* 36(9) (1991) (the set and its finite determination); Alshiekh et al., "Safe
 //! reinforcement learning via shielding", *AAAI* (2018), §4 (a shield that corrects as little as possible); Sha, "Using
 //! simplicity to control complexity", *IEEE Software* 18(4) (2001) (a proved backup behind an unproved controller).
 //!

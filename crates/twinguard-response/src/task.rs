@@ -8,7 +8,7 @@
 //! 0 ≤ a ≤ A to one module at a time. *Isolating* a module cuts the attacker's way to it and hands it to a local controller that
 //! cools it, one step later, and costs production; no more modules than the budget can be isolated at once. After `evict`
 //! isolated steps the attacker has lost the module. Alarms are late, missing, or false. Temperatures are measured with a bounded
-//! error. Production is worth more at peak hours; heat wears a module out (as for insulation, IEC 60076-7 §6.3, here with the square).
+//! error. Production is worth more at peak hours; heat wears a module out (as for insulation, IEC 60076-7, here with the square).
 //!
 //! A step draws the same random numbers whatever is chosen: planners that share a seed face the same noise, alarms' luck
 //! and attackers.

@@ -84,11 +84,11 @@ impl DynamicProgramming {
         let span = odds(SURE);
         let mut branches: Vec<Branch> = Vec::with_capacity(phases * cells * 4 * NOISES);
         let mut harm = vec![0.0; phases * cells];
-        for cell in 0..phases * cells {
+        for (cell, harm) in harm.iter_mut().enumerate() {
             let (phase, heat, belief) = (cell / cells, cell / BELIEFS % HEATS, cell % BELIEFS);
             let share = COLDEST + (HOTTEST - COLDEST) * heat as f64 / (HEATS - 1) as f64;
             let belief = 1.0 / (1.0 + libm::exp(span - 2.0 * span * belief as f64 / (BELIEFS - 1) as f64));
-            harm[cell] = branch(s, phase, share * s.limit, belief, &mut branches);
+            *harm = branch(s, phase, share * s.limit, belief, &mut branches);
         }
         let mut values = vec![0.0; phases * cells];
         let mut table = vec![[0.0; 2]; phases * cells];

@@ -201,7 +201,7 @@ impl FittedQ {
                     }
                     let view = proposal.view;
                     // Half of the later episodes show what the weights so far lead to.
-                    if !weights.is_empty() && proposal.number % 2 == 0 {
+                    if !weights.is_empty() && proposal.number.is_multiple_of(2) {
                         return by_advantage(setting.modules, setting.budget, |module| {
                             advantage(&weights, &Local::of(&view, module))
                         });

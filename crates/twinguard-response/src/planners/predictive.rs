@@ -1,7 +1,8 @@
 //! Acts before damage: isolates a module when its forecast reaches the limit within the mitigation horizon.
 //!
-//! Source: Hagen, "HyTwin" (*NFM* 2025) for the mitigation horizon, how late a fail-safe can still be engaged; the upper end of
-//! a forecast's interval as trigger, after Saxena et al., "Metrics for evaluating performance of prognostic techniques" (2008), §4.
+//! Sources: the mitigation horizon, how late a fail-safe can still be engaged, after the hybrid twins of `HyTwin` (*NASA Formal
+//! Methods* 2025); the upper end of a forecast's interval as trigger, after Saxena et al., "Metrics for evaluating performance of
+//! prognostic techniques" (2008), §4.
 
 use crate::planner::{Planner, held, most_urgent, told};
 use crate::task::{Isolation, View};

@@ -12,7 +12,7 @@ pub struct Random {
     pub seed: u64,
 }
 
-/// SplitMix64 (Steele, Lea, Flood, *OOPSLA* (2014), §4): every bit of the input changes half of the output.
+/// `SplitMix64` (Steele, Lea, Flood, *OOPSLA* (2014), §4): every bit of the input changes half of the output.
 fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

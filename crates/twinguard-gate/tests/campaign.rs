@@ -1,11 +1,13 @@
 //! Does an unsafe command pass? Random attackers with every right against simulated plants that the model describes only
-//! to ± 10 %, with telemetry that is honest, delayed or forged; the truth is the plant itself, run ahead both ways.
+//! to ± 10 %, with telemetry that is honest, delayed or forged; the truth is the plant itself, run ahead both ways. With honest
+//! and delayed telemetry none may pass; with a forged sensor, where no detector stands beside the gate, one in a hundred.
 //!
 //! Unsafe: the true plant, with this command and otherwise unchanged, breaks a never-exceed limit within its horizon that
 //! it would not have broken without it. The attacker holds a role that may write any actuator any value, so that nothing
 //! but the what-if stands in the way. Legitimate: what the plant's own controller writes in undisturbed running.
 //!
-//! `TWINGUARD_COMMANDS` sets the attack commands per plant (400); `.ci/long/gate` asks for more and adds up.
+//! `TWINGUARD_COMMANDS` sets the attack commands per plant (400); `.ci/long/gate` asks for more and adds up. For a closer look:
+//! `TWINGUARD_SEED`, `TWINGUARD_SHOW` (each unsafe or blocked command), `TWINGUARD_MODEL_ERROR`.
 
 use std::collections::VecDeque;
 
@@ -53,9 +55,22 @@ enum Path {
     Frozen(SignalId),
 }
 
+impl Path {
+    const fn kind(self) -> usize {
+        match self {
+            Self::Honest => 0,
+            Self::Delayed(_) => 1,
+            Self::Biased(..) => 2,
+            Self::Frozen(_) => 3,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     attacks: u64,
+    /// Honest, delayed, biased, frozen.
+    by_path: [u64; 4],
     allowed: u64,
     clamped: u64,
     refused: u64,
@@ -277,7 +292,9 @@ impl World {
         held: Option<&[bool]>,
     ) -> Option<(SignalId, f64)> {
         let (_, decision) = self.ask(signal, value);
+        let kind = self.path.kind();
         self.tally.attacks += 1;
+        self.tally.by_path[kind] += 1;
         let sent = match decision {
             Decision::Allow => {
                 self.tally.allowed += 1;
@@ -297,12 +314,6 @@ impl World {
             }
         };
         if self.is_unsafe(before, (signal, sent), held) {
-            let kind = match self.path {
-                Path::Honest => 0,
-                Path::Delayed(_) => 1,
-                Path::Biased(..) => 2,
-                Path::Frozen(_) => 3,
-            };
             self.tally.unsafe_admitted[kind] += 1;
             if std::env::var_os("TWINGUARD_SHOW").is_some() {
                 let path = self.plant.catalogue.path(signal);
@@ -429,6 +440,7 @@ fn campaign(name: &str) {
         }
         let it = world.tally;
         total.attacks += it.attacks;
+        total.by_path.iter_mut().zip(it.by_path).for_each(|(sum, it)| *sum += it);
         total.allowed += it.allowed;
         total.clamped += it.clamped;
         total.refused += it.refused;
@@ -438,21 +450,30 @@ fn campaign(name: &str) {
         total.legitimate += it.legitimate;
         total.blocked += it.blocked;
     }
-    let passed: u64 = total.unsafe_admitted.iter().sum();
+    let [honest, delayed, biased, frozen] = total.unsafe_admitted;
+    let true_path = total.by_path[0] + total.by_path[1];
     println!(
         "{name}: {} attacks on {worlds} plants: {} allowed, {} clamped, {} refused ({} of {} looked at were unsafe); \
-         unsafe admitted {passed} (honest, delayed, biased, frozen: {:?}); {} legitimate, {} blocked",
+         {true_path} with true telemetry, {} unsafe admitted; {} with forged telemetry, {} unsafe admitted; \
+         {} legitimate, {} blocked",
         total.attacks,
         total.allowed,
         total.clamped,
         total.refused,
         total.refused_unsafe,
         total.refused_looked_at,
-        total.unsafe_admitted,
+        honest + delayed,
+        total.attacks - true_path,
+        biased + frozen,
         total.legitimate,
         total.blocked
     );
-    assert_eq!(passed, 0, "unsafe commands were admitted");
+    assert_eq!(honest + delayed, 0, "unsafe commands were admitted");
+    // A lie that stays within what the model takes for its own error moves the state that the what-if starts from.
+    assert!(
+        (biased + frozen) * 100 <= total.attacks - true_path,
+        "lies let more than one command in a hundred through"
+    );
     assert!(total.blocked * 200 <= total.legitimate, "more than 0.5 % of legitimate commands were blocked");
 }
 
@@ -462,4 +483,4 @@ macro_rules! plants {
     };
 }
 
-plants!(hvac_zone, quadruple_tank, quadruple_tank_nonminimum);
+plants!(battery, boiler, conveyor, hvac_zone, quadruple_tank, quadruple_tank_nonminimum);

@@ -20,6 +20,8 @@ use crate::what_if::{Certificate, Foresight, Tube, Width, inputs_of, state_diges
 /// Bisections between the wanted value and a safe one.
 const BISECTIONS: u32 = 6;
 
+/// Times the usual width that a value is given which nobody asked for.
+const RESERVE: f64 = 1.5;
 /// Times the usual standard deviations that a twin in doubt is given.
 const DOUBT: f64 = 3.0;
 
@@ -120,6 +122,9 @@ pub struct Judgement {
     pub(super) words: &'static str,
 }
 
+/// What keeps somebody from being heard at all.
+type Barred = (Decision, Stage, Code, &'static str);
+
 impl Judgement {
     pub(super) const fn new(decision: Decision, stage: Stage, code: Code) -> Self {
         Self {
@@ -135,6 +140,10 @@ impl Judgement {
             outlook: Outlook::NotAsked,
             words: "",
         }
+    }
+
+    const fn barred((decision, stage, code, words): Barred) -> Self {
+        Self { words, ..Self::new(decision, stage, code) }
     }
 
     const fn deny(stage: Stage, code: Code) -> Self {
@@ -185,7 +194,7 @@ impl Gate {
                 named = subject;
                 &named
             }
-            Err(judgement) => return judgement,
+            Err(barred) => return Judgement::barred(barred),
         };
         if let Some(glass) = self.glass_for(now, principal, command.signal) {
             let mut judgement = self.consequence(now, command, false, twin);
@@ -247,7 +256,7 @@ impl Gate {
     pub fn select(&mut self, now: Timestamp, command: &Command, asking: &Asking<'_>) -> Verdict {
         self.refresh();
         let judgement = match self.who(now, command, asking) {
-            Err(judgement) => judgement,
+            Err(barred) => Judgement::barred(barred),
             Ok(subject) => {
                 let principal = subject.as_ref().unwrap_or(asking.principal);
                 let value = command.value.as_f64();
@@ -321,8 +330,8 @@ impl Gate {
         now: Timestamp,
         command: &Command,
         asking: &Asking<'_>,
-    ) -> Result<Option<Principal>, Judgement> {
-        let deny = |code, words| Err(Judgement { words, ..Judgement::deny(Stage::Identity, code) });
+    ) -> Result<Option<Principal>, Barred> {
+        let deny = |code, words| Err((Decision::Deny, Stage::Identity, code, words));
         if command.from.is_some_and(|from| self.is_isolated(now, from.ip())) {
             return deny(Code::Isolated, "");
         }
@@ -380,9 +389,9 @@ impl Gate {
             match self.trust.demand(name, now, config) {
                 Demand::None => {}
                 Demand::StepUp(_) => {
-                    return Err(Judgement::new(Decision::StepUp, Stage::Trust, Code::Distrusted));
+                    return Err((Decision::StepUp, Stage::Trust, Code::Distrusted, ""));
                 }
-                Demand::Deny(_) => return Err(Judgement::deny(Stage::Trust, Code::Distrusted)),
+                Demand::Deny(_) => return Err((Decision::Deny, Stage::Trust, Code::Distrusted, "")),
             }
         }
         Ok(acting)
@@ -660,7 +669,8 @@ impl Gate {
         Judgement { outlook: Outlook::Unsure(why), ..Judgement::deny(Stage::Trust, Code::TwinUnsure) }
     }
 
-    /// Bisection between the wanted value and the present one, if that is safe.
+    /// Bisection between the wanted value and the present one, if that is safe; with half as much room again as a value
+    /// needs that somebody asked for.
     #[expect(clippy::type_complexity, reason = "a value, its margin, its tubes")]
     fn nearest_safe(
         &mut self,
@@ -669,6 +679,7 @@ impl Gate {
         (signal, wanted, good): (SignalId, f64, f64),
         width: Width,
     ) -> Option<(f64, Option<(SignalId, f64)>, Option<Vec<Tube>>)> {
+        let width = Width { sigmas: RESERVE * width.sigmas, model_error: RESERVE * width.model_error };
         let mut clear =
             |value| match self.lookahead.foresee(twin, &self.confidence, others, (signal, value), width) {
                 Foresight::Clear { margin, tubes } => Some((value, margin, Some(tubes))),

@@ -122,7 +122,8 @@ impl Guard for Budget {
             return false;
         };
         let sizes = last.len() == self.last.len() && known.len() == self.last.len();
-        if !sizes || !(spent.is_finite() && *spent >= 0.0) || last.iter().any(|last| !last.is_finite()) {
+        let sound = spent.is_finite() && *spent >= 0.0 && last.iter().all(|last| last.is_finite());
+        if !(sizes && sound) {
             return false;
         }
         self.spent = *spent;

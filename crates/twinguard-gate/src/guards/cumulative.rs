@@ -131,7 +131,7 @@ impl Guard for Cumulative {
 
     fn recall(&mut self, memory: &Memory) -> bool {
         const WIDTH: usize = 2 * PARTS + 1;
-        if memory.real.len() * 2 != memory.whole.len() * WIDTH || memory.whole.len() % 2 != 0 {
+        if memory.real.len() * 2 != memory.whole.len() * WIDTH || !memory.whole.len().is_multiple_of(2) {
             return false;
         }
         let mut tracks = vec![None; self.spec.signals.len()];

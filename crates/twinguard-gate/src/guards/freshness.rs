@@ -94,7 +94,7 @@ impl Guard for Freshness {
 
     fn recall(&mut self, memory: &Memory) -> bool {
         let count = memory.whole.len() / (WORDS + 2);
-        if memory.whole.len() % (WORDS + 2) != 0 || !memory.real.is_empty() || count > SENDERS {
+        if !memory.whole.len().is_multiple_of(WORDS + 2) || !memory.real.is_empty() || count > SENDERS {
             return false;
         }
         let mut windows = BTreeMap::new();

@@ -2,15 +2,15 @@
 
 use twinguard_twin::Plant;
 use twinguard_twin::plant::{Effect, LimitKind, Verb};
-use twinguard_twin::problem::Place;
 use twinguard_types::Role;
 
+use super::Found;
 use crate::policy::Source;
 
 /// Networks of less than this many leading bits are the world, not a plant.
 const NARROWEST_WORLD: u8 = 8;
 
-pub(super) fn broad(source: &Source, plant: &Plant, found: &mut Vec<(Option<Place>, String)>) {
+pub(super) fn broad(source: &Source, plant: &Plant, found: &mut Found) {
     for clause in source.clauses.iter().filter(|clause| clause.rule.effect == Effect::Allow) {
         let rule = &clause.rule;
         let mut say = |text: &str| found.push((clause.place.clone(), format!("rule `{}` {text}", rule.name)));

@@ -32,6 +32,9 @@ use crate::policy::Source;
 
 pub use sarif::sarif;
 
+/// Places and words.
+type Found = Vec<(Option<Place>, String)>;
+
 /// How grave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -54,7 +57,7 @@ pub struct Check {
     pub level: Level,
     /// What it is, for people.
     pub about: &'static str,
-    run: fn(&Source, &Plant, &mut Vec<(Option<Place>, String)>),
+    run: fn(&Source, &Plant, &mut Found),
 }
 
 /// All checks.

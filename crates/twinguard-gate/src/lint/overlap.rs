@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 
 use twinguard_twin::Plant;
 use twinguard_twin::plant::{Effect, Rule, Window};
-use twinguard_twin::problem::Place;
 
+use super::Found;
 use crate::policy::{Clause, Source};
-
-type Found = Vec<(Option<Place>, String)>;
 
 /// An empty list restricts nothing.
 fn list_covers<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {

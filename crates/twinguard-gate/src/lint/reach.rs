@@ -2,13 +2,11 @@
 
 use twinguard_twin::Plant;
 use twinguard_twin::plant::{Effect, Verb};
-use twinguard_twin::problem::Place;
 use twinguard_types::Principal;
 
+use super::Found;
 use super::overlap::covers;
 use crate::policy::{Clause, Source};
-
-type Found = Vec<(Option<Place>, String)>;
 
 pub(super) fn unreachable(source: &Source, plant: &Plant, found: &mut Found) {
     for clause in &source.clauses {

@@ -2,11 +2,9 @@
 
 use twinguard_twin::Plant;
 use twinguard_twin::plant::{Effect, Verb};
-use twinguard_twin::problem::Place;
 
+use super::Found;
 use crate::policy::{Conduit, Pipeline, Source, Zone, matches};
-
-type Found = Vec<(Option<Place>, String)>;
 
 fn conduit<'a>(source: &'a Source, from: &str, to: &str) -> Option<&'a Conduit> {
     source.conduits.iter().find(|conduit| conduit.from == from && conduit.to == to)

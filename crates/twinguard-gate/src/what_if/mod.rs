@@ -3,7 +3,8 @@
 //! The command runs ahead on the twin over the horizon of each never-exceed limit, together with what was let through and
 //! has not reached the twin yet, beside the same without it. The bound around the mean has three parts: k σ of the state,
 //! process and parameters as the filter knows them, widened by how the twin does ([`Confidence`]); the mean innovation of
-//! the output; and a share of the excursion, for what the model itself gets wrong. Nothing is believed of a twin that is
+//! the output, and how far the plant moves in five sampling periods, by which telemetry may be late; and a share of the
+//! excursion, for what the model itself gets wrong. Nothing is believed of a twin that is
 //! stale, diverged or accused.
 //!
 //! Source: simplex architecture, L. Sha, "Using simplicity to control complexity", IEEE Software 18(4), 2001 (admit a command
@@ -23,6 +24,9 @@ pub use certificate::{Certificate, Flaw, Tube};
 pub(crate) use certificate::{inputs_of, state_digest};
 pub use confidence::Confidence;
 use response::Responses;
+
+/// Sampling periods by which telemetry may be late, beyond what its times say.
+const LATE_PERIODS: f64 = 5.0;
 
 /// How the bound around the mean is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +87,8 @@ struct Run {
 pub(crate) struct Lookahead {
     limits: Vec<Watched>,
     horizons: Vec<Duration>,
+    /// How late telemetry may be without anybody noticing, seconds.
+    late_s: f64,
     pub(crate) dynamics: Option<Dynamics>,
     /// Whether what a command adds does not depend on the state, and every limit is on an output's value.
     linear: bool,
@@ -135,6 +141,7 @@ impl Lookahead {
             linear: matrices && limits.iter().all(|limit| limit.column.is_some() && !limit.rate),
             limits,
             horizons,
+            late_s: LATE_PERIODS * plant.time.sampling.as_secs_f64(),
             dynamics: plant.dynamics.clone(),
             baseline: None,
             responses: Responses::default(),
@@ -181,7 +188,7 @@ impl Lookahead {
             let (Some(with), Some(without)) = (with.get(limit.horizon), without.get(limit.horizon)) else {
                 continue;
             };
-            let bias = confidence.bias(limit.signal);
+            let bias = confidence.bias(limit.signal) + limit.motion(without, self.late_s);
             let mut tube = Tube::new(limit.index, limit.signal);
             let Some(found) = limit.outlook(with, width, bias, Some(&mut tube)) else { continue };
             let least = found.least.min(found.rate);
@@ -317,6 +324,25 @@ fn sigmas(dynamics: &Dynamics, times: &[f64], spread: &WhatIf) -> Vec<f64> {
 }
 
 impl Watched {
+    /// How far the plant moves without the command while telemetry may be late.
+    fn motion(&self, run: &Run, late_s: f64) -> f64 {
+        let columns = (run.means.len() / run.times.len().max(1)).max(1);
+        let Some(column) = self.column else { return 0.0 };
+        let mut values = run.means.chunks_exact(columns).filter_map(|row| row.get(column));
+        let Some(first) = values.next() else { return 0.0 };
+        let later = run.times.iter().skip(1).zip(values);
+        // One sample beyond: samples may be further apart than telemetry is late.
+        let mut most = 0.0f64;
+        for (time_s, value) in later {
+            let share = (late_s / time_s).min(1.0);
+            most = most.max(share * (value - first).abs());
+            if *time_s >= late_s {
+                break;
+            }
+        }
+        most
+    }
+
     /// How a run stands to this limit; `None` where the model does not know its signal. Fills a tube where one is given.
     fn outlook(&self, run: &Run, width: Width, bias: f64, mut tube: Option<&mut Tube>) -> Option<Outlook> {
         let margin = || run.margins.iter().find(|margin| margin.limit == self.index);

@@ -3,7 +3,8 @@
 //! Classical Runge–Kutta at the model's own step where the horizon is at most [`STEPS`] of them, else Dormand–Prince
 //! between [`SAMPLES`] instants. What pushed the state from slot to slot until now, beyond what the model explains, goes on
 //! pushing: the offset-free prediction of Pannocchia, Rawlings, "Disturbance models for offset-free model-predictive
-//! control", *AIChE J.* 49 (2003), with the disturbance on the states. Model time counts from the start of the run.
+//! control", *Journal of the American Institute of Chemical Engineers* 49 (2003), with the disturbance on the states. Model
+//! time counts from the start of the run.
 
 use twinguard_twin::TimeBase;
 use twinguard_twin::integrators::{DormandPrince, Rk4, Tolerance};

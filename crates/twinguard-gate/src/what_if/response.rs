@@ -3,7 +3,7 @@
 //! So one run without the command per slot of the twin is enough, and a decision is one multiplication per sample. The
 //! covariance does not depend on inputs. Source: superposition; Kailath, *Linear Systems*, 1980, §1.1.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use twinguard_twin::plant::Dynamics;
 use twinguard_types::{Duration, SignalId};
@@ -24,12 +24,12 @@ impl Responses {
         signal: SignalId,
         change: f64,
     ) -> Option<Vec<Run>> {
-        if !self.0.contains_key(&signal) {
-            self.0.insert(signal, measure(dynamics, horizons, signal)?);
-        }
-        let responses = self.0.get(&signal)?;
+        let responses = match self.0.entry(signal) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(measure(dynamics, horizons, signal)?),
+        };
         let mut with = without.to_vec();
-        for (run, response) in with.iter_mut().zip(responses) {
+        for (run, response) in with.iter_mut().zip(responses.iter()) {
             if run.means.len() != response.len() {
                 return None;
             }

@@ -144,7 +144,7 @@ fn superposition_is_simulation() {
     assert!(fast.linear);
     let width = Width { sigmas: 3.0, model_error: 0.1 };
     for second in 0..30 {
-        bench.run(1, |_| 40.0 + f64::from(second as i32) * 0.1);
+        bench.run(1, |_| 40.0 + f64::from(second) * 0.1);
         for (path, value) in [("heater", 0.0), ("heater", 1.3), ("cooler", 0.4), ("heater", 0.55)] {
             let hold = (plant.catalogue.id(path).unwrap(), value);
             let pending = [(plant.catalogue.id("cooler").unwrap(), 0.1)];

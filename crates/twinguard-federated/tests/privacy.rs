@@ -60,10 +60,16 @@ fn an_audit_does_not_prove_more_than_is_claimed() {
         let noise = noise_for(&one, rho).unwrap();
         // the cells in the open: clamping afterwards can only help
         let mut seen = |tally: &Tally<Gram>| -> Vec<f64> {
-            let mut noisy = |cell: &i128| *cell as f64 + noise.sample(&mut rng) as f64;
-            (0..TRIALS)
-                .map(|_| tally.cells().iter().zip(&difference).map(|(cell, d)| d * noisy(cell)).sum())
-                .collect()
+            let mut once = || -> f64 {
+                let parts = tally.cells().iter().zip(&difference).zip(&noise);
+                parts
+                    .map(|((cell, d), noise)| {
+                        let drawn = *cell as f64 + noise.sample(&mut rng) as f64;
+                        d / (noise.sigma() as f64).powi(2) * drawn
+                    })
+                    .sum()
+            };
+            (0..TRIALS).map(|_| once()).collect()
         };
         let proved = proven(&seen(&one), &seen(&other), DELTA);
         assert!(proved <= claimed, "claimed {claimed}, proved {proved}");

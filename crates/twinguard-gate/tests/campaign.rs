@@ -9,6 +9,8 @@
 //! `TWINGUARD_COMMANDS` sets the attack commands per plant (400); `.ci/long/gate` asks for more and adds up. For a closer look:
 //! `TWINGUARD_SEED`, `TWINGUARD_SHOW` (each unsafe or blocked command), `TWINGUARD_MODEL_ERROR`.
 
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
 use std::collections::VecDeque;
 
 use rand_chacha::ChaCha8Rng;
@@ -306,7 +308,7 @@ impl World {
             }
             _ => {
                 self.tally.refused += 1;
-                if self.tally.refused % LOOK_AT_REFUSED == 0 {
+                if self.tally.refused.is_multiple_of(LOOK_AT_REFUSED) {
                     self.tally.refused_looked_at += 1;
                     self.tally.refused_unsafe += u64::from(self.is_unsafe(before, (signal, value), held));
                 }

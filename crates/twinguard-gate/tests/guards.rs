@@ -1,5 +1,7 @@
 //! Every stateful guard alone: rate, sequence, interlock, select, maintenance, budget (travel, energy), cumulative, freshness.
 
+#![allow(clippy::unwrap_used)]
+
 use twinguard_gate::guards::{Asked, Guards, Memory, Refusal, kinds};
 use twinguard_gate::policy::{GuardSpec, Source};
 use twinguard_twin::Plant;

@@ -3,6 +3,8 @@
 //! `cargo test -p twinguard-gate --test policy` compares 10⁴ pairs; `TWINGUARD_PAIRS` sets another number
 //! (`.ci/long/gate` asks for 10⁶).
 
+#![allow(clippy::unwrap_used)]
+
 use core::net::{IpAddr, Ipv4Addr};
 
 use rand_chacha::ChaCha8Rng;

@@ -340,9 +340,7 @@ mod tests {
             for bit in (0..public.len() * 8).step_by(7) {
                 let mut bytes = public.clone().into_bytes();
                 bytes[bit / 8] ^= 1 << (bit % 8);
-                assert!(
-                    String::from_utf8(bytes).is_ok_and(|text| text.parse::<CosignerKey>().is_ok()) == false
-                );
+                assert!(!String::from_utf8(bytes).is_ok_and(|text| text.parse::<CosignerKey>().is_ok()));
             }
         }
         // A log's key is no cosigner's, nor the other way round.

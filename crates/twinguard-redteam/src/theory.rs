@@ -296,6 +296,17 @@ pub fn slow_motion(target: &Target) -> Option<Vec<(SignalId, f64)>> {
     Some(entries.filter_map(|(row, signal)| Some(((*signal)?, shows(row) / own))).collect())
 }
 
+/// Takes a multiple of the pivot's row from a later one, so that its entry in the pivot's column is zero; the multiple.
+fn eliminate(matrix: &mut [Vec<f64>], pivot: usize, row: usize) -> f64 {
+    let (above, below) = matrix.split_at_mut(row);
+    let (Some(source), Some(target)) = (above.get(pivot), below.first_mut()) else { return 0.0 };
+    let factor = target[pivot] / source[pivot];
+    for (entry, source) in target.iter_mut().zip(source).skip(pivot) {
+        *entry -= factor * source;
+    }
+    factor
+}
+
 /// Solves by elimination with row pivoting; `None` for a singular matrix.
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
     let n = right.len();
@@ -308,10 +319,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
         matrix.swap(pivot, column);
         right.swap(pivot, column);
         for row in column + 1..n {
-            let factor = matrix[row][column] / matrix[column][column];
-            for entry in column..n {
-                matrix[row][entry] -= factor * matrix[column][entry];
-            }
+            let factor = eliminate(&mut matrix, column, row);
             right[row] -= factor * right[column];
         }
     }
@@ -337,10 +345,7 @@ fn null_vector(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
             return None;
         }
         for row in step + 1..n {
-            let factor = matrix[row][step] / matrix[step][step];
-            for entry in step..n {
-                matrix[row][entry] -= factor * matrix[step][entry];
-            }
+            eliminate(&mut matrix, step, row);
         }
     }
     let mut found = vec![0.0; n];

@@ -142,7 +142,7 @@ impl Judgement {
         }
     }
 
-    const fn barred((decision, stage, code, words): Barred) -> Self {
+    fn barred((decision, stage, code, words): Barred) -> Self {
         Self { words, ..Self::new(decision, stage, code) }
     }
 

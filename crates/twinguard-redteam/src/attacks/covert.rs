@@ -6,7 +6,7 @@
 use twinguard_types::{SignalId, Suspect};
 
 use crate::attack::Writing;
-use crate::profile::{Channel, FALSE_COMMAND, Family, Knowledge, Requirement, Resources, Visibility};
+use crate::profile::{Channel, Family, Knowledge, Requirement, Resources, Visibility};
 use crate::theory;
 use crate::{Attack, Entry, Place, Reading, Target, Window};
 
@@ -101,7 +101,6 @@ pub(crate) const ENTRY: Entry = Entry {
     traces: &[],
     visibility: Visibility::Never,
     build,
-    ..FALSE_COMMAND
 };
 
 #[cfg(test)]

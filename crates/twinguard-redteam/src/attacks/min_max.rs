@@ -1,6 +1,6 @@
 //! The least and the greatest value ever seen, in turns.
 //!
-//! Source: M. Krotofil, A. A. Cárdenas, "Resilience of process control systems to cyber-physical attacks", NordSec 2013,
+//! Source: M. Krotofil, A. A. Cárdenas, "Resilience of process control systems to cyber-physical attacks", `NordSec` 2013,
 //! §4: minimum and maximum attacks; Y.-L. Huang et al., IJCIP 2(3), 2009, §3: min and max attack. Each for a twentieth
 //! of the window: within the range that was always allowed.
 
@@ -22,7 +22,7 @@ pub(crate) const ENTRY: Entry = Entry {
             if least > most {
                 return number;
             }
-            if (since / turn_s) as u64 % 2 == 0 { least } else { most }
+            if ((since / turn_s) as u64).is_multiple_of(2) { least } else { most }
         })
     },
     ..FALSE_VALUE

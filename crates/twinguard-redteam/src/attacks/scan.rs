@@ -24,7 +24,7 @@ impl Attack for Scan {
         if !self.window.contains(at) {
             return;
         }
-        if self.step % EVERY == 0 {
+        if self.step.is_multiple_of(EVERY) {
             let block = (self.step / EVERY % 64) as u16;
             let function = if block.is_multiple_of(2) { 3 } else { 4 };
             utterances.push(Utterance::Read {

@@ -16,7 +16,7 @@ pub(crate) const SUM: f64 = 5.0;
 /// The largest error in this step, in standard deviations, that keeps both statistics below; spends from the sum.
 pub(crate) fn allowed(sum: &mut f64) -> f64 {
     // A third of each bound is left to the sensor's own noise.
-    let most = (SUM * 2.0 / 3.0 - *sum + SLACK).min(THRESHOLD * 2.0 / 3.0).max(0.0);
+    let most = (SUM * 2.0 / 3.0 - *sum + SLACK).clamp(0.0, THRESHOLD * 2.0 / 3.0);
     *sum = (*sum + most - SLACK).max(0.0);
     most
 }

@@ -7,7 +7,7 @@
 use twinguard_types::{Suspect, Timestamp};
 
 use crate::attack::{Writer, Writing};
-use crate::profile::{Channel, FALSE_COMMAND, Family, Knowledge, Onset, Requirement, Resources, Visibility};
+use crate::profile::{Channel, Family, Knowledge, Onset, Requirement, Resources, Visibility};
 use crate::theory;
 use crate::{Attack, Entry, Place, Target, Window};
 
@@ -69,7 +69,6 @@ pub(crate) const ENTRY: Entry = Entry {
     traces: &[],
     visibility: Visibility::Actuator(0.5, Onset::Ramp),
     build,
-    ..FALSE_COMMAND
 };
 
 #[cfg(test)]

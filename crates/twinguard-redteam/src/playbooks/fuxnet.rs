@@ -7,7 +7,7 @@
 use crate::speech::socket;
 use crate::stage::Playbook;
 
-/// SND_UD to one address with random user data.
+/// `SND_UD` to one address with random user data.
 fn frame(address: u8, data: &[u8]) -> Vec<u8> {
     let mut body = vec![0x53, address, 0x51];
     body.extend_from_slice(data);

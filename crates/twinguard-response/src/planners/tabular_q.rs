@@ -90,7 +90,7 @@ impl TabularQ {
                     }
                 }
                 // An episode is cut, not ended: its last step has no successor to learn from.
-                last = (!over).then(|| (*moment, cells));
+                last = (!over).then_some((*moment, cells));
             },
         )?;
         let (numbers, _) = table.into_inner();

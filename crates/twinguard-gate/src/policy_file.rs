@@ -177,9 +177,9 @@ impl Source {
     /// use twinguard_twin::Plant;
     ///
     /// let plant = Plant::parse("format = 1\nname = \"p\"\n[[signal]]\npath = \"valve\"\nrole = \"actuator\"\n", "plant.toml")?;
-    /// let text = "format = 1\n[[rule]]\nname = \"r\"\neffect = \"allow\"\nsignals = [\"valve\"]\nmoods = [\"run\"]\n";
+    /// let text = "format = 1\n[[rule]]\nname = \"r\"\neffect = \"allow\"\nsignals = [\"valve\"]\nmode = [\"run\"]\n";
     /// let error = Source::parse(text, "policy.toml", &plant).unwrap_err();
-    /// assert_eq!(error.to_string(), "policy.toml:6:1: unknown key `moods`, did you mean `modes`?");
+    /// assert_eq!(error.to_string(), "policy.toml:6:1: unknown key `mode`, did you mean `modes`?");
     /// # Ok::<(), twinguard_twin::Error>(())
     /// ```
     ///

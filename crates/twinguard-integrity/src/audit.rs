@@ -7,8 +7,8 @@
 
 use twinguard_types::Digest;
 
+use crate::chain::Chain;
 use crate::checkpoint::LogProof;
-use crate::epoch::Chain;
 use crate::evidence::{EvidenceBundle, Proved};
 use crate::ledger::Ledger;
 use crate::merkle::{self, Frontier, Nodes, leaf_hash, root_of, verify_inclusion};

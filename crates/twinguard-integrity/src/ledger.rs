@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use twinguard_types::Digest;
 
-use crate::epoch::{self, Chain};
-use crate::retention::{self, Hold};
+use crate::chain::{self, Chain};
+use crate::keeping::{self, Hold};
 use crate::{Error, Leaf};
 
 /// The state after the leaves seen so far.
@@ -25,7 +25,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Whether an entry of this kind says something of the journal itself: such entries are never pruned.
     pub(crate) fn speaks(leaf: &Leaf<'_>) -> bool {
-        [epoch::KIND, Hold::KIND, Hold::RELEASE, retention::KIND].contains(&leaf.kind)
+        [chain::KIND, Hold::KIND, Hold::RELEASE, keeping::PRUNED].contains(&leaf.kind)
     }
 
     /// The next leaf, and the root over all before it.
@@ -45,8 +45,8 @@ impl Ledger {
             self.holds.insert(hold.id, hold.leaves);
         } else if leaf.kind == Hold::RELEASE {
             self.holds.remove(&Hold::parse(leaf.body)?.id);
-        } else if leaf.kind == retention::KIND {
-            for range in retention::parse(leaf.body)? {
+        } else if leaf.kind == keeping::PRUNED {
+            for range in keeping::parse_pruned(leaf.body)? {
                 if let Some((id, held)) =
                     self.holds.iter().find(|(_, held)| held.start < range.end && range.start < held.end)
                 {
@@ -55,7 +55,7 @@ impl Ledger {
                 self.pruned.push(range);
             }
             self.pruned.sort_by_key(|range| (range.start, range.end));
-        } else if leaf.kind == epoch::KIND
+        } else if leaf.kind == chain::KIND
             && let Some(chain) = &mut self.chain
         {
             chain.next(index, &root(), leaf.body)?;

@@ -58,6 +58,7 @@ pub mod attest;
 mod audit;
 mod base64;
 pub mod cbor;
+mod chain;
 mod checkpoint;
 mod cosignature;
 mod cursor;
@@ -74,6 +75,7 @@ mod intake;
 pub mod journal;
 #[cfg(feature = "openssf")]
 pub mod json;
+mod keeping;
 mod key;
 mod leaf;
 mod ledger;

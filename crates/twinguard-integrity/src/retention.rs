@@ -15,12 +15,14 @@ use core::ops::Range;
 
 use twinguard_types::{Duration, Label, Receipt, Timestamp};
 
-use crate::cbor::{self, Item, write};
+use crate::cbor::write;
+use crate::keeping::PRUNED;
 use crate::ledger::Ledger;
 use crate::storage::{Part, Storage, TILE_WIDTH, bundle_entries};
 use crate::{Error, Journal, Leaf, SigningKey};
 
-pub(crate) const KIND: Label = Label::literal("pruned");
+pub use crate::keeping::Hold;
+
 /// Ranges in one entry; what is beyond goes the next time.
 const MOST_RANGES: usize = 2_000;
 
@@ -33,63 +35,6 @@ pub struct Retention {
     pub bytes: Option<u64>,
     /// Kinds that stay, and all that stands in a bundle with them.
     pub keep: Vec<Label>,
-}
-
-/// Entries that nobody may remove, for example because a court asks for them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// Its name, of at most 255 bytes; releasing names it again.
-    pub id: String,
-    /// The leaves, without the end; they may still be to come.
-    pub leaves: Range<u64>,
-}
-
-impl Hold {
-    /// Kind of a journal's leaf that begins a hold.
-    pub const KIND: Label = Label::literal("hold");
-    /// Kind of a journal's leaf that ends a hold.
-    pub const RELEASE: Label = Label::literal("release");
-
-    fn encode(&self) -> Result<Vec<u8>, Error> {
-        if self.id.is_empty() || self.id.len() > 255 || self.id.chars().any(char::is_control) {
-            return Err(Error::Policy {
-                reason: "a hold's id is empty, too long, or holds control characters",
-            });
-        }
-        let mut out = Vec::new();
-        write::map(&mut out, 3);
-        write::text(&mut out, "id");
-        write::text(&mut out, &self.id);
-        write::text(&mut out, "first");
-        write::unsigned(&mut out, self.leaves.start);
-        write::text(&mut out, "until");
-        write::unsigned(&mut out, self.leaves.end);
-        Ok(out)
-    }
-
-    /// Reads the item of a leaf.
-    ///
-    /// # Errors
-    /// [`Error::Leaf`] for an item that is no hold.
-    pub fn parse(item: &[u8]) -> Result<Self, Error> {
-        let read = |mut rest: &[u8]| {
-            let (mut id, mut first, mut until) = (None, None, None);
-            cbor::pairs(&mut rest, |key, rest| {
-                match (key, cbor::read(rest)?) {
-                    ("id", Item::Text(text)) => id = Some(text.to_owned()),
-                    ("first", Item::Unsigned(leaf)) => first = Some(leaf),
-                    ("until", Item::Unsigned(leaf)) => until = Some(leaf),
-                    _ => return None,
-                }
-                Some(())
-            })?;
-            Some(Self { id: id?, leaves: first?..until? })
-        };
-        cbor::check(item)?;
-        let hold: Option<Self> = read(item);
-        let hold = hold.filter(|hold| hold.encode().is_ok_and(|again| again == item));
-        hold.ok_or(Error::Leaf { offset: 0, reason: "it is not a hold" })
-    }
 }
 
 /// What one run of pruning removed.
@@ -172,7 +117,7 @@ impl<S: Storage> Journal<S> {
         if pruned.leaves.is_empty() {
             return Ok(pruned);
         }
-        self.append_item(KIND, now, &encode(keep, &pruned.leaves))?;
+        self.append_item(PRUNED, now, &encode(keep, &pruned.leaves))?;
         self.checkpoint(key)?;
         for range in &pruned.leaves {
             for index in range.start / TILE_WIDTH..range.end / TILE_WIDTH {
@@ -255,30 +200,4 @@ fn encode(keep: &Retention, leaves: &[Range<u64>]) -> Vec<u8> {
         write::unsigned(&mut out, range.end);
     }
     out
-}
-
-/// The ranges of a leaf that tells of pruning.
-pub(crate) fn parse(item: &[u8]) -> Result<Vec<Range<u64>>, Error> {
-    let read = |mut rest: &[u8]| {
-        let mut ranges: Option<Vec<Range<u64>>> = None;
-        cbor::pairs(&mut rest, |key, rest| {
-            let item = cbor::read(rest)?;
-            if let ("leaves", Item::Array(ends)) = (key, item) {
-                let mut all = Vec::new();
-                for _ in 0..ends / 2 {
-                    let (Item::Unsigned(start), Item::Unsigned(end)) = (cbor::read(rest)?, cbor::read(rest)?)
-                    else {
-                        return None;
-                    };
-                    (start < end).then(|| all.push(start..end))?;
-                }
-                ranges = Some(all);
-            }
-            Some(())
-        })?;
-        ranges
-    };
-    cbor::check(item)?;
-    let ranges: Option<Vec<_>> = read(item);
-    ranges.ok_or(Error::Leaf { offset: 0, reason: "it does not say what was pruned" })
 }

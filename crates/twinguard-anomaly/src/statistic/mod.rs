@@ -1,7 +1,7 @@
 //! Statistics that merge exactly, and detectors fitted from them: one model for a site, a fleet or a federation, bit for bit.
 //!
 //! ```
-//! use twinguard_anomaly::statistic::{Covariance, Gram, Grid, Merge, Quantise, Statistic, Subspace, Tally};
+//! use twinguard_anomaly::statistic::{Covariance, Gram, Grid, Merge, Model, Quantise, Statistic, Subspace, Tally};
 //!
 //! let grid = Grid::around([(60.0, 5.0), (3.0, 0.5)])?; // public: centre and unit of each column
 //! let (mut north, mut south, mut pooled) =

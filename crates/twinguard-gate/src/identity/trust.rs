@@ -98,7 +98,7 @@ impl Trust {
     ///
     /// let (config, mut trust) = (TrustConfig::default(), Trust::default());
     /// trust.proved("anna", Timestamp::ZERO);
-    /// let after = |trust: &Trust, hours| trust.of("anna", Timestamp::from_secs(hours * 3_600), &config);
+    /// let after = |trust: &Trust, hours: i64| trust.of("anna", Timestamp::from_secs(hours * 3_600), &config);
     /// assert_eq!([0, 8, 16].map(|hours| after(&trust, hours)), [1.0, 0.5, 0.25]);
     /// trust.suspected("anna", Severity::High);
     /// assert_eq!(after(&trust, 0), 0.2);

@@ -21,7 +21,7 @@
 //! "#;
 //! let policy = Policy::compile(Source::parse(text, "policy.toml", &plant)?, &plant.catalogue)?;
 //! let anna = policy.subject(&Principal::new("anna").role("operator"), None);
-//! let ask = |hour, value| Request {
+//! let ask = |hour: i64, value| Request {
 //!     at: Timestamp::from_secs(hour * 3_600),
 //!     signal: plant.catalogue.id("valve").unwrap(),
 //!     verb: Verb::Write,

@@ -123,10 +123,18 @@ pub(crate) fn state_digest(twin: &Twin, dynamics: &Dynamics) -> Digest {
 
 /// The model's inputs as the twin holds them.
 pub(crate) fn inputs_of(twin: &Twin, dynamics: &Dynamics) -> Vec<f64> {
+    let mut inputs = Vec::new();
+    inputs_into(twin, dynamics, &mut inputs);
+    inputs
+}
+
+/// The same, in place of what stands there.
+pub(super) fn inputs_into(twin: &Twin, dynamics: &Dynamics, inputs: &mut Vec<f64>) {
     let held = |(signal, rest): (&Option<SignalId>, &f64)| {
         signal.and_then(|signal| twin.estimate(signal)).map_or(*rest, |estimate| estimate.mean)
     };
-    dynamics.inputs.iter().zip(&dynamics.input_defaults).map(held).collect()
+    inputs.clear();
+    inputs.extend(dynamics.inputs.iter().zip(&dynamics.input_defaults).map(held));
 }
 
 impl Certificate {

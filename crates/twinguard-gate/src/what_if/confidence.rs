@@ -11,8 +11,8 @@ use twinguard_twin::Twin;
 use twinguard_twin::plant::Dynamics;
 use twinguard_types::{Duration, Residual, SignalId, Timestamp};
 
-use super::certificate::inputs_of;
-use super::path::one_slot;
+use super::certificate::inputs_into;
+use super::path::{Slot, one_slot};
 
 /// Slots over which the present is averaged.
 const MEMORY: f64 = 60.0;
@@ -45,6 +45,8 @@ pub struct Confidence {
     push: Vec<f64>,
     /// Where the twin stood after the last slot.
     before: Option<(Timestamp, Vec<f64>)>,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    slot: Slot,
 }
 
 impl Default for Confidence {
@@ -58,6 +60,7 @@ impl Default for Confidence {
             bias: BTreeMap::new(),
             push: Vec::new(),
             before: None,
+            slot: Slot::default(),
         }
     }
 }
@@ -102,16 +105,20 @@ impl Confidence {
             && clock > *then
         {
             let span_s = clock.since(*then).as_secs_f64();
-            let expected = one_slot(dynamics, before, &inputs_of(twin, dynamics), span_s);
+            inputs_into(twin, dynamics, &mut self.slot.inputs);
+            one_slot(dynamics, before, span_s, &mut self.slot);
             self.push.resize(state.len(), 0.0);
-            for ((push, state), expected) in self.push.iter_mut().zip(state).zip(&expected) {
+            for ((push, state), expected) in self.push.iter_mut().zip(state).zip(&self.slot.state) {
                 let correction = (state - expected) / span_s;
                 if correction.is_finite() {
                     *push += (correction - *push) / MEMORY;
                 }
             }
         }
-        self.before = Some((clock, state.to_vec()));
+        let (then, before) = self.before.get_or_insert_with(|| (clock, Vec::new()));
+        *then = clock;
+        before.clear();
+        before.extend_from_slice(state);
     }
 
     /// The twin started anew, or was put elsewhere: what surprised it before says nothing.

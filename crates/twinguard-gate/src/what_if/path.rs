@@ -85,21 +85,44 @@ pub(super) fn run(
     fine.then_some(path)
 }
 
-/// One step of a slot's length: where the model says the state would be.
-pub(super) fn one_slot(dynamics: &Dynamics, start: &[f64], inputs: &[f64], span_s: f64) -> Vec<f64> {
+/// Room for steps of a slot's length; a copy starts with none, and all are equal.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) inputs: Vec<f64>,
+    pub(super) state: Vec<f64>,
+    integrator: Option<(usize, Rk4)>,
+}
+
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Slot {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// One step of a slot's length from `start` with the slot's inputs: its `state` is where the model says the state would be.
+pub(super) fn one_slot(dynamics: &Dynamics, start: &[f64], span_s: f64, slot: &mut Slot) {
     let model = &*dynamics.model;
-    let mut state = start.to_vec();
+    let Slot { inputs, state, integrator } = slot;
+    state.clear();
+    state.extend_from_slice(start);
     match model.time_base() {
-        TimeBase::Discrete { .. } => model.dynamics(0.0, start, inputs, &mut state),
+        TimeBase::Discrete { .. } => model.dynamics(0.0, start, inputs, state),
         TimeBase::Continuous => {
             let steps = (span_s / dynamics.step.as_secs_f64().max(1e-6)).ceil().clamp(1.0, 1_000.0);
-            let mut integrator = Rk4::new(state.len());
+            let order = state.len();
+            let held = integrator.take().filter(|(of, _)| *of == order);
+            let (_, integrator) = integrator.insert(held.unwrap_or_else(|| (order, Rk4::new(order))));
             let rate =
                 |time_s: f64, state: &[f64], out: &mut [f64]| model.dynamics(time_s, state, inputs, out);
             for _ in 0..steps as usize {
-                integrator.step(rate, 0.0, span_s / steps, &mut state);
+                integrator.step(rate, 0.0, span_s / steps, state);
             }
         }
     }
-    state
 }

@@ -61,9 +61,26 @@ impl Estimator {
     /// A direction, by place and with a largest entry of one, that no meter in use notices; `None` when small pivots were
     /// poorly scaled only.
     pub(super) fn unseen(&self) -> Option<Vec<[f64; 2]>> {
+        self.direction(|_| true).or_else(|| {
+            // One pivot that is poorly scaled only must not hide another that is zero.
+            let zero: Vec<usize> = self
+                .factor
+                .null()
+                .iter()
+                .copied()
+                .filter(|null| self.direction(|it| it == *null).is_some())
+                .collect();
+            let one = zero.first().copied();
+            self.direction(|null| zero.contains(&null)).or_else(|| self.direction(|null| Some(null) == one))
+        })
+    }
+
+    /// The direction that these zero pivots leave free, if no meter in use notices it.
+    fn direction(&self, moves: impl Fn(usize) -> bool) -> Option<Vec<[f64; 2]>> {
         let mut direction = vec![[0.0; 2]; self.place.len()];
         // Shares without a pattern: fractional parts of multiples of the golden ratio.
-        self.factor.solve(&mut direction, |null| 0.5 + (null as f64 * 0.618_033_988_749_894_8).fract());
+        let share = |null: usize| 0.5 + (null as f64 * 0.618_033_988_749_894_8).fract();
+        self.factor.solve(&mut direction, |null| if moves(null) { share(null) } else { 0.0 });
         let largest = direction.iter().flatten().fold(0.0, |largest: f64, entry| largest.max(entry.abs()));
         if !(largest > 0.0 && largest.is_finite()) {
             return None;

@@ -294,7 +294,7 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
 }
 
 proptest! {
-    // One in about two thousand draws of `what_no_meter_sees_is_named` is called observable though one direction hangs on a pivot
+    // A few draws (one was met in at most 4 000) of `what_no_meter_sees_is_named` are called observable though one direction hangs on a pivot
     // at the edge of rounding (docs/src/grid.md): the draws are fixed, `PROPTEST_RNG_SEED` and `PROPTEST_CASES` draw others.
     #![proptest_config(ProptestConfig { cases: 40, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -294,9 +294,7 @@ fn apart(a: &[f64], b: &[f64]) -> f64 {
 }
 
 proptest! {
-    // A few draws (one was met in at most 4 000) of `what_no_meter_sees_is_named` are called observable though one direction hangs on a pivot
-    // at the edge of rounding (docs/src/grid.md): the draws are fixed, `PROPTEST_RNG_SEED` and `PROPTEST_CASES` draw others.
-    #![proptest_config(ProptestConfig { cases: 40, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_finds_what_the_dense_one_finds(seed in any::<u64>(), buses in 2_usize..18, more in 0_usize..14, rich in any::<bool>()) {
@@ -400,8 +398,12 @@ proptest! {
                 jacobian[(row, state)] = measured(&grid, meter.quantity, &vm, &va).1;
             }
         }
-        let singular = jacobian.singular_values();
-        let least = if meters.len() < 2 * buses - 1 { 0.0 } else { singular.min() / singular.max() };
+        let least = if meters.len() < 2 * buses - 1 {
+            0.0
+        } else {
+            let singular = jacobian.singular_values();
+            singular.min() / singular.max()
+        };
         // In between nobody can say whether it is seen.
         prop_assume!(!(1e-11..1e-5).contains(&least));
         let complete = least >= 1e-5;

@@ -14,6 +14,7 @@
 //! join after two steps, since their derivative at the flat start means nothing.
 
 use super::network::Complex;
+use super::observability::SUSPECT;
 use super::sparse::{Block, Factor, minimum_degree, transposed_product};
 use super::{BusKind, Grid, Meter, Quantity, Side};
 use crate::Error;
@@ -24,8 +25,6 @@ const CONSTRAINT_WEIGHT: f64 = 1e8;
 const FRESH_FACTOR_STEP: f64 = 1e-3;
 /// The largest step that is taken, radians or per unit.
 const LONGEST_STEP: f64 = 0.7;
-/// A pivot this much smaller than its diagonal entry may be a state that no meter sees.
-const SMALL_PIVOT: f64 = 1e-11;
 
 /// Where an estimate starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +84,7 @@ pub(super) struct Group {
     /// The member that it is measured at.
     anchor: u32,
     constrained: bool,
-    weight: [f64; 2],
+    pub(super) weight: [f64; 2],
     target: [f64; 2],
     multiplier: [f64; 2],
     pub(super) value: [f64; 2],
@@ -145,6 +144,9 @@ pub struct Estimator {
     current: Vec<[u32; 2]>,
     currents_join: bool,
     has_currents: bool,
+    /// Whether the meters in use were found to determine the state, and whether it takes the currents for that.
+    determined: bool,
+    currents_needed: bool,
     vm: Vec<f64>,
     va: Vec<f64>,
 }
@@ -211,6 +213,8 @@ impl Estimator {
             current,
             currents_join: true,
             has_currents,
+            determined: false,
+            currents_needed: false,
             groups,
             members,
             pairs,
@@ -281,7 +285,10 @@ impl Estimator {
     /// Takes a meter out of estimates, or back in; unknown numbers are ignored.
     pub fn set_in_use(&mut self, meter: usize, in_use: bool) {
         if let Some(flag) = self.in_use.get_mut(meter) {
+            let same = *flag == in_use;
             *flag = in_use;
+            self.determined &= same;
+            self.currents_needed &= same;
         }
     }
 
@@ -290,6 +297,7 @@ impl Estimator {
     /// An island that loses its reference is found out by the next estimate.
     pub fn switch(&mut self, branch: usize, in_service: bool) {
         self.grid.set_in_service(branch, in_service);
+        (self.determined, self.currents_needed) = (false, false);
         let Some(ends) = self.grid.branches().get(branch).copied() else { return };
         let [ff, ft, tf, tt] = ends.admittance();
         for list in [&self.flow, &self.current] {
@@ -326,7 +334,8 @@ impl Estimator {
         self.factor.fill()
     }
 
-    /// Estimates the state from one value a meter; no allocation unless it fails.
+    /// Estimates the state from one value a meter; no allocation, unless it fails or
+    /// is the first since the meters in use changed and meets a small pivot: then it looks whether they determine the state.
     ///
     /// # Errors
     /// [`Error::Dimension`] for another number of values than meters, [`Error::Case`] for one that is not finite,
@@ -344,7 +353,7 @@ impl Estimator {
         if start == Start::Flat {
             self.x.copy_from_slice(&self.flat);
         }
-        self.currents_join = start == Start::Last;
+        self.currents_join = start == Start::Last || self.currents_needed;
         let (mut last, mut stale) = (f64::INFINITY, true);
         for iteration in 1..=options.max_iterations {
             let joining = self.has_currents && !self.currents_join && iteration > 2;
@@ -516,19 +525,22 @@ impl Estimator {
 
     /// Factors the gain; `false` when currents that have not joined yet are needed.
     fn factorise(&mut self) -> Result<bool, Error> {
-        self.factor.factor(SMALL_PIVOT);
-        if self.factor.null().is_empty() {
+        self.factor.factor(0.0);
+        if self.determined {
             return Ok(true);
         }
-        if self.has_currents && !self.currents_join {
-            return Ok(false);
+        if self.factor.least_pivot() <= SUSPECT {
+            if let Some(unseen) = self.unseen() {
+                if self.has_currents && !self.currents_join {
+                    self.currents_needed = true;
+                    return Ok(false);
+                }
+                return Err(Error::NotObservable { island: self.first_unseen_island(&unseen) });
+            }
+            // Poorly seen, but seen.
+            self.factor.factor(0.0);
         }
-        let unseen = self.unseen();
-        if let Some(island) = self.first_unseen_island(unseen.as_ref()) {
-            return Err(Error::NotObservable { island });
-        }
-        // Poorly seen, but seen.
-        self.factor.factor(0.0);
+        self.determined = true;
         Ok(true)
     }
 
@@ -615,14 +627,25 @@ impl Estimator {
         })
     }
 
-    /// Prepares gain and factor at the flat start for [`Self::unseen`].
-    pub(super) fn factor_flat(&mut self) {
+    /// Adds a group's share of `HᵀWH` times a direction, at the last linearisation.
+    pub(super) fn pull(&self, group: &Group, direction: &[[f64; 2]], sum: &mut [[f64; 2]]) {
+        let [change, weight] = [self.change(group, direction), group.weight];
+        let pull = [weight[0] * change[0], weight[1] * change[1]];
+        let range = group.first as usize..(group.first + group.count) as usize;
+        for (member, block) in self.members[range.clone()].iter().zip(&self.blocks[range]) {
+            let entry = &mut sum[member.place as usize];
+            entry[0] += block[0] * pull[0] + block[2] * pull[1];
+            entry[1] += block[1] * pull[0] + block[3] * pull[1];
+        }
+    }
+
+    /// Prepares the gain at the flat start for [`Self::unseen`].
+    pub(super) fn linearise_flat(&mut self) {
         self.weigh();
         self.x.copy_from_slice(&self.flat);
         self.currents_join = true;
         self.linearise();
         self.gain();
-        self.factor.factor(SMALL_PIVOT);
     }
 }
 

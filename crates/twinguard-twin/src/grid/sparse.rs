@@ -124,8 +124,9 @@ pub(crate) struct Factor {
     work: Vec<Block>,
     place: Vec<u32>,
     null: Vec<usize>,
-    /// For each zero pivot: how its row's first entry hangs on it (0 when it is the first itself).
+    /// For each zero pivot: how the other entry of its row hangs on it (0 when that is free too).
     null_tie: Vec<f64>,
+    least_pivot: f64,
 }
 
 impl Factor {
@@ -182,6 +183,7 @@ impl Factor {
             place: vec![u32::MAX; n],
             null: Vec::with_capacity(2 * n),
             null_tie: Vec::with_capacity(2 * n),
+            least_pivot: 1.0,
             row_start,
             row_column,
             l_row_start,
@@ -210,6 +212,7 @@ impl Factor {
     pub(crate) fn factor(&mut self, tolerance: f64) {
         self.null.clear();
         self.null_tie.clear();
+        self.least_pivot = 1.0;
         self.filled.copy_from_slice(&self.column_start[..self.diagonal.len()]);
         for k in 0..self.diagonal.len() {
             for at in self.row_start[k] as usize..self.row_start[k + 1] as usize {
@@ -228,8 +231,12 @@ impl Factor {
                 self.l[end] = l;
                 self.filled[j] = end as u32 + 1;
             }
-            let scale = [self.diagonal[k][0] * tolerance, self.diagonal[k][3] * tolerance];
-            self.inverse_d[k] = match pivots(&d, scale) {
+            let entries = [self.diagonal[k][0], self.diagonal[k][3]];
+            let (good, second) = pivots(&d, entries.map(|entry| entry * tolerance));
+            for (pivot, entry) in [d[0], second].into_iter().zip(entries) {
+                self.least_pivot = self.least_pivot.min(if entry > 0.0 { pivot / entry } else { 0.0 });
+            }
+            self.inverse_d[k] = match (good, second) {
                 ([true, true], _) => {
                     let determinant = d[0] * d[3] - d[1] * d[1];
                     let off = -d[1] / determinant;
@@ -238,7 +245,7 @@ impl Factor {
                 (good, second) => {
                     for at in (0..2).filter(|at| !good[*at]) {
                         self.null.push(2 * k + at);
-                        self.null_tie.push(if at == 1 && good[0] { d[1] / d[0] } else { 0.0 });
+                        self.null_tie.push(if good[1 - at] { d[1] / d[3 - 3 * at] } else { 0.0 });
                     }
                     let inverse = |good: bool, value: f64| if good { 1.0 / value } else { 0.0 };
                     [inverse(good[0], d[0]), 0.0, 0.0, inverse(good[1], second)]
@@ -250,6 +257,11 @@ impl Factor {
     /// Numbers (2 · row + 0 or 1) of the pivots that were zero.
     pub(crate) fn null(&self) -> &[usize] {
         &self.null
+    }
+
+    /// The smallest pivot as a share of its diagonal entry.
+    pub(crate) fn least_pivot(&self) -> f64 {
+        self.least_pivot
     }
 
     /// Solves in place, two numbers a row; where a pivot was zero, `free` gives the solution's share.
@@ -269,7 +281,7 @@ impl Factor {
         for (null, tie) in self.null.iter().zip(&self.null_tie) {
             let share = free(*null);
             x[null / 2][null % 2] = share;
-            x[null / 2][0] -= tie * share;
+            x[null / 2][1 - null % 2] -= tie * share;
         }
         for j in (0..x.len()).rev() {
             let [mut a, mut b] = x[j];
@@ -452,6 +464,7 @@ mod tests {
         factor.lower = vec![[-1.0, 0.0, 0.0, 0.0]];
         factor.factor(1e-12);
         assert_eq!(factor.null(), [2]);
+        assert_eq!(factor.least_pivot(), 0.0);
         let mut x = vec![[0.0; 2]; 2];
         factor.solve(&mut x, |_| 3.0);
         assert_eq!(x, [[3.0, 0.0], [3.0, 0.0]]);

@@ -10,10 +10,9 @@ use twinguard_types::Symptom;
 
 use crate::{
     archived,
-    linalg::{cholesky, forward},
+    linalg::{cholesky, eigen, forward},
     row_detector,
     rows::{RowModel, Standard},
-    suite::eigen,
 };
 
 const RIDGE: f64 = 1e-3;

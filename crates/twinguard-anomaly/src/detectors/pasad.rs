@@ -9,9 +9,10 @@
 use twinguard_types::Symptom;
 
 use crate::{
-    archived, row_detector,
+    archived,
+    linalg::eigen,
+    row_detector,
     rows::{RowModel, Standard},
-    suite::eigen,
 };
 
 const MOST_LAGS: usize = 96;

@@ -46,7 +46,6 @@ use crate::{
     archive::{Archive, Reader, Writer},
 };
 pub(crate) use curve::memory;
-pub(crate) use dense::eigen;
 
 use chart::{EVIDENCE, Several, SeveralState, Single, SingleState};
 use curve::Curve;

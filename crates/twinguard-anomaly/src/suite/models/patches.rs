@@ -10,12 +10,13 @@
 use wide::f32x8;
 
 use super::super::{
-    dense::{Moments, eigen},
+    dense::Moments,
     panel::{Panel, squares},
     prepare::{History, Scales},
 };
 use super::fold;
 use super::recent::{Due, Looks, columns, looked, shaped};
+use crate::linalg::eigen;
 
 const LENGTH: usize = 16;
 const DIRECTIONS: usize = 7;

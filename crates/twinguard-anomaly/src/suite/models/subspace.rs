@@ -5,11 +5,12 @@
 //! It survives a new operating regime that keeps the relations between channels; it is blind inside the subspace. Cost: m·k.
 
 use super::super::{
-    dense::{Moments, eigen},
+    dense::Moments,
     panel::{Panel, squares},
     prepare::{History, Rows, Scales},
 };
 use super::{FOLDS, fold};
+use crate::linalg::eigen;
 
 const SHARE: f64 = 0.9;
 

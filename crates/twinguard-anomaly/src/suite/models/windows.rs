@@ -5,13 +5,13 @@
 //! asks what linear prediction does not: does this shape occur at all? Cost: a triangle of 32·32 for each of the four.
 
 use super::super::{
-    dense::{Moments, eigen},
+    dense::Moments,
     panel::{Panel, squares},
     prepare::{History, Scales},
 };
 use super::recent::{Due, LONGEST, Looks, columns, looked, shaped};
 use super::{FOLDS, fold};
-use crate::linalg::cholesky;
+use crate::linalg::{cholesky, eigen};
 
 /// Shapes by channel.
 #[derive(Clone, Debug)]

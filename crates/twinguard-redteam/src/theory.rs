@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use nalgebra::{DMatrix, DVector};
 use twinguard_twin::integrators::Rk4;
 use twinguard_twin::modes::System;
 use twinguard_twin::plant::Dynamics;
@@ -219,8 +220,8 @@ pub fn hidden_motion(target: &Target) -> Option<HiddenMotion> {
         return None;
     }
     let (n, m) = (system.states, system.inputs);
-    let mut pencil = vec![vec![0.0; n + m]; n + m];
-    for (row, line) in pencil.iter_mut().enumerate() {
+    let mut pencil = vec![0.0; (n + m) * (n + m)];
+    for (row, line) in pencil.chunks_exact_mut(n + m).enumerate() {
         for (column, entry) in line.iter_mut().enumerate() {
             *entry = match (row < n, column < n) {
                 (true, true) => f64::from(u8::from(row == column)) * rate - system.a[row * n + column],
@@ -230,7 +231,7 @@ pub fn hidden_motion(target: &Target) -> Option<HiddenMotion> {
             };
         }
     }
-    let kernel = null_vector(pencil)?;
+    let kernel = null_vector(&pencil, n + m)?;
     let (state, commands) = kernel.split_at_checked(n)?;
     let largest = commands.iter().fold(0.0_f64, |largest, share| largest.max(share.abs()));
     if largest < 1e-12 {
@@ -257,34 +258,31 @@ pub fn slow_motion(target: &Target) -> Option<Vec<(SignalId, f64)>> {
     let dynamics = target.plant.dynamics.as_ref()?;
     let linear = Linear::of(dynamics);
     let n = linear.states;
-    let mut matrix: Vec<Vec<f64>> = linear.a.chunks(n.max(1)).map(<[f64]>::to_vec).collect();
+    let mut matrix = DMatrix::from_row_slice(n, n, &linear.a);
     if linear.discrete {
-        matrix.iter_mut().enumerate().for_each(|(at, row)| row[at] -= 1.0);
+        matrix -= DMatrix::identity(n, n);
     }
     let size = linear.a.iter().fold(0.0_f64, |size, entry| size.max(entry.abs()));
     // Inverse iteration beside zero: the mode that is nearest to standing still.
     let shift = 1e-7 * size.max(1e-9);
-    let mut shifted = matrix.clone();
-    shifted.iter_mut().enumerate().for_each(|(at, row)| row[at] -= shift);
-    let mut mode = vec![1.0; n];
+    let shifted = (&matrix - DMatrix::identity(n, n) * shift).lu();
+    let mut mode = DVector::repeat(n, 1.0);
     for _ in 0..200 {
-        let next = solve(shifted.clone(), mode)?;
-        let norm = next.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let next = shifted.solve(&mode)?;
+        let norm = next.norm();
         if !(norm.is_finite() && norm > 0.0) {
             return None;
         }
-        mode = next.iter().map(|value| value / norm).collect();
+        mode = next / norm;
     }
-    let moved: Vec<f64> =
-        matrix.iter().map(|row| row.iter().zip(&mode).map(|(entry, value)| entry * value).sum()).collect();
-    let pace: f64 = moved.iter().zip(&mode).map(|(moved, value)| moved * value).sum();
-    let off = moved.iter().zip(&mode).map(|(moved, value)| (moved - pace * value).abs()).fold(0.0, f64::max);
-    if off > 1e-3 * size {
+    let moved = &matrix * &mode;
+    let pace = moved.dot(&mode);
+    if (moved - &mode * pace).amax() > 1e-3 * size {
         return None;
     }
     let shows = |row: usize| -> f64 {
         let entries = linear.c.get(row * n..(row + 1) * n).unwrap_or_default();
-        entries.iter().zip(&mode).map(|(entry, value)| entry * value).sum()
+        entries.iter().zip(mode.iter()).map(|(entry, value)| entry * value).sum()
     };
     let own = dynamics.outputs.iter().position(|signal| *signal == Some(target.sensor.signal))?;
     let own = shows(own);
@@ -296,67 +294,10 @@ pub fn slow_motion(target: &Target) -> Option<Vec<(SignalId, f64)>> {
     Some(entries.filter_map(|(row, signal)| Some(((*signal)?, shows(row) / own))).collect())
 }
 
-/// Takes a multiple of the pivot's row from a later one, so that its entry in the pivot's column is zero; the multiple.
-fn eliminate(matrix: &mut [Vec<f64>], pivot: usize, row: usize) -> f64 {
-    let (above, below) = matrix.split_at_mut(row);
-    let (Some(source), Some(target)) = (above.get(pivot), below.first_mut()) else { return 0.0 };
-    let factor = target[pivot] / source[pivot];
-    for (entry, source) in target.iter_mut().zip(source).skip(pivot) {
-        *entry -= factor * source;
-    }
-    factor
-}
-
-/// Solves by elimination with row pivoting; `None` for a singular matrix.
-fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
-    let n = right.len();
-    for column in 0..n {
-        let pivot =
-            (column..n).max_by(|a, b| matrix[*a][column].abs().total_cmp(&matrix[*b][column].abs()))?;
-        if matrix[pivot][column] == 0.0 {
-            return None;
-        }
-        matrix.swap(pivot, column);
-        right.swap(pivot, column);
-        for row in column + 1..n {
-            let factor = eliminate(&mut matrix, column, row);
-            right[row] -= factor * right[column];
-        }
-    }
-    for row in (0..n).rev() {
-        let known: f64 = (row + 1..n).map(|column| matrix[row][column] * right[column]).sum();
-        right[row] = (right[row] - known) / matrix[row][row];
-    }
-    Some(right)
-}
-
-/// A vector that a singular matrix takes to zero, by elimination with full pivoting.
-fn null_vector(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
-    let n = matrix.len();
-    let mut order: Vec<usize> = (0..n).collect();
-    for step in 0..n.checked_sub(1)? {
-        let places = (step..n).flat_map(|row| (step..n).map(move |column| (row, column)));
-        let (row, column) =
-            places.max_by(|a, b| matrix[a.0][a.1].abs().total_cmp(&matrix[b.0][b.1].abs()))?;
-        matrix.swap(step, row);
-        matrix.iter_mut().for_each(|line| line.swap(step, column));
-        order.swap(step, column);
-        if matrix[step][step] == 0.0 {
-            return None;
-        }
-        for row in step + 1..n {
-            eliminate(&mut matrix, step, row);
-        }
-    }
-    let mut found = vec![0.0; n];
-    found[n - 1] = 1.0;
-    for row in (0..n - 1).rev() {
-        let known: f64 = (row + 1..n).map(|column| matrix[row][column] * found[column]).sum();
-        found[row] = -known / matrix[row][row];
-    }
-    let mut vector = vec![0.0; n];
-    order.iter().zip(found).for_each(|(place, value)| vector[*place] = value);
-    Some(vector)
+/// The vector that a singular square matrix, row by row, takes nearest to zero.
+fn null_vector(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
+    let right = DMatrix::from_row_slice(n, n, matrix).svd(false, true).v_t?;
+    Some(right.row(n.checked_sub(1)?).iter().copied().collect())
 }
 
 #[cfg(test)]
@@ -365,15 +306,13 @@ mod tests {
     use crate::Ground;
 
     #[test]
-    fn null_vectors_and_solutions() {
-        let singular = vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0], vec![7.0, 8.0, 9.0]];
-        let vector = null_vector(singular.clone()).unwrap();
-        for row in singular {
+    fn a_null_vector_vanishes() {
+        let singular = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+        let vector = null_vector(&singular, 3).unwrap();
+        for row in singular.chunks(3) {
             let product: f64 = row.iter().zip(&vector).map(|(entry, value)| entry * value).sum();
             assert!(product.abs() < 1e-12, "{vector:?}");
         }
-        let solved = solve(vec![vec![0.0, 2.0], vec![3.0, 1.0]], vec![4.0, 5.0]).unwrap();
-        assert_eq!(solved, [1.0, 2.0]);
     }
 
     /// The plant card: λ = 0.01276, g ∝ (1, −0.929), state (0, 0, −1.868, 1.838) of the non-minimum-phase tanks, and no

@@ -5,16 +5,16 @@
 //! (`TWINGUARD_DATA`, else `../shared/data`) with at least 1 000 that both accept. Times are per set.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod captures;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
 use bacnet_rs::app::Apdu;
 use bacnet_rs::network::Npdu;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use twinguard::protocol::protocol::{Data, Protocol, Scalar};
 use twinguard::protocol::protocols::bacnet::{Bacnet, Primitive, Reference, Repr, Service, Session, View};
-use twinguard::protocol::stack::{Config, Stack};
-use twinguard::protocol::{Context, Family, Item, Sender, capture};
+use twinguard::protocol::{Context, Family, Sender};
 
 /// Reads and writes of present values with their answers; one in eight behind a router.
 fn generated() -> Vec<Vec<u8>> {
@@ -42,37 +42,10 @@ fn peer(bytes: &[u8]) -> Option<usize> {
     Some(usize::from(npdu.version) + usize::from(matches!(apdu, Apdu::ConfirmedRequest { .. })))
 }
 
-fn captured(path: &Path) -> Vec<Vec<u8>> {
-    let file = std::fs::read(path).unwrap();
-    let mut reader = capture::Reader::new(file.as_slice()).unwrap();
-    let mut stack = Stack::new(Config::default());
-    let mut messages = Vec::new();
-    while let Ok(Some(frame)) = reader.next_frame() {
-        stack.handle(&frame);
-        while let Some(item) = stack.poll() {
-            if let Item::Message(message) = item
-                && message.family() == Family::Bacnet
-                && peer(message.bytes).is_some()
-            {
-                messages.push(message.bytes.to_vec());
-            }
-        }
-    }
-    messages
-}
-
-fn inputs() -> Vec<(String, Vec<Vec<u8>>)> {
-    let data = std::env::var_os("TWINGUARD_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let mut files: Vec<_> = std::fs::read_dir(data.join("captures/bacnet"))
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    files.sort();
-    let found = files
-        .into_iter()
-        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), captured(&path)));
-    let found = found.filter(|(_, messages)| messages.len() >= 1_000);
-    std::iter::once(("generated".to_owned(), generated())).chain(found).collect()
+fn inputs() -> Vec<captures::Input> {
+    captures::inputs(generated(), "bacnet", 1_000, |message| {
+        message.family() == Family::Bacnet && peer(message.bytes).is_some()
+    })
 }
 
 fn parse(criterion: &mut Criterion) {

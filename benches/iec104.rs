@@ -6,16 +6,16 @@
 //! criterion's throughput line divides them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod captures;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use iec104::apdu::Apdu;
 use twinguard::protocol::iec60870::{AsduBuffer, Cause, Layout, TypeId, write_cp56};
 use twinguard::protocol::protocol::{Data, Protocol, Scalar};
 use twinguard::protocol::protocols::iec104::{Iec104, Repr, View};
-use twinguard::protocol::stack::{Config, Stack};
-use twinguard::protocol::{Context, Item, Pdu, Sender, capture};
+use twinguard::protocol::{Context, Pdu, Sender};
 use twinguard::types::Timestamp;
 
 /// Single points in sequence, floats, floats with time, commands, acknowledgements: as a substation sends them.
@@ -44,37 +44,13 @@ fn generated() -> Vec<Vec<u8>> {
     (0..4_000).map(|index| build(index).emit().as_bytes().to_vec()).collect()
 }
 
-fn captured(path: &Path) -> Vec<Vec<u8>> {
-    let file = std::fs::read(path).unwrap();
-    let mut reader = capture::Reader::new(file.as_slice()).unwrap();
-    let mut stack = Stack::new(Config::default());
-    let mut messages = Vec::new();
-    while let Ok(Some(frame)) = reader.next_frame() {
-        stack.handle(&frame);
-        while let Some(item) = stack.poll() {
-            if let Item::Message(message) = item
-                && let Pdu::Iec104(view) = message.pdu
-                && Apdu::from_bytes(view.as_bytes()).is_ok()
-            {
-                messages.push(view.as_bytes().to_vec());
-            }
-        }
-    }
-    messages
-}
-
-fn inputs() -> Vec<(String, Vec<Vec<u8>>)> {
-    let data = std::env::var_os("TWINGUARD_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let mut files: Vec<_> = std::fs::read_dir(data.join("captures/iec104"))
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    files.sort();
-    let found = files
-        .into_iter()
-        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), captured(&path)));
-    let found = found.filter(|(_, messages)| messages.len() >= 1_000);
-    std::iter::once(("generated".to_owned(), generated())).chain(found).collect()
+fn inputs() -> Vec<captures::Input> {
+    captures::inputs(
+        generated(),
+        "iec104",
+        1_000,
+        |message| matches!(message.pdu, Pdu::Iec104(view) if Apdu::from_bytes(view.as_bytes()).is_ok()),
+    )
 }
 
 /// Every value, quality and time, added up.

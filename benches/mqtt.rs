@@ -5,8 +5,9 @@
 //! (`TWINGUARD_DATA`, else `../shared/data`) with at least 500 that both accept. Times are per set.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod captures;
+
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -14,8 +15,7 @@ use mqttbytes::v4;
 use twinguard::protocol::protocol::{Data, Protocol, Scalar};
 use twinguard::protocol::protocols::mqtt::sparkplug::{Metric, Wire, emit};
 use twinguard::protocol::protocols::mqtt::{Mqtt, Packet, Publish, Repr, Session, Shared, Version, View};
-use twinguard::protocol::stack::{Config, Stack};
-use twinguard::protocol::{Context, Item, Pdu, Sender, capture};
+use twinguard::protocol::{Context, Pdu, Sender};
 
 /// Half plain values, half Sparkplug data of eight metrics, an acknowledgement for one in four.
 fn generated() -> Vec<Vec<u8>> {
@@ -59,38 +59,12 @@ fn generated() -> Vec<Vec<u8>> {
     (0..4_000).map(build).collect()
 }
 
-fn captured(path: &Path) -> Vec<Vec<u8>> {
-    let file = std::fs::read(path).unwrap();
-    let mut reader = capture::Reader::new(file.as_slice()).unwrap();
-    let mut stack = Stack::new(Config::default());
-    let mut packets = Vec::new();
-    while let Ok(Some(frame)) = reader.next_frame() {
-        stack.handle(&frame);
-        while let Some(item) = stack.poll() {
-            if let Item::Message(message) = item
-                && let Pdu::Mqtt(packet) = message.pdu
-                && packet.view().version() == Version::V311
-                && v4::read(&mut BytesMut::from(message.bytes), 1 << 20).is_ok()
-            {
-                packets.push(message.bytes.to_vec());
-            }
-        }
-    }
-    packets
-}
-
-fn inputs() -> Vec<(String, Vec<Vec<u8>>)> {
-    let data = std::env::var_os("TWINGUARD_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let mut files: Vec<_> = std::fs::read_dir(data.join("captures/mqtt"))
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    files.sort();
-    let found = files
-        .into_iter()
-        .map(|path| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), captured(&path)));
-    let found = found.filter(|(_, packets)| packets.len() >= 250);
-    std::iter::once(("generated".to_owned(), generated())).chain(found).collect()
+fn inputs() -> Vec<captures::Input> {
+    captures::inputs(generated(), "mqtt", 250, |message| {
+        let Pdu::Mqtt(packet) = message.pdu else { return false };
+        packet.view().version() == Version::V311
+            && v4::read(&mut BytesMut::from(message.bytes), 1 << 20).is_ok()
+    })
 }
 
 fn parse(criterion: &mut Criterion) {

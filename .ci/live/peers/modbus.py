@@ -1,5 +1,5 @@
 # needs: pymodbus==3.16.1
-"""pymodbus with itself: all common functions, over twenty rounds."""
+"""pymodbus with itself: all common functions, over twenty rounds; `modbus_rtu` runs the same with other frames."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ import time
 from tap import Tap, free_port
 
 
-def serve(port, ready):
+def serve(port, ready, framer):
     from pymodbus.datastore import ModbusDeviceContext, ModbusSequentialDataBlock, ModbusServerContext
     from pymodbus.server import ModbusTcpServer
 
@@ -22,7 +22,8 @@ def serve(port, ready):
             hr=ModbusSequentialDataBlock(1, words),
             ir=ModbusSequentialDataBlock(1, words[::-1]),
         )
-        server = ModbusTcpServer(ModbusServerContext(devices={1: device}, single=False), address=("127.0.0.1", port))
+        context = ModbusServerContext(devices={1: device}, single=False)
+        server = ModbusTcpServer(context, framer=framer, address=("127.0.0.1", port))
         task = asyncio.create_task(server.serve_forever())
         await asyncio.sleep(0.5)
         ready.set()
@@ -31,15 +32,17 @@ def serve(port, ready):
     asyncio.run(run())
 
 
-def main(folder):
+def main(folder, family="modbus", shown_port=502, framer="SOCKET"):
     logging.getLogger("pymodbus").setLevel(logging.ERROR)  # it announces its next version
+    from pymodbus import FramerType
     from pymodbus.client import ModbusTcpClient
 
+    framer = FramerType[framer]
     port, ready = free_port(), threading.Event()
-    threading.Thread(target=serve, args=(port, ready), daemon=True).start()
+    threading.Thread(target=serve, args=(port, ready, framer), daemon=True).start()
     assert ready.wait(20), "the server did not start"
-    tap = Tap(502)
-    client = ModbusTcpClient("127.0.0.1", port=tap.tcp(port))
+    tap = Tap(shown_port)
+    client = ModbusTcpClient("127.0.0.1", port=tap.tcp(port), framer=framer)
     assert client.connect()
 
     def told(tell, area, address, values):
@@ -70,7 +73,8 @@ def main(folder):
     assert client.read_holding_registers(60000, count=2, device_id=1).isError()
     client.close()
     time.sleep(0.2)
-    tap.save(folder, "modbus")
+    tap.save(folder, family)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -74,6 +74,8 @@ pub struct Stack {
     at: Timestamp,
     /// The last message's frame, and its place there.
     told: (u64, u32),
+    /// Whether nothing is left to tell until a frame or the time comes.
+    is_drained: bool,
     ready: [Option<Side>; 2],
     datagram: Vec<u8>,
     pending_datagram: Option<PendingDatagram>,
@@ -171,6 +173,7 @@ impl Stack {
             frame: 0,
             at: Timestamp::MIN,
             told: (u64::MAX, 0),
+            is_drained: false,
             ready: [None; 2],
             datagram: Vec::new(),
             pending_datagram: None,
@@ -188,10 +191,13 @@ impl Stack {
     /// Takes a frame. Items of an earlier frame that were not fetched are lost to the caller, not to the stack.
     #[inline]
     pub fn handle(&mut self, frame: &Frame<'_>) {
-        while let Some(item) = self.poll() {
+        while !self.is_drained
+            && let Some(item) = self.poll()
+        {
             let unread = matches!(item, Item::Message(_));
             self.counters.unread += u64::from(unread);
         }
+        self.is_drained = false;
         self.counters.frames += 1;
         self.now = self.now.max(frame.at);
         self.frame = frame.index;
@@ -244,6 +250,7 @@ impl Stack {
     /// Tells that time has passed without a frame: requests may have become unanswered.
     pub fn tick(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        self.is_drained = false;
     }
 
     /// When the next request would count as unanswered; [`tick`](Stack::tick) then.
@@ -297,7 +304,11 @@ impl Stack {
             self.found = found;
             return Some(Item::Malformed(malformed));
         }
-        self.message(found?)
+        let Some(found) = found else {
+            self.is_drained = true;
+            return None;
+        };
+        self.message(found)
     }
 
     fn families_on(&self, carrier: Carrier) -> &[(Carrier, Family)] {
@@ -638,9 +649,9 @@ impl Stack {
         conversation.settled = true;
         let Conversation { pairing, session, .. } = conversation;
         let sender = pairing.sender(end, bytes);
-        let [first, second] = pairing.ends;
+        let [first, second] = &pairing.ends;
         let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
-        let context = Context { sender, at: arrival.at, source, destination };
+        let context = Context { sender, at: arrival.at, source: *source, destination: *destination };
         let family = session.family();
         let Some(pdu) = session.decode(&mut self.shared, &context, bytes) else {
             // Its length said that it is whole; more may lie behind it.
@@ -675,8 +686,8 @@ impl Stack {
             frame: arrival.frame,
             at: arrival.at,
             index: *index,
-            source,
-            destination,
+            source: context.source,
+            destination: context.destination,
             sender,
             header,
             bytes,

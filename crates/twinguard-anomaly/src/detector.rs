@@ -177,6 +177,13 @@ pub enum Detail {
         /// The function code.
         function: u16,
     },
+    /// A client that was not seen before.
+    NewClient {
+        /// The client.
+        client: IpAddr,
+        /// The function code that it used.
+        function: u16,
+    },
     /// The vendor's values differ from the field's.
     Vendor {
         /// The signal that differs most.
@@ -189,6 +196,10 @@ pub enum Detail {
         of: u32,
         /// Whether the shown value stands still while the field moves.
         frozen: bool,
+        /// Whether the difference grew so slowly that a filter follows it: it may as well be the field that lies.
+        slowly: bool,
+        /// Whether the field has left the model as well, to the other side: then it is the field that moved.
+        field: bool,
     },
     /// Traffic between two peers changed.
     Traffic {
@@ -202,6 +213,15 @@ pub enum Detail {
         normal_s: f64,
         /// Whether it is the latency.
         latency: bool,
+    },
+    /// Requests stayed without an answer.
+    Unanswered {
+        /// The client.
+        client: IpAddr,
+        /// The server.
+        server: IpAddr,
+        /// How many in this run.
+        requests: u32,
     },
     /// A number of unusual or refused accesses.
     Count {
@@ -393,9 +413,11 @@ details! {
     6 NewWriter { signal, from },
     7 NewCommand { signal, value },
     8 NewFunction { client, function },
-    9 Vendor { signal, offset, off, of, frozen },
+    9 Vendor { signal, offset, off, of, frozen, slowly, field },
     10 Traffic { client, server, seen_s, normal_s, latency },
     11 Count { count, from },
     12 Odd { count, family, oddity, from },
     13 Unlike { signal, share },
+    14 NewClient { client, function },
+    15 Unanswered { client, server, requests },
 }

@@ -37,6 +37,7 @@ fn list() -> Vec<(Bank, Box<dyn Detector>)> {
         (Default, Box::new(detectors::Replay)),
         (Default, Box::new(detectors::Seal)),
         (Default, Box::new(detectors::Timing)),
+        (Default, Box::new(detectors::Unanswered)),
         (Default, Box::new(detectors::Vendor)),
     ]
 }

@@ -194,8 +194,7 @@ impl Stack {
         while !self.is_drained
             && let Some(item) = self.poll()
         {
-            let unread = matches!(item, Item::Message(_));
-            self.counters.unread += u64::from(unread);
+            self.counters.unread += u64::from(matches!(item, Item::Message(_)));
         }
         self.is_drained = false;
         self.counters.frames += 1;
@@ -304,11 +303,8 @@ impl Stack {
             self.found = found;
             return Some(Item::Malformed(malformed));
         }
-        let Some(found) = found else {
-            self.is_drained = true;
-            return None;
-        };
-        self.message(found)
+        self.is_drained = found.is_none();
+        self.message(found?)
     }
 
     fn families_on(&self, carrier: Carrier) -> &[(Carrier, Family)] {
@@ -556,7 +552,7 @@ impl Stack {
                 *left = if found { 0 } else { bytes.len() - skip };
                 self.counters.foreign_bytes += skip as u64;
                 self.assembler.consume(side, skip);
-                if found { Next::Again } else { Next::Wait }
+                return if found { Next::Again } else { Next::Wait };
             }
             Speaks::Unknown(looks) => {
                 if let Some((family, sender)) = self.config.recognise(bytes) {
@@ -571,16 +567,12 @@ impl Stack {
                 if *looks >= LOOKS {
                     stream.speaks = Speaks::Other;
                 }
-                let len = bytes.len();
-                self.assembler.consume(side, len);
-                Next::Wait
             }
-            Speaks::Other => {
-                let len = bytes.len();
-                self.assembler.consume(side, len);
-                Next::Wait
-            }
+            Speaks::Other => {}
         }
+        let len = bytes.len();
+        self.assembler.consume(side, len);
+        Next::Wait
     }
 
     /// Enters a connection that is met for the first time.

@@ -1,7 +1,7 @@
 //! The bank of explanations: which single cause makes the last innovations white again.
 //!
 //! Each measured sensor may carry a bias, each actuator an offset to its command, each measured disturbance an offset to
-//! its value. A cause that begins k slots ago leaves a signature in the innovations of the filter, linear in its size:
+//! its value, each uncertain parameter another value (a leak, fouling, a worn pump). A cause that begins k slots ago leaves a signature in the innovations of the filter, linear in its size:
 //! with estimation error ε, ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened
 //! innovations of the last [`WINDOW`] slots, over onsets.
 //!
@@ -31,6 +31,8 @@ const AGES: [usize; 12] = [3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, WINDOW];
 enum Hypothesis {
     Output(usize),
     Input(usize),
+    /// A parameter, by its number.
+    Parameter(usize),
 }
 
 /// The last innovations and what could explain them.
@@ -59,6 +61,9 @@ struct Room {
     signature: Vec<f64>,
     error: Vec<f64>,
     moved: Vec<f64>,
+    /// What the parameter at hand adds to the state in a step and to the outputs, per unit of it.
+    push: Vec<f64>,
+    shown: Vec<f64>,
 }
 
 impl Bank {
@@ -111,7 +116,7 @@ impl Bank {
         &mut self,
         setup: &Setup,
         now: Timestamp,
-        filter: &ExtendedKalman,
+        (filter, held): (&ExtendedKalman, &[f64]),
         process: &[f64],
         excluded: &[bool],
     ) -> &[Explanation] {
@@ -124,6 +129,11 @@ impl Bank {
             for index in 0..room.causes.len() {
                 let (hypothesis, cause) = room.causes[index];
                 if matches!(hypothesis, Hypothesis::Output(output) if excluded[output]) {
+                    continue;
+                }
+                if let Hypothesis::Parameter(number) = hypothesis
+                    && !room.perturb(setup, filter, held, number)
+                {
                     continue;
                 }
                 room.sign(setup, filter, hypothesis);
@@ -155,9 +165,13 @@ impl Room {
             signal.map(|signal| (Hypothesis::Input(input), cause(signal)))
         };
         let sensors = setup.dynamics.outputs.iter().enumerate().filter_map(sensor);
+        let inputs = setup.dynamics.inputs.iter().enumerate().filter_map(actuator);
+        let parameters = setup.perturbed().filter_map(|(number, _)| {
+            Some((Hypothesis::Parameter(number), Cause::FaultMode(u32::try_from(number).ok()?)))
+        });
         Some(Self {
             kalman: Kalman::new(&vec![0.0; n], &vec![0.0; n * n], m).ok()?,
-            causes: sensors.chain(setup.dynamics.inputs.iter().enumerate().filter_map(actuator)).collect(),
+            causes: sensors.chain(inputs).chain(parameters).collect(),
             expected: Vec::with_capacity(m),
             gain: vec![0.0; n * m],
             factor: vec![0.0; m * (m + 1) / 2],
@@ -166,6 +180,8 @@ impl Room {
             signature: vec![0.0; WINDOW * m],
             error: vec![0.0; n],
             moved: vec![0.0; n],
+            push: vec![0.0; n],
+            shown: vec![0.0; m],
         })
     }
 
@@ -210,6 +226,22 @@ impl Room {
         }
     }
 
+    /// What a unit of a parameter adds at the estimate, by a difference over its standard deviation.
+    fn perturb(&mut self, setup: &Setup, filter: &ExtendedKalman, held: &[f64], number: usize) -> bool {
+        let Some((_, model)) = setup.perturbed().find(|(at, _)| *at == number) else { return false };
+        let (state, sigma, scale) =
+            (filter.kalman().mean(), setup.dynamics.parameter_sigma[number], step_scale(setup));
+        let time_s = 0.0;
+        let mut plain = (self.moved.clone(), self.shown.clone());
+        setup.model().dynamics(time_s, state, held, &mut plain.0);
+        setup.model().output(time_s, state, held, &mut plain.1);
+        model.dynamics(time_s, state, held, &mut self.push);
+        model.output(time_s, state, held, &mut self.shown);
+        self.push.iter_mut().zip(&plain.0).for_each(|(a, b)| *a = scale * (*a - b) / sigma);
+        self.shown.iter_mut().zip(&plain.1).for_each(|(a, b)| *a = (*a - b) / sigma);
+        self.push.iter().chain(&self.shown).all(|entry| entry.is_finite())
+    }
+
     /// The whitened signature of a cause of size 1, from its onset on.
     fn sign(&mut self, setup: &Setup, filter: &ExtendedKalman, hypothesis: Hypothesis) {
         let (n, inputs, width) = (self.error.len(), setup.dynamics.inputs.len(), self.expected.len());
@@ -219,9 +251,11 @@ impl Room {
         for slot in self.signature.chunks_exact_mut(width).take(self.usable.len()) {
             for (i, moved) in self.moved.iter_mut().enumerate() {
                 *moved = dot(&transition[i * n..][..n], &self.error);
-                if let Hypothesis::Input(input) = hypothesis {
-                    *moved += scale * by_input[i * inputs + input];
-                }
+                *moved += match hypothesis {
+                    Hypothesis::Output(_) => 0.0,
+                    Hypothesis::Input(input) => scale * by_input[i * inputs + input],
+                    Hypothesis::Parameter(_) => self.push[i],
+                };
             }
             self.error.copy_from_slice(&self.moved);
             for ((output, slot), gain) in
@@ -230,6 +264,7 @@ impl Room {
                 let direct = match hypothesis {
                     Hypothesis::Output(biased) => f64::from(u8::from(biased == *output)),
                     Hypothesis::Input(input) => direct[output * inputs + input],
+                    Hypothesis::Parameter(_) => self.shown[*output],
                 };
                 *slot = dot(&rows[output * n..][..n], &self.moved) + direct;
                 for (error, gain) in self.error.iter_mut().zip(gain) {

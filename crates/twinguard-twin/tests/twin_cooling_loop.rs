@@ -8,8 +8,8 @@ use twinguard_twin::simulator::cooling_loop::{
 use twinguard_twin::simulator::{Register, Simulator, Table};
 use twinguard_twin::{Plant, Twin};
 use twinguard_types::{
-    Cause, Command, CommandId, CommandOrigin, Duration, Point, PrincipalId, SignalId, Source, Timestamp,
-    Value,
+    Cause, Command, CommandId, CommandOrigin, Duration, Explanation, Point, PrincipalId, SignalId, Source,
+    Timestamp, Value,
 };
 
 const SENSORS: [&str; 11] = [
@@ -304,7 +304,10 @@ fn twin_explains_a_bias_by_its_sensor_and_an_offset_by_its_actuator() {
         assert_eq!(best.cause, Cause::SensorBias(id(&plant, SENSORS[usize::from(address)])), "{address}");
         assert!((best.magnitude / size - 1.0).abs() < 0.3, "{address}: {}", best.magnitude);
         assert!((best.since - onset).as_secs_f64().abs() < 5.0, "{address}");
-        assert!(found[1].log_likelihood_ratio < 0.9 * best.log_likelihood_ratio);
+        // a parameter of the plant may mimic a sensor, another sensor or actuator does not
+        let of_signals = |found: &&Explanation| !matches!(found.cause, Cause::FaultMode(_));
+        let next = found.iter().filter(of_signals).nth(1).unwrap();
+        assert!(next.log_likelihood_ratio < 0.9 * best.log_likelihood_ratio);
     }
     for (address, path) in [(PUMP_COMMAND, "cooler.pump.command"), (VALVE_COMMAND, "cooler.valve.command")] {
         let mut run = Run::new(12, &Options::default());

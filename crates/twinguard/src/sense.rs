@@ -194,7 +194,12 @@ impl Senses {
         }
         let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
         let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
-        let judge = Judge::new(judge_config(period), &bank, catalogue);
+        let mut judge = Judge::new(judge_config(period), &bank, catalogue);
+        if let Some(dynamics) = &plant.dynamics {
+            judge.set_parameters(
+                dynamics.model.parameters().iter().map(|(name, _)| name.to_string()).collect(),
+            );
+        }
 
         let speaking = || bank.table().iter().filter(|entry| !matches!(entry.coverage, Coverage::Silent(_)));
         self.report = DetectionReport {
@@ -278,6 +283,13 @@ impl Senses {
             while let Some(row) = aligner.poll(now) {
                 self.phase.sense(&Event::Row(row), &mut self.loudness, self.report.alarm);
             }
+        }
+    }
+
+    /// The guard acted on the plant or on its traffic.
+    pub(crate) fn acted(&mut self, at: Timestamp) {
+        if let Phase::Watching { judge, .. } = &mut self.phase {
+            judge.acted(at);
         }
     }
 

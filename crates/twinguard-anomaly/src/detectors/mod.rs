@@ -24,6 +24,7 @@ mod redundancy;
 mod replay;
 mod seal;
 mod timing;
+mod unanswered;
 mod vendor;
 
 pub use automatic::Automatic;
@@ -50,4 +51,5 @@ pub use redundancy::Redundancy;
 pub use replay::Replay;
 pub use seal::Seal;
 pub use timing::Timing;
+pub use unanswered::Unanswered;
 pub use vendor::Vendor;

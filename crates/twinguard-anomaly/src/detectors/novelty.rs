@@ -39,10 +39,11 @@ struct Known {
     values: Table<SignalId, Span>,
     order: Table<(SignalId, SignalId), ()>,
     functions: Table<(IpAddr, IpAddr, (u16, u16)), ()>,
+    clients: Table<IpAddr, ()>,
     last: Option<SignalId>,
 }
 
-archived!(Known { writers, values, order, functions, last });
+archived!(Known { writers, values, order, functions, clients, last });
 
 impl Archive for () {
     fn save(&self, writer: &mut Writer) {
@@ -59,6 +60,7 @@ enum Kind {
     Value,
     Order,
     Function,
+    Client,
 }
 
 impl Known {
@@ -68,6 +70,7 @@ impl Known {
             values: Table::new(MOST),
             order: Table::new(MOST),
             functions: Table::new(MOST),
+            clients: Table::new(MOST),
             last: None,
         }
     }
@@ -112,18 +115,23 @@ impl Known {
 
     fn exchange(&mut self, exchange: &Exchange, learn: bool) -> Option<Kind> {
         let key = (exchange.client.ip(), exchange.server.ip(), (exchange.unit, exchange.function));
-        let known = self.functions.get(&key).is_some();
+        let (known, known_client) = (self.functions.get(&key).is_some(), self.clients.get(&key.0).is_some());
         if learn {
             self.functions.entry(key, || ());
+            self.clients.entry(key.0, || ());
         }
-        (!known).then_some(Kind::Function)
+        match (known_client, known) {
+            (false, _) => Some(Kind::Client),
+            (true, false) => Some(Kind::Function),
+            (true, true) => None,
+        }
     }
 }
 
 struct State {
     id: DetectorId,
     known: Known,
-    rates: [Rare; 4],
+    rates: [Rare; 5],
     looks_per_day: f64,
     learnt: usize,
     speaks: (bool, bool),
@@ -142,7 +150,7 @@ impl Archive for State {
     }
     fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let (id, known) = (Archive::load(reader)?, Archive::load(reader)?);
-        let mut rates = [Rare::new(0, 0.0); 4];
+        let mut rates = [Rare::new(0, 0.0); 5];
         for rate in &mut rates {
             *rate = Archive::load(reader)?;
         }
@@ -169,7 +177,7 @@ impl Detector for Novelty {
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         let mut known = Known::new();
         let (mut commands, mut exchanges) = (0usize, 0usize);
-        let mut counts = [0usize; 4];
+        let mut counts = [0usize; 5];
         let half = history.len() / 2;
         for (place, event) in history.events().enumerate() {
             let new = match &event {
@@ -226,7 +234,11 @@ impl Fitted for State {
             Event::Exchange(exchange) if self.speaks.1 => {
                 let new = self.known.exchange(exchange, false);
                 let (client, function) = (exchange.client.ip(), exchange.function);
-                (new, Detail::NewFunction { client, function })
+                let detail = match new {
+                    Some(Kind::Client) => Detail::NewClient { client, function },
+                    _ => Detail::NewFunction { client, function },
+                };
+                (new, detail)
             }
             _ => return None,
         };

@@ -2,7 +2,7 @@
 //!
 //! Source: Bernoulli CUSUM (Reynolds, Stoumbos, Journal of Quality Technology 31, 1999): + ln(½/q) for a wire command without an intent
 //! within the tolerance, − ln((1−q)/½) for one with. q is the share of unmatched writes that the history shows (a tap loses
-//! frames), at least 10⁻⁴. By Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. Silent as
+//! frames), at least 10⁻⁴; a sum for each writer and signal, so that a busy controller does not drown a stranger. By Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. Silent as
 //! long as no intent was ever seen. Values match within what the history shows of rounding on the wire. It lies when
 //! the controller itself is taken: then the intent is forged with the command.
 
@@ -62,7 +62,7 @@ impl Archive for Pairs {
 }
 
 enum Outcome {
-    Matched,
+    Matched(Entry),
     Unmatched(Entry),
 }
 
@@ -93,7 +93,7 @@ impl Pairs {
         };
         if let Some(place) = self.intents.iter().position(|intent| self.fits(&entry, intent)) {
             self.intents.remove(place);
-            return Some(Outcome::Matched);
+            return Some(Outcome::Matched(entry));
         }
         if self.commands.len() == PENDING {
             let oldest = self.commands.remove(0);
@@ -109,8 +109,7 @@ impl Pairs {
         let entry =
             Entry { signal: intent.signal, value: tame(intent.value.as_f64()), at: intent.at, from: None };
         if let Some(place) = self.commands.iter().position(|command| self.fits(command, &entry)) {
-            self.commands.remove(place);
-            return Some(Outcome::Matched);
+            return Some(Outcome::Matched(self.commands.remove(place)));
         }
         if self.intents.len() == PENDING {
             self.intents.remove(0);
@@ -135,13 +134,28 @@ struct State {
     pairs: Pairs,
     up: f64,
     down: f64,
-    sum: f64,
-    run: u32,
-    since: Timestamp,
+    sums: Table<Key, Sum>,
     commands: usize,
 }
 
-archived!(State { id, pairs, up, down, sum, run, since, commands });
+archived!(State { id, pairs, up, down, sums, commands });
+
+/// Who wrote what.
+type Key = (Option<core::net::IpAddr>, SignalId);
+
+/// The running sum of one writer at one signal.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    size: f64,
+    run: u32,
+    since: Timestamp,
+}
+
+archived!(Sum { size, run, since });
+
+/// Sums that are kept; a flood of writers beyond shares one.
+const SUMS: usize = 1024;
+const OTHERS: Key = (None, SignalId(u32::MAX));
 
 impl Detector for Provenance {
     fn name(&self) -> &'static str {
@@ -217,9 +231,7 @@ impl Detector for Provenance {
             pairs,
             up: libm::log(0.5 / share),
             down: libm::log((1.0 - share) / 0.5),
-            sum: 0.0,
-            run: 0,
-            since: Timestamp::ZERO,
+            sums: Table::new(SUMS),
             commands,
         }))
     }
@@ -231,9 +243,15 @@ impl Detector for Provenance {
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
         let at = event.at();
-        let mut unsent = None;
+        let (mut unsent, mut loudest) = (None, Sum::default());
+        let mut count = |state: &mut Self, outcome: Outcome| {
+            let sum = state.count(outcome, &mut unsent);
+            if sum.size >= loudest.size {
+                loudest = sum;
+            }
+        };
         while let Some(entry) = self.pairs.expire(at) {
-            self.count(Outcome::Unmatched(entry), &mut unsent);
+            count(self, Outcome::Unmatched(entry));
         }
         let outcome = match event {
             Event::Command(command) if command.origin == CommandOrigin::Wire => self.pairs.command(command),
@@ -242,21 +260,21 @@ impl Fitted for State {
         };
         let told = outcome.is_some();
         if let Some(outcome) = outcome {
-            self.count(outcome, &mut unsent);
+            count(self, outcome);
         }
         // without a journal there is nobody to ask
         if self.pairs.intents_seen == 0 || (unsent.is_none() && !told) {
             return None;
         }
-        let surprise = self.sum / core::f64::consts::LN_10;
+        let surprise = loudest.size / core::f64::consts::LN_10;
         let detail = unsent.map_or(Detail::None, |entry: Entry| Detail::Unsent {
-            writes: self.run,
+            writes: loudest.run,
             signal: entry.signal,
             value: entry.value,
             from: entry.from,
         });
         let score = Score { at, detector: self.id, symptom: Symptom::Provenance, surprise, attribution: &[] };
-        Some(Observation { score, detail, onset: Some(self.since) })
+        Some(Observation { score, detail, onset: Some(loudest.since) })
     }
     fn coverage(&self) -> Coverage {
         match (self.pairs.intents_seen, self.commands) {
@@ -271,21 +289,27 @@ impl Fitted for State {
 }
 
 impl State {
-    fn count(&mut self, outcome: Outcome, unsent: &mut Option<Entry>) {
+    fn count(&mut self, outcome: Outcome, unsent: &mut Option<Entry>) -> Sum {
+        let (Outcome::Matched(entry) | Outcome::Unmatched(entry)) = outcome;
+        let key = if self.sums.len() + 1 < SUMS || self.sums.get(&(entry.from, entry.signal)).is_some() {
+            (entry.from, entry.signal)
+        } else {
+            OTHERS
+        };
+        let Some(sum) = self.sums.entry(key, Sum::default) else { return Sum::default() };
         match outcome {
-            Outcome::Matched => self.sum = (self.sum - self.down).max(0.0),
-            Outcome::Unmatched(entry) => {
-                if self.pairs.intents_seen == 0 {
-                    return;
+            Outcome::Matched(_) => sum.size = (sum.size - self.down).max(0.0),
+            Outcome::Unmatched(_) if self.pairs.intents_seen == 0 => {}
+            Outcome::Unmatched(_) => {
+                if sum.size == 0.0 {
+                    (sum.since, sum.run) = (entry.at, 0);
                 }
-                if self.sum == 0.0 {
-                    (self.since, self.run) = (entry.at, 0);
-                }
-                self.run = self.run.saturating_add(1);
-                self.sum = (self.sum + self.up).min(BOUND);
+                sum.run = sum.run.saturating_add(1);
+                sum.size = (sum.size + self.up).min(BOUND);
                 *unsent = Some(entry);
             }
         }
+        *sum
     }
 }
 

@@ -75,9 +75,12 @@ struct Peer {
     interval: Option<Clock>,
     silence: Tail,
     last: Option<Timestamp>,
+    /// The surprise of the exchange before, and of the look before: what shows once is not told.
+    before: f64,
+    looked: f64,
 }
 
-archived!(Peer { latency, interval, silence, last });
+archived!(Peer { latency, interval, silence, last, before, looked });
 
 struct State {
     id: DetectorId,
@@ -105,6 +108,10 @@ impl Detector for Timing {
     }
     fn needs(&self) -> Option<View> {
         Some(View::Wire)
+    }
+    fn at_once(&self) -> bool {
+        // twice in a row is asked of each peer by itself: what others do in between says nothing
+        true
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
         /// Last exchange, log latencies, intervals.
@@ -190,7 +197,8 @@ impl Fitted for State {
                             Detail::Traffic { client, server, seen_s: interval, normal_s, latency: false };
                     }
                 }
-                self.tell(at, surprise, detail, onset)
+                let twice = surprise.min(core::mem::replace(&mut peer.before, surprise));
+                self.tell(at, twice, detail, onset)
             }
             Event::Tick(at) => {
                 // the longest silence that has not been told yet
@@ -199,6 +207,7 @@ impl Fitted for State {
                     let Some(last) = peer.last else { continue };
                     let silence = (*at - last).as_secs_f64();
                     let surprise = peer.silence.surprise(silence);
+                    let surprise = surprise.min(core::mem::replace(&mut peer.looked, surprise));
                     if surprise > worst.as_ref().map_or(2.0, |worst| worst.0) {
                         let normal_s = peer.interval.as_ref().map_or(0.0, |clock| libm::exp(clock.mean));
                         let (client, server) = (*client, *server);

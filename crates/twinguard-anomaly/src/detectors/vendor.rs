@@ -20,16 +20,20 @@ const WEIGHT: f64 = 0.1;
 const DRIFT: f64 = 1000.0;
 const DRIFT_MOST: f64 = 3.0;
 const TARE: u32 = 60;
-/// Oldest field value that is compared.
+/// Oldest field value that is compared, where the history does not show that they are younger.
 const FRESH: Duration = Duration::from_secs(30);
+/// From so many deviations on the field leans away from the model: less than an alarm, for the vendor's twin points there already.
+const LEANS: f64 = 3.0;
 
 /// Vendor against field.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vendor;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Pair {
     field: Option<(Timestamp, f64)>,
+    fresh: Duration,
+    oldest: Duration,
     offset: f64,
     scale: f64,
     mean: f64,
@@ -40,9 +44,79 @@ struct Pair {
     moved: u32,
     stillness: Tail,
     off: bool,
+    /// The moving mean with a tenth of the pace, and whether it was at half of the faster one when that went off.
+    slow: f64,
+    slowly: bool,
+    model: Lean,
+    /// Whether the field left the model, too, while it was off.
+    leant: bool,
 }
 
-archived!(Pair { field, offset, scale, mean, drift, compared, shown, still, moved, stillness, off });
+/// How far the field leans away from the model: a moving mean of innovations, by its learnt mean and deviation.
+#[derive(Clone, Debug, Default)]
+struct Lean {
+    mean: f64,
+    normal: f64,
+    deviation: f64,
+}
+
+archived!(Lean { mean, normal, deviation });
+
+impl Lean {
+    fn step(&mut self, innovation: f64) -> f64 {
+        self.mean += WEIGHT * (tame(innovation) - self.mean);
+        self.mean
+    }
+
+    /// In deviations, 0 where no model was learnt.
+    fn size(&self) -> f64 {
+        if self.deviation > 0.0 { (self.mean - self.normal) / self.deviation } else { 0.0 }
+    }
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self {
+            field: None,
+            fresh: FRESH,
+            oldest: Duration::ZERO,
+            offset: 0.0,
+            scale: 0.0,
+            mean: 0.0,
+            drift: 0.0,
+            compared: 0,
+            shown: 0.0,
+            still: 0,
+            moved: 0,
+            stillness: Tail::default(),
+            off: false,
+            slow: 0.0,
+            slowly: false,
+            model: Lean::default(),
+            leant: false,
+        }
+    }
+}
+
+archived!(Pair {
+    field,
+    fresh,
+    oldest,
+    offset,
+    scale,
+    mean,
+    drift,
+    compared,
+    shown,
+    still,
+    moved,
+    stillness,
+    off,
+    slow,
+    slowly,
+    model,
+    leant
+});
 
 impl Pair {
     /// Takes a point; the raw difference when it is the vendor's.
@@ -66,7 +140,9 @@ impl Pair {
                     (self.shown, self.still, self.moved) = (value, 0, 0);
                 }
                 let (at, field) = self.field?;
-                (point.arrived_at - at <= FRESH).then_some(value - field)
+                let age = point.arrived_at - at;
+                self.oldest = self.oldest.max(age);
+                (age <= self.fresh).then_some(value - field)
             }
             Source::Model => None,
         }
@@ -82,6 +158,7 @@ impl Pair {
             return 0.0;
         }
         self.mean += WEIGHT * (z - self.mean);
+        self.slow += 0.1 * WEIGHT * (z - self.slow);
         // squared: the square of a Gaussian has the exponential tail that is extrapolated
         self.mean * self.mean
     }
@@ -119,7 +196,15 @@ impl Detector for Vendor {
         let mut pairs = vec![Pair::default(); n];
         let mut differences = vec![Vec::new(); n];
         let mut still = vec![Vec::new(); n];
+        let mut leans = vec![Vec::new(); n];
         for event in history.events() {
+            if let Event::Residual(residual) = &event {
+                for (signal, innovation) in residual.signals.iter().zip(residual.innovation) {
+                    if let Some(pair) = pairs.get_mut(signal.index()) {
+                        leans[signal.index()].push(pair.model.step(*innovation));
+                    }
+                }
+            }
             if let Event::Point(point) = event
                 && let Some(pair) = pairs.get_mut(point.signal.index())
             {
@@ -135,6 +220,7 @@ impl Detector for Vendor {
         let (mut tails, mut compared) = (Vec::new(), 0);
         for place in 0..n {
             let mut pair = Pair::default();
+            let oldest = pairs[place].oldest;
             let mut tail = Tail::default();
             if differences[place].len() >= 200 {
                 let (mean, deviation) = clipped_moments(&differences[place]);
@@ -147,6 +233,11 @@ impl Detector for Vendor {
                     differences[place].iter().map(|difference| runner.weigh(*difference)).collect();
                 tail = Tail::fit(&samples, gap(samples.len()), 0.01);
                 pair.stillness = Tail::fit(&still[place], 1, 1.0);
+                pair.fresh = FRESH.min(oldest + oldest);
+                if leans[place].len() >= 200 {
+                    (pair.model.normal, pair.model.deviation) = clipped_moments(&leans[place]);
+                    pair.model.mean = pair.model.normal;
+                }
                 compared += 1;
             }
             pairs[place] = pair;
@@ -164,6 +255,14 @@ impl Detector for Vendor {
 
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
+        if let Event::Residual(residual) = event {
+            for (signal, innovation) in residual.signals.iter().zip(residual.innovation) {
+                if let Some(pair) = self.pairs.get_mut(signal.index()) {
+                    pair.model.step(*innovation);
+                }
+            }
+            return None;
+        }
         let Event::Point(point) = event else { return None };
         let place = point.signal.index();
         let pair = self.pairs.get_mut(place)?;
@@ -174,18 +273,34 @@ impl Fitted for State {
         let size = pair.weigh(difference);
         let stillness = pair.stillness.surprise(pair.stillness()) - self.price;
         let level = self.channels.tails[place].surprise(size) - self.price;
-        pair.off = level.max(stillness) > 5.0;
+        let off = level.max(stillness) > 5.0;
+        if off && !pair.off {
+            pair.slowly = pair.slow / pair.mean > 0.5;
+        }
+        // three speakers: the field that leaves both the vendor's twin and the model is the one that moved
+        let lean = pair.model.size();
+        pair.leant = off && (pair.leant || (lean.abs() > LEANS && lean * pair.mean < 0.0));
+        pair.off = off;
+        let (slowly, field) = (pair.slowly, pair.leant);
         let off = self.pairs.iter().filter(|pair| pair.off).count() as u32;
         let (frozen, surprise) = (stillness > 5.0, level.max(stillness).max(0.0));
-        let detail =
-            Detail::Vendor { signal: point.signal, offset: difference, off, of: self.compared, frozen };
+        let detail = Detail::Vendor {
+            signal: point.signal,
+            offset: difference,
+            off,
+            of: self.compared,
+            frozen,
+            slowly,
+            field,
+        };
         let score = self.channels.fixed(point.arrived_at, Symptom::VendorOffset, place, surprise);
         Some(Observation { score, detail, onset: None })
     }
     fn forget(&mut self, signal: SignalId) {
         if let Some(pair) = self.pairs.get_mut(signal.index()) {
             // The offset between the two is tared anew.
-            (pair.field, pair.mean, pair.drift, pair.compared, pair.off) = (None, 0.0, 0.0, 0, false);
+            (pair.field, pair.mean, pair.slow, pair.drift) = (None, 0.0, 0.0, 0.0);
+            (pair.compared, pair.off) = (0, false);
         }
     }
     fn coverage(&self) -> Coverage {

@@ -68,10 +68,11 @@ const PARAMETER: T = ("T0836", "Modify Parameter");
 const ACCOUNTS: T = ("T0859", "Valid Accounts");
 const DENIAL: T = ("T0814", "Denial of Service");
 const PROGRAM: T = ("T0889", "Modify Program");
+const DISCOVERY: T = ("T0846", "Remote System Discovery");
 
 /// Every technique that a finding can name.
-pub(crate) const TECHNIQUES: [T; 9] =
-    [UNAUTHORISED, CONTROL, SPOOF, VIEW, AITM, PARAMETER, ACCOUNTS, DENIAL, PROGRAM];
+pub(crate) const TECHNIQUES: [T; 10] =
+    [UNAUTHORISED, CONTROL, SPOOF, VIEW, AITM, PARAMETER, ACCOUNTS, DENIAL, PROGRAM, DISCOVERY];
 
 causes! {
     Nothing: None Benign 3.0 Quiet
@@ -119,6 +120,12 @@ causes! {
     StolenAccount: Identity Attack 0.0 Quiet
         "Unusual access" => "account may be stolen";
         "Call the account's owner, and revoke the session."; ACCOUNTS,
+    Stranger: Identity Attack 1.0 Any
+        "Unknown client on the network" => "it may read and write";
+        "Find out who it is: a new station, a scan, or somebody who should not be there."; DISCOVERY,
+    NewStation: Identity Benign -1.5 Any
+        "New client on the network" => "nothing else changed";
+        "Find out who it is: a new station, a scan, or somebody who should not be there.";,
     TwinFrozen: Twin Fault 0.5 Quiet
         "Vendor's twin shows old values" => "screens are wrong";
         "Reload the vendor's twin from its seal, and check what feeds it."; VIEW,
@@ -147,6 +154,7 @@ causes! {
 pub(crate) enum E {
     Unsent,
     NewWriter,
+    NewClient,
     NewCommand,
     Seal,
     Journal,
@@ -156,6 +164,7 @@ pub(crate) enum E {
     VendorOff,
     VendorFrozenOrMost,
     VendorFew,
+    VendorSlow,
     Network,
     Timing,
     Identity,
@@ -169,7 +178,7 @@ pub(crate) enum E {
 }
 
 /// Number of pieces of evidence.
-pub(crate) const EVIDENCE: usize = 21;
+pub(crate) const EVIDENCE: usize = 23;
 
 /// Whether the evidence is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +201,9 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::Unsent, C::Injection, 16.0, -10.0, -4.0),
     (E::NewWriter, C::Injection, 8.0, 0.0, 0.0),
     (E::NewWriter, C::SetpointTamper, 2.3, 0.0, 0.0),
+    (E::NewClient, C::Stranger, 8.0, -9.0, -9.0),
+    (E::NewClient, C::NewStation, 8.0, -9.0, -9.0),
+    (E::NewClient, C::NetworkAttack, 4.0, 0.0, 0.0),
     (E::NewCommand, C::Injection, 2.3, -0.5, -0.5),
     (E::NewCommand, C::SetpointTamper, 2.3, -0.5, -0.5),
     (E::Seal, C::ModelTamper, 14.0, -2.3, -2.3),
@@ -207,6 +219,12 @@ pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::VendorFrozenOrMost, C::TwinFrozen, 6.0, -3.0, -3.0),
     (E::VendorFrozenOrMost, C::TwinFalsified, 6.0, -3.0, -3.0),
     (E::VendorFew, C::FeedPoison, 2.0, -4.0, -4.0),
+    (E::VendorSlow, C::SensorBias, 6.0, 0.0, 0.0),
+    (E::VendorSlow, C::SensorDrift, 6.0, 0.0, 0.0),
+    (E::VendorSlow, C::PlantFault, 6.0, 0.0, 0.0),
+    (E::VendorSlow, C::ActuatorStuck, 5.0, 0.0, 0.0),
+    (E::VendorSlow, C::Load, 5.0, 0.0, 0.0),
+    (E::VendorSlow, C::FeedPoison, -2.0, 0.0, 0.0),
     (E::Network, C::NetworkAttack, 10.0, -9.0, -9.0),
     (E::Network, C::NetworkTrouble, 10.0, -9.0, -9.0),
     (E::Timing, C::SensorBias, 2.3, -0.6, -0.6),
@@ -273,12 +291,14 @@ pub(crate) const EITHER: &[(C, C, &str)] = &[
     (C::SensorNoise, C::SensorFailing, "Sensor noise changed"),
     (C::TwinFalsified, C::TwinFrozen, "Vendor's twin left the field"),
     (C::NetworkAttack, C::NetworkTrouble, "Traffic disturbed"),
+    (C::Stranger, C::NewStation, "Unknown client on the network"),
 ];
 
 /// Evidence that accuses by itself, whatever else is found, and whom.
 pub(crate) const FACTS: &[(E, C)] = &[
     (E::Unsent, C::Injection),
     (E::NewWriter, C::Injection),
+    (E::NewClient, C::Stranger),
     (E::Seal, C::ModelTamper),
     (E::Journal, C::SetpointTamper),
     (E::Repeat, C::Replay),
@@ -290,6 +310,7 @@ pub(crate) const FACTS: &[(E, C)] = &[
 pub(crate) const ALL: [E; EVIDENCE] = [
     E::Unsent,
     E::NewWriter,
+    E::NewClient,
     E::NewCommand,
     E::Seal,
     E::Journal,
@@ -299,6 +320,7 @@ pub(crate) const ALL: [E; EVIDENCE] = [
     E::VendorOff,
     E::VendorFrozenOrMost,
     E::VendorFew,
+    E::VendorSlow,
     E::Network,
     E::Timing,
     E::Identity,

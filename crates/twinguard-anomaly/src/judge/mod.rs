@@ -43,6 +43,8 @@ impl Default for JudgeConfig {
 
 /// A named party needs this probability …
 const NAMED: f64 = 0.8;
+/// A fault is called one only from here on, while nobody looked a second time.
+const CALLED_FAULT: f64 = 0.9;
 /// … for this many samples.
 const HELD: f64 = 10.0;
 /// Symptoms this long before an incident belong to it.
@@ -66,12 +68,16 @@ pub struct Judge {
     /// The latest time that was heard of.
     heard: Timestamp,
     explanations: Vec<Explanation>,
+    /// Names of the model's parameters, by number.
+    parameters: Vec<String>,
     open: Vec<Incident>,
     next_id: u64,
     inputs: Digest,
     inputs_count: u64,
     margin: Option<Duration>,
     check: Option<bool>,
+    /// When the guard first and last acted, of acts that follow one another.
+    acted: Option<(Timestamp, Timestamp)>,
     /// Whether an accused signal is no longer compared.
     excluding: bool,
     /// Per signal, whether the model ever predicted it.
@@ -103,16 +109,23 @@ impl Judge {
             views: [None; 6],
             heard: Timestamp::MIN,
             explanations: Vec::with_capacity(EXPLANATIONS),
+            parameters: Vec::new(),
             open: Vec::new(),
             next_id: 0,
             inputs: Digest::default(),
             inputs_count: 0,
             margin: None,
             check: None,
+            acted: None,
             excluding: false,
             compared: vec![false; catalogue.len()],
             due: Timestamp::MIN,
         }
+    }
+
+    /// Names of the model's parameters by their numbers, for [`Cause::FaultMode`]: without them a plant fault has no element.
+    pub fn set_parameters(&mut self, names: Vec<String>) {
+        self.parameters = names;
     }
 
     /// Takes a fact that needs no score: which views exist, what physics explains.
@@ -177,14 +190,17 @@ impl Judge {
         if confirmed && activity.confirmed.is_none() {
             activity.confirmed = Some(score.at);
             activity.peak = 0.0;
-            activity.writer = None;
+            activity.newcomer = None;
         }
         activity.onset = match (activity.onset, seen.onset) {
             (Some(before), Some(now)) => Some(before.min(now)),
             (before, now) => before.or(now),
         };
-        if matches!(seen.detail, Detail::NewWriter { .. }) {
-            activity.writer = Some(seen.detail);
+        let writes = matches!(activity.newcomer, Some(Detail::NewWriter { .. }));
+        if matches!(seen.detail, Detail::NewWriter { .. })
+            || (matches!(seen.detail, Detail::NewClient { .. }) && !writes)
+        {
+            activity.newcomer = Some(seen.detail);
         }
         if score.surprise >= activity.peak
             || matches!(seen.detail, Detail::Unsent { .. } | Detail::Repeat { .. })
@@ -200,6 +216,23 @@ impl Judge {
     /// How soon the plant, left alone, reaches a limit; `None` when it does not within what was looked at.
     pub fn set_margin(&mut self, time_to_limit: Option<Duration>) {
         self.margin = time_to_limit;
+    }
+
+    /// The guard itself acted: it holds commands, isolates a peer, or moves the plant. What changes in the traffic soon after,
+    /// or while the incident that it answers lasts, is its own doing and accuses nobody.
+    pub fn acted(&mut self, at: Timestamp) {
+        let goes_on = |last: Timestamp| !self.open.is_empty() || at - last <= self.config.quiet;
+        self.acted = match self.acted {
+            Some((first, last)) if goes_on(last) => Some((first, last.max(at))),
+            _ => Some((at, at)),
+        };
+    }
+
+    /// Whether the guard's own acts account for a change of the traffic.
+    fn own_doing(&self, activity: &Activity) -> bool {
+        let (Some((first, last)), Some(confirmed)) = (self.acted, activity.confirmed) else { return false };
+        let answered = || self.open.iter().any(|incident| incident.raised_at <= first);
+        confirmed >= first && (confirmed - last <= self.config.quiet || answered())
     }
 
     /// The result of a spot check over an independent path: whether the sensor itself agrees with the wire.
@@ -276,7 +309,7 @@ impl Judge {
         }
         let is_fact = |entry: &BankEntry, activity: &Activity| match entry.symptom {
             Symptom::Provenance | Symptom::Repeat | Symptom::Seal | Symptom::Journal => true,
-            Symptom::Novelty => activity.writer.is_some(),
+            Symptom::Novelty => activity.newcomer.is_some(),
             _ => false,
         };
         let it = &self.activity[newcomer];
@@ -398,9 +431,16 @@ impl Judge {
         };
         let any = |symptom| of(symptom).next().is_some();
         set(E::Unsent, Some(View::ControllerJournal), Symptom::Provenance, any(Symptom::Provenance));
-        let writer = of(Symptom::Novelty).any(|activity| activity.writer.is_some());
+        // the guard's own commands come from a platform that may never have written before
+        let foreign = |activity: &&Activity| {
+            !(self.own_doing(activity) && matches!(activity.newcomer, Some(Detail::NewClient { .. })))
+        };
+        let novelty = of(Symptom::Novelty).any(|activity| foreign(&activity));
+        let newcomer = of(Symptom::Novelty).filter(foreign).find_map(|activity| activity.newcomer);
+        let writer = matches!(newcomer, Some(Detail::NewWriter { .. }));
         set(E::NewWriter, Some(View::Wire), Symptom::Novelty, writer);
-        set(E::NewCommand, Some(View::Wire), Symptom::Novelty, any(Symptom::Novelty) && !writer);
+        set(E::NewClient, Some(View::Wire), Symptom::Novelty, newcomer.is_some() && !writer);
+        set(E::NewCommand, Some(View::Wire), Symptom::Novelty, novelty && newcomer.is_none());
         set(E::Seal, None, Symptom::Seal, any(Symptom::Seal));
         set(E::Journal, None, Symptom::Journal, any(Symptom::Journal));
         set(E::Repeat, None, Symptom::Repeat, any(Symptom::Repeat));
@@ -411,21 +451,29 @@ impl Judge {
         let less_noise = of(Symptom::Noise)
             .any(|activity| matches!(activity.detail, Detail::Noise { factor, .. } if factor < 1.0));
         let vendor = of(Symptom::VendorOffset).find_map(|activity| match activity.detail {
-            Detail::Vendor { off, of, frozen, .. } => Some(frozen || off * 2 > of),
+            Detail::Vendor { off, of, frozen, slowly, .. } => Some((frozen || off * 2 > of, slowly)),
             _ => None,
         });
+        let leant = of(Symptom::VendorOffset)
+            .any(|activity| matches!(activity.detail, Detail::Vendor { field: true, .. }));
         let view = Some(View::VendorTwin);
         set(E::VendorOff, view, Symptom::VendorOffset, vendor.is_some());
-        set(E::VendorFrozenOrMost, view, Symptom::VendorOffset, vendor == Some(true));
-        set(E::VendorFew, view, Symptom::VendorOffset, vendor == Some(false));
-        let (timing, malformed) = (any(Symptom::Timing), any(Symptom::Malformed));
+        set(E::VendorFrozenOrMost, view, Symptom::VendorOffset, vendor.is_some_and(|(most, _)| most));
+        set(E::VendorFew, view, Symptom::VendorOffset, vendor.is_some_and(|(most, _)| !most));
+        set(E::VendorSlow, view, Symptom::VendorOffset, vendor == Some((false, true)));
+        let malformed = any(Symptom::Malformed);
+        // what is held is missing among the writes; answers come as late and as seldom as before
+        let held = |activity: &Activity| {
+            matches!(activity.detail, Detail::Traffic { latency: false, .. }) && self.own_doing(activity)
+        };
+        let timing = of(Symptom::Timing).any(|activity| !held(activity));
         set(E::Network, Some(View::Wire), Symptom::Timing, timing || malformed);
         set(E::Timing, Some(View::Wire), Symptom::Timing, timing);
         set(E::Identity, Some(View::Access), Symptom::Identity, any(Symptom::Identity));
         set(E::Level, None, Symptom::Range, any(Symptom::Range));
         set(E::Jump, None, Symptom::Rate, any(Symptom::Rate));
         // what changes faster than the plant can contradicts any model of it
-        let residual = any(Symptom::Residual) || any(Symptom::Redundancy) || any(Symptom::Rate);
+        let residual = any(Symptom::Residual) || any(Symptom::Redundancy) || any(Symptom::Rate) || leant;
         let explained = self.explained();
         // without a bank of explanations the spread over the signals is all there is
         if residual && explained.iter().all(Option::is_none) {
@@ -508,7 +556,11 @@ impl Judge {
         let kind = decision
             .kinds
             .iter()
-            .find(|(_, probability)| *probability >= NAMED)
+            .find(|(kind, probability)| {
+                // without a second look a skilled attack looks like a fault: that is said later
+                let unchecked = *kind == FindingKind::Fault && self.check.is_none();
+                *probability >= if unchecked { CALLED_FAULT } else { NAMED }
+            })
             .map_or(FindingKind::Undetermined, |(kind, _)| *kind);
         let severity = self.severity(kind);
         // what would make a reader look again
@@ -677,7 +729,7 @@ impl Judge {
         self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
         self.open.save(&mut writer);
         (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
-        (self.margin, self.check).save(&mut writer);
+        (self.margin, self.check, self.acted).save(&mut writer);
         (self.excluding, self.compared.clone(), self.due).save(&mut writer);
         writer.finish()
     }
@@ -705,7 +757,7 @@ impl Judge {
         }
         self.open = Archive::load(&mut reader)?;
         (self.next_id, self.inputs, self.inputs_count) = Archive::load(&mut reader)?;
-        (self.margin, self.check) = Archive::load(&mut reader)?;
+        (self.margin, self.check, self.acted) = Archive::load(&mut reader)?;
         (self.excluding, self.compared, self.due) = Archive::load(&mut reader)?;
         reader.end()?;
         Ok(self)
@@ -718,7 +770,7 @@ impl Judge {
     }
 }
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 impl core::fmt::Debug for Judge {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -14,8 +14,8 @@ pub(super) struct Activity {
     pub(super) peak: f64,
     pub(super) onset: Option<Timestamp>,
     pub(super) detail: Detail,
-    /// Novelty of more than one kind is kept apart.
-    pub(super) writer: Option<Detail>,
+    /// Who was not seen before is kept apart from what was not.
+    pub(super) newcomer: Option<Detail>,
     pub(super) shares: Vec<Attribution>,
     pub(super) named: usize,
     /// Its detector's first score.
@@ -24,7 +24,7 @@ pub(super) struct Activity {
     pub(super) owner: Option<FindingId>,
 }
 
-archived!(Activity { recent, confirmed, last, peak, onset, detail, writer, shares, named, began, owner });
+archived!(Activity { recent, confirmed, last, peak, onset, detail, newcomer, shares, named, began, owner });
 
 impl Activity {
     pub(super) fn new() -> Self {
@@ -33,7 +33,7 @@ impl Activity {
 
     pub(super) fn reset(&mut self) {
         (self.recent, self.confirmed, self.last, self.peak) = (0, None, None, 0.0);
-        (self.onset, self.detail, self.writer, self.named) = (None, Detail::None, None, 0);
+        (self.onset, self.detail, self.newcomer, self.named) = (None, Detail::None, None, 0);
         self.owner = None;
     }
 }

@@ -25,8 +25,10 @@ impl Judge {
         active: &[(&BankEntry, &Activity)],
     ) -> String {
         if !named {
-            if active.iter().any(|(_, activity)| activity.writer.is_some()) {
-                return "Commands from a new writer".to_owned();
+            match active.iter().find_map(|(_, activity)| activity.newcomer) {
+                Some(Detail::NewWriter { .. }) => return "Commands from a new writer".to_owned(),
+                Some(_) => return "A new client".to_owned(),
+                None => {}
             }
             if case.accuses(E::FromStart) {
                 return "Readings unlike the history from the start on".to_owned();
@@ -58,7 +60,8 @@ impl Judge {
         let of_class = |held: &&Explanation| match (CAUSES[winner].physics, held.cause) {
             (Physics::Sensor, Cause::SensorBias(_))
             | (Physics::Actuator, Cause::ActuatorOffset(_))
-            | (Physics::Load, Cause::Disturbance(_)) => held.log_likelihood_ratio > CLEAR,
+            | (Physics::Load, Cause::Disturbance(_))
+            | (Physics::Fault, Cause::FaultMode(_)) => held.log_likelihood_ratio > CLEAR,
             _ => false,
         };
         self.explanations
@@ -93,7 +96,7 @@ impl Judge {
         ];
         for symptom in order {
             for (_, activity) in active.iter().filter(|(entry, _)| entry.symptom == symptom) {
-                let detail = activity.writer.as_ref().unwrap_or(&activity.detail);
+                let detail = activity.newcomer.as_ref().unwrap_or(&activity.detail);
                 let since = activity.onset.or(activity.confirmed).map(|since| (since, now));
                 let mut text = words::detail(detail, symptom, &self.catalogue, since);
                 if symptom == Symptom::Repeat
@@ -110,7 +113,10 @@ impl Judge {
             }
         }
         if let Some(held) = self.explanation(winner).filter(|_| sentences.len() < 2) {
-            sentences.push(capital(&words::explanation(held, &self.catalogue, now), &self.catalogue));
+            sentences.push(capital(
+                &words::explanation(held, &self.catalogue, &self.parameters, now),
+                &self.catalogue,
+            ));
         }
         if sentences.is_empty() {
             let signals: Vec<String> = self
@@ -136,7 +142,7 @@ impl Judge {
     pub(super) fn element(&self, winner: usize, active: &[(&BankEntry, &Activity)]) -> Option<String> {
         let detail = |symptom: Symptom| {
             let found = active.iter().find(|(entry, _)| entry.symptom == symptom);
-            found.map(|(_, activity)| activity.writer.unwrap_or(activity.detail))
+            found.map(|(_, activity)| activity.newcomer.unwrap_or(activity.detail))
         };
         let path = |signal: SignalId| Some(words::clean(self.catalogue.path(signal)));
         let explained = |wanted: fn(&Cause) -> Option<SignalId>| {
@@ -154,7 +160,9 @@ impl Judge {
                             from.map(|from| from.to_string()).or_else(|| path(signal))
                         }
                         Detail::NewCommand { signal, .. } => path(signal),
-                        Detail::NewFunction { client, .. } => Some(client.to_string()),
+                        Detail::NewFunction { client, .. } | Detail::NewClient { client, .. } => {
+                            Some(client.to_string())
+                        }
                         _ => None,
                     }
                 });
@@ -185,10 +193,18 @@ impl Judge {
                 _ => None,
             },
             Suspect::Network => match detail(Symptom::Timing)? {
-                Detail::Traffic { server, .. } => Some(server.to_string()),
+                Detail::Traffic { server, .. } | Detail::Unanswered { server, .. } => {
+                    Some(server.to_string())
+                }
                 _ => None,
             },
-            Suspect::Model | Suspect::Fault | Suspect::None => None,
+            Suspect::Fault => match self.explanation(winner)?.cause {
+                Cause::FaultMode(number) => {
+                    self.parameters.get(number as usize).map(|name| words::clean(name))
+                }
+                _ => None,
+            },
+            Suspect::Model | Suspect::None => None,
         }
     }
 

@@ -89,7 +89,7 @@ impl Case {
                 *slot = Seen::Explained;
             }
         };
-        for evidence in [E::VendorOff, E::VendorFrozenOrMost, E::VendorFew] {
+        for evidence in [E::VendorOff, E::VendorFrozenOrMost, E::VendorFew, E::VendorSlow] {
             explained(evidence, repeats || (field && !vendor_frozen));
         }
         explained(E::Noise, noise);
@@ -118,12 +118,17 @@ impl Case {
             Physics::Load => 2,
             Physics::Fault => 3,
         };
-        match self.residual {
+        // a filter follows what moves slowly: its silence clears nobody of that
+        let residual = match self.residual {
+            Seen::No if self.accuses(E::VendorSlow) => Seen::Blind,
+            residual => residual,
+        };
+        let best = self.explained.iter().flatten().copied().fold(0.0, f64::max);
+        match residual {
             Seen::No | Seen::Explained => -8.0,
             // nobody could see it: the cause is hardly helped nor cleared
-            Seen::Blind => -1.0,
-            Seen::Yes => {
-                let best = self.explained.iter().flatten().copied().fold(0.0, f64::max);
+            Seen::Blind if self.residual == Seen::Blind || best <= 0.0 => -1.0,
+            Seen::Yes | Seen::Blind => {
                 if best <= 0.0 {
                     // an alarm, but no bank of explanations: shape alone decides
                     return 0.0;

@@ -145,7 +145,10 @@ pub(crate) fn detail(
         Detail::NewFunction { client, function } => {
             format!("{client} used function {function}, which it never did before")
         }
-        Detail::Vendor { signal, offset, off, of, frozen } => {
+        Detail::NewClient { client, function } => {
+            format!("{client} spoke for the first time (function {function})")
+        }
+        Detail::Vendor { signal, offset, off, of, frozen, .. } => {
             let how = if *frozen { "stood still while the field moved" } else { "differed from the field" };
             let offset = quantity(*offset, unit(*signal));
             format!("the vendor's {} {how} ({offset} off; {off} of {of} signals)", path(*signal))
@@ -153,6 +156,11 @@ pub(crate) fn detail(
         Detail::Traffic { client, server, seen_s, normal_s, latency } => {
             let what = if *latency { "answers took" } else { "the interval was" };
             format!("between {client} and {server} {what} {} instead of {}", span(*seen_s), span(*normal_s))
+        }
+        Detail::Unanswered { client, server, requests } => {
+            let requests =
+                if *requests == 1 { "one request".to_owned() } else { format!("{requests} requests") };
+            format!("{server} left {requests} of {client} unanswered{ago}")
         }
         Detail::Count { count: 1, from: address } => {
             format!("one unusual or refused access, from {}", from(address))
@@ -198,7 +206,19 @@ fn odd(oddity: Oddity) -> &'static str {
 }
 
 /// What physics holds to be off, by how much and since when, as a sentence without its full stop.
-pub(crate) fn explanation(held: &Explanation, catalogue: &Catalogue, now: Timestamp) -> String {
+pub(crate) fn explanation(
+    held: &Explanation,
+    catalogue: &Catalogue,
+    parameters: &[String],
+    now: Timestamp,
+) -> String {
+    let since = span(now.since(held.since).as_secs_f64());
+    if let Cause::FaultMode(number) = held.cause {
+        let Some(name) = parameters.get(number as usize) else { return String::new() };
+        let (name, size) = (clean(name), quantity(held.magnitude.abs(), ""));
+        let side = if held.magnitude < 0.0 { "lower" } else { "higher" };
+        return format!("the plant behaves as if {name} were {size} {side}, for {since} or longer");
+    }
     let (signal, what) = match held.cause {
         Cause::SensorBias(signal) => (signal, "reads"),
         Cause::ActuatorOffset(signal) => (signal, "acts as if commanded"),
@@ -213,7 +233,6 @@ pub(crate) fn explanation(held: &Explanation, catalogue: &Catalogue, now: Timest
         (_, false) => "higher",
     };
     let size = quantity(held.magnitude.abs(), unit);
-    let since = span(now.since(held.since).as_secs_f64());
     format!("{} {what} {size} {side} by the model, for {since} or longer", clean(catalogue.path(signal)))
 }
 
@@ -246,6 +265,10 @@ pub(crate) fn evidence(evidence: E, present: bool) -> &'static str {
         (E::Unsent, false) => "every write seen was also journalled by its sender",
         (E::NewWriter, true) => "a writer that was never seen before",
         (E::NewWriter, false) => "all writers were known",
+        (E::NewClient, true) => "a client that never spoke before",
+        (E::NewClient, false) => "all clients were known",
+        (E::VendorSlow, true) => "the difference grew as slowly as a filter follows",
+        (E::VendorSlow, false) => "the difference did not grow slowly",
         (E::NewCommand, true) => "a command value, order or function not seen before",
         (E::NewCommand, false) => "all commands were of a known kind",
         (E::Seal, true) => "the model no longer matched its seal",

@@ -43,6 +43,8 @@ pub struct Plant {
     pub bias: [f64; SENSORS],
     pub noise: [f64; SENSORS],
     pub latency: f64,
+    /// One poll in this many stays without an answer; 0 for none.
+    pub unanswered: u64,
     pub silent: bool,
     pub intruder: Option<f64>,
     pub lose: f64,
@@ -74,6 +76,7 @@ impl Plant {
             bias: [0.0; SENSORS],
             noise: [1.0; SENSORS],
             latency: 0.02,
+            unanswered: 0,
             silent: false,
             intruder: None,
             lose: 0.0,
@@ -206,6 +209,7 @@ impl Plant {
         }
         if !self.silent {
             let latency = self.latency * libm::exp(0.2 * self.normal());
+            let lost = self.unanswered > 0 && (self.second as u64).is_multiple_of(self.unanswered);
             let exchange = Exchange {
                 at: at + Duration::from_secs_f64(latency).unwrap(),
                 family: Label::literal("modbus"),
@@ -213,8 +217,8 @@ impl Plant {
                 server: "10.0.0.10:502".parse().unwrap(),
                 unit: 1,
                 function: 4,
-                latency: Some(Duration::from_secs_f64(latency).unwrap()),
-                outcome: ExchangeOutcome::Answered,
+                latency: (!lost).then(|| Duration::from_secs_f64(latency).unwrap()),
+                outcome: if lost { ExchangeOutcome::Unanswered } else { ExchangeOutcome::Answered },
             };
             sink(&Event::Exchange(exchange));
             while let Some(row) = self.aligner.poll(at) {

@@ -146,8 +146,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn explain(&mut self, setup: &Setup, now: Timestamp, excluded: &[bool]) -> &[Explanation] {
-        self.bank.explain(setup, now, &self.filter, &self.process, excluded)
+    pub(super) fn explain(
+        &mut self,
+        setup: &Setup,
+        now: Timestamp,
+        held: &[f64],
+        excluded: &[bool],
+    ) -> &[Explanation] {
+        self.bank.explain(setup, now, (&self.filter, held), &self.process, excluded)
     }
 
     pub(super) fn refresh(&mut self, setup: &Setup, time_s: f64, held: &[f64]) {

@@ -302,7 +302,7 @@ impl Twin {
 
     /// Which single causes explain the last 128 innovations, best first: see [`bank`](crate::bank).
     pub fn explain(&mut self, now: Timestamp) -> &[Explanation] {
-        self.engine.explain(&self.setup, now, &self.excluded)
+        self.engine.explain(&self.setup, now, &self.held, &self.excluded)
     }
 
     /// A copy of the estimate to ask "what if".

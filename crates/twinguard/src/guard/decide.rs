@@ -248,6 +248,11 @@ impl Guard {
             {
                 self.gate.isolate(peer, action.expires);
             }
+            if !action.recommended_only
+                && !matches!(action.kind, ActionKind::Notify { .. } | ActionKind::Verify { .. })
+            {
+                self.senses.acted(now);
+            }
             self.emit_action(now, action);
         }
     }

@@ -108,6 +108,10 @@ impl Guard {
         let at = verdict.at;
         let verdicted = Verdicted { command: *command, principal, verdict, already_sent };
         let receipt = self.evidence.verdict(at, &verdicted);
+        // What is held is missing on the wire; what is denied was nobody's to send.
+        if matches!(verdicted.verdict.decision, Decision::Hold) && !already_sent {
+            self.senses.acted(at);
+        }
         if let Decision::Clamp(value) = verdicted.verdict.decision
             && command.origin == CommandOrigin::Platform
         {

@@ -60,7 +60,7 @@ pub(crate) struct Senses {
 
 enum Phase {
     Learning { recording: Recording, first: Option<Timestamp>, span: Option<Duration> },
-    Watching { bank: Bank, judge: Judge },
+    Watching { bank: Bank, judge: Box<Judge> },
 }
 
 /// How the detectors of a guard stand.
@@ -216,7 +216,7 @@ impl Senses {
             thresholds: bank.table().iter().map(|entry| entry.threshold.max(1e-9)).collect(),
             ..Loudness::default()
         };
-        self.phase = Phase::Watching { bank, judge };
+        self.phase = Phase::Watching { bank, judge: Box::new(judge) };
         self.aligner = Some(aligner()?);
         self.look = None;
         if fresh {

@@ -1,8 +1,9 @@
 //! Requests that nobody answers, per client and server.
 //!
 //! Source: Bernoulli CUSUM (Reynolds, Stoumbos, Journal of Quality Technology 31, 1999), as for commands without an author: a request
-//! that stays unanswered adds ln(½/q), one that does not takes ln((1−q)/½) away; q is the share in the history, at least 10⁻⁴. By Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. It lies where a device answers only
-//! some of the functions that it is asked, if the mix of what it is asked changes.
+//! that stays unanswered adds ln(½/q), one that does not takes ln((1−q)/½) away; q is the share in the history, at least 10⁻⁴. By
+//! Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. It lies where a device answers some
+//! functions only, when the mix of what it is asked changes.
 
 use core::net::IpAddr;
 

@@ -58,9 +58,10 @@ pub(crate) struct Senses {
     report: DetectionReport,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a guard has one, for all its life")]
 enum Phase {
     Learning { recording: Recording, first: Option<Timestamp>, span: Option<Duration> },
-    Watching { bank: Bank, judge: Box<Judge> },
+    Watching { bank: Bank, judge: Judge },
 }
 
 /// How the detectors of a guard stand.
@@ -216,7 +217,7 @@ impl Senses {
             thresholds: bank.table().iter().map(|entry| entry.threshold.max(1e-9)).collect(),
             ..Loudness::default()
         };
-        self.phase = Phase::Watching { bank, judge: Box::new(judge) };
+        self.phase = Phase::Watching { bank, judge };
         self.aligner = Some(aligner()?);
         self.look = None;
         if fresh {

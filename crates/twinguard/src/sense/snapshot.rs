@@ -83,7 +83,7 @@ impl Senses {
         }
         Ok(Self {
             aligner: Some(aligner),
-            phase: Phase::Watching { bank, judge: Box::new(judge) },
+            phase: Phase::Watching { bank, judge },
             field,
             looked,
             look,

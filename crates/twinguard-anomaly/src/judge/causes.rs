@@ -199,7 +199,7 @@ pub(crate) enum Seen {
 /// accusation; only commands have a second witness (novelty), hence −4 instead of −10.
 pub(crate) const WEIGHTS: &[(E, C, f64, f64, f64)] = &[
     (E::Unsent, C::Injection, 16.0, -10.0, -4.0),
-    (E::NewWriter, C::Injection, 8.0, 0.0, 0.0),
+    (E::NewWriter, C::Injection, 10.0, 0.0, 0.0),
     (E::NewWriter, C::SetpointTamper, 2.3, 0.0, 0.0),
     (E::NewClient, C::Stranger, 8.0, -9.0, -9.0),
     (E::NewClient, C::NewStation, 8.0, -9.0, -9.0),

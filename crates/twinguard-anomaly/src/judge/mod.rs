@@ -472,6 +472,11 @@ impl Judge {
         set(E::Identity, Some(View::Access), Symptom::Identity, any(Symptom::Identity));
         set(E::Level, None, Symptom::Range, any(Symptom::Range));
         set(E::Jump, None, Symptom::Rate, any(Symptom::Rate));
+        let unsent = &mut seen[E::Unsent as usize];
+        if writer && *unsent == Seen::No {
+            // that the controller's writes are its own does not vouch for a stranger's
+            *unsent = Seen::Blind;
+        }
         // what changes faster than the plant can contradicts any model of it
         let residual = any(Symptom::Residual) || any(Symptom::Redundancy) || any(Symptom::Rate) || leant;
         let explained = self.explained();

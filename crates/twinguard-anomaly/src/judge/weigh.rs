@@ -133,7 +133,9 @@ impl Case {
                     // an alarm, but no bank of explanations: shape alone decides
                     return 0.0;
                 }
-                let own = self.explained[class].unwrap_or(0.0).max(0.0);
+                // the bank has no hypothesis of this class: it can neither be supported nor ruled out
+                let Some(own) = self.explained[class] else { return -2.0 };
+                let own = own.max(0.0);
                 -((best - own) / (1.0 + 0.02 * best)).min(25.0)
             }
         }

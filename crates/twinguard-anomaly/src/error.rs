@@ -58,4 +58,12 @@ pub enum Error {
         /// The least.
         least: f64,
     },
+    /// An event of the Open Cybersecurity Schema Framework that cannot be read.
+    #[error("OCSF event in line {line}: {reason}")]
+    Ocsf {
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: &'static str,
+    },
 }

@@ -106,6 +106,41 @@ pub fn roc_auc(labels: &[bool], scores: &[f64]) -> Result<Option<f64>, Error> {
     Ok(Some((ranks - positive * (positive + 1.0) / 2.0) / (positive * negative)))
 }
 
+/// The ROC curve: share of normal rows and share of anomalous rows with a score of at least each that occurs, from none to all; empty without both kinds
+/// of rows.
+///
+/// ```
+/// let curve = twinguard_anomaly::metrics::roc(&[false, true, false, true], &[0.1, 0.4, 0.4, 0.9])?;
+/// assert_eq!(curve, [(0.0, 0.0), (0.0, 0.5), (0.5, 1.0), (1.0, 1.0)]);
+/// # Ok::<(), twinguard_anomaly::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Lengths`] when the two differ in length.
+pub fn roc(labels: &[bool], scores: &[f64]) -> Result<Vec<(f64, f64)>, Error> {
+    same(labels.len(), scores.len())?;
+    let positive = labels.iter().filter(|label| **label).count() as f64;
+    let negative = labels.len() as f64 - positive;
+    if positive == 0.0 || negative == 0.0 {
+        return Ok(Vec::new());
+    }
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let (mut curve, mut hits, mut false_ones) = (vec![(0.0, 0.0)], 0.0, 0.0);
+    for (place, row) in order.iter().enumerate() {
+        if labels[*row] {
+            hits += 1.0
+        } else {
+            false_ones += 1.0
+        }
+        // rows of one score come together
+        if order.get(place + 1).is_none_or(|next| scores[*next] != scores[*row]) {
+            curve.push((false_ones / negative, hits / positive));
+        }
+    }
+    Ok(curve)
+}
+
 /// Average precision: steps of recall times precision, ties grouped.
 ///
 /// # Errors

@@ -156,7 +156,15 @@ impl Fitted for State {
         pair.off = surprise > 5.0;
         let off = self.pairs.iter().filter(|pair| pair.off).count() as u32;
         let (signal, of) = (point.signal, self.compared);
-        let detail = Detail::Vendor { signal, offset: difference, off, of, frozen: false };
+        let detail = Detail::Vendor {
+            signal,
+            offset: difference,
+            off,
+            of,
+            frozen: false,
+            slowly: false,
+            field: false,
+        };
         let score = self.channels.fixed(point.arrived_at, Symptom::VendorOffset, place, surprise.max(0.0));
         Some(Observation { score, detail, onset: None })
     }

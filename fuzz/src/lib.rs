@@ -35,6 +35,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name, in alphabetical order.
 pub const TARGETS: &[(&str, Target)] = &[
     ("ams", |data| messages::family("ams", data)),
+    ("ams_udp", |data| messages::family("ams_udp", data)),
     ("archive", integrity::archive),
     ("bacnet", |data| messages::family("bacnet", data)),
     ("bsap", |data| messages::family("bsap", data)),

@@ -1,31 +1,24 @@
-# needs: paho-mqtt==1.6.1 pysparkplug==0.6.1
-"""pysparkplug and paho through a mosquitto broker: births, data by alias, and plain topics."""
+# needs: paho-mqtt==1.6.1 pysparkplug==0.6.1 amqtt==0.11.3
+"""pysparkplug and paho through a broker: births, data by alias, and plain topics."""
 
-import shutil
-import subprocess
 import sys
 import time
 
-from tap import Tap, free_port
+import paho.mqtt.client as mqtt
+import pysparkplug as sp
+from broker import Broker
+from tap import Tap
 
 
 def main(folder):
-    if not shutil.which("mosquitto"):
-        print("mosquitto is not installed", file=sys.stderr)
-        sys.exit(77)
-    import paho.mqtt.client as mqtt
-    import pysparkplug as sp
-
-    port = free_port()
-    broker = subprocess.Popen(["mosquitto", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    broker = Broker()
     tap = Tap(1883)
     try:
-        time.sleep(1)
-        near = tap.tcp(port)
+        near = tap.tcp(broker.port)
         listener = mqtt.Client(client_id="historian")
         listener.connect("127.0.0.1", near)
-        listener.subscribe("plain/#", qos=1)
         listener.loop_start()
+        listener.subscribe("plain/#", qos=1)
         time.sleep(0.3)
         for n in range(5):
             listener.publish("plain/oven/temperature", str(20.5 + n), qos=n % 3).wait_for_publish()
@@ -59,7 +52,8 @@ def main(folder):
         listener.disconnect()
     finally:
         time.sleep(0.3)
-        broker.terminate()
+        broker.close()
+    print(f"broker: {broker.name}")
     tap.save(folder, "mqtt")
 
 

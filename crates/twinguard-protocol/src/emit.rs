@@ -5,6 +5,7 @@
 
 use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 
+use crate::checksum::{fold, sum};
 use crate::error::Error;
 use crate::ip::{TCP, UDP};
 use crate::tcp::{End, TcpFlags};
@@ -194,21 +195,9 @@ fn seal(source: IpAddr, destination: IpAddr, protocol: u8, transport: &mut [u8])
     write(transport, at, check);
 }
 
-/// Adds 16-bit words; an odd last byte counts as the upper half.
-fn sum(start: u32, bytes: &[u8]) -> u32 {
-    bytes.chunks(2).fold(start, |total, pair| match *pair {
-        [high, low] => total + u32::from(u16::from_be_bytes([high, low])),
-        [high] => total + (u32::from(high) << 8),
-        _ => total,
-    })
-}
-
 /// Folds the carries in and inverts.
-fn checksum(mut total: u32) -> [u8; 2] {
-    while total > 0xffff {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    (!(total as u16)).to_be_bytes()
+fn checksum(total: u32) -> [u8; 2] {
+    (!fold(total)).to_be_bytes()
 }
 
 fn write(bytes: &mut [u8], at: usize, field: [u8; 2]) {

@@ -68,6 +68,18 @@ pub struct Fragment<'a> {
 }
 
 impl IpPacket<'_> {
+    /// Bytes that its length says it carries and the frame does not hold.
+    #[inline]
+    #[must_use]
+    pub const fn missing(&self) -> u32 {
+        match &self.transport {
+            Transport::Tcp(segment) => segment.missing,
+            Transport::Udp(datagram) => datagram.missing,
+            Transport::Fragment(fragment) => fragment.missing,
+            Transport::Other { .. } => 0,
+        }
+    }
+
     /// Sender and receiver with their ports, where the packet has ports.
     #[inline]
     #[must_use]

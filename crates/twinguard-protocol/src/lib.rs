@@ -34,6 +34,7 @@
 mod ber;
 mod bytes;
 pub mod capture;
+pub mod checksum;
 pub mod emit;
 mod encoding;
 mod error;

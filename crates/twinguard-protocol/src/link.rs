@@ -66,8 +66,8 @@ const HSR: u16 = 0x892f;
 
 /// Decodes a frame down to its transport.
 ///
-/// Work is linear in the length of the headers; nothing is allocated; checksums are not checked, for captures are
-/// full of checksums that the network card had yet to compute.
+/// Work is linear in the length of the headers; nothing is allocated; checksums are for [`crate::checksum::check`], for
+/// captures are full of those that the network card had yet to compute.
 ///
 /// ```
 /// use twinguard_protocol::{LinkType, ip::Transport, link};
@@ -174,35 +174,56 @@ fn loopback(bytes: &[u8]) -> Result<Packet<'_>, DecodeError> {
 /// What follows an EtherType.
 fn network(
     macs: Option<Macs>,
+    ether_type: u16,
+    payload: &[u8],
+    offset: usize,
+) -> Result<Packet<'_>, DecodeError> {
+    let (vlan, ether_type, payload, offset) = untagged(ether_type, payload, offset)?;
+    let network = match ether_type {
+        IPV4 => Network::Ip(ip::decode_v4(payload, offset)?),
+        IPV6 => Network::Ip(ip::decode_v6(payload, offset)?),
+        _ => Network::Other { ether_type, payload: without_redundancy_trailer(payload) },
+    };
+    Ok(Packet { macs, vlan, network })
+}
+
+/// Steps over tags: the VLANs that they name, then the EtherType behind them, its bytes and where they lie.
+fn untagged(
     mut ether_type: u16,
     mut payload: &[u8],
     mut offset: usize,
-) -> Result<Packet<'_>, DecodeError> {
+) -> Result<(Vlan, u16, &[u8], usize), DecodeError> {
     let mut vlan = Vlan::default();
     loop {
-        let network = match ether_type {
-            IPV4 => Network::Ip(ip::decode_v4(payload, offset)?),
-            IPV6 => Network::Ip(ip::decode_v6(payload, offset)?),
-            HSR => {
-                let cut = DecodeError::truncated(Layer::Ethernet, offset);
-                ether_type = be16(payload, 4).ok_or(cut)?;
-                payload = payload.get(6..).ok_or(cut)?;
-                offset += 6;
-                continue;
-            }
-            _ if VLAN_TAGS.contains(&ether_type) => {
-                let cut = DecodeError::truncated(Layer::Ethernet, offset);
-                let id = Some(be16(payload, 0).ok_or(cut)? & 0x0fff);
-                *(if vlan.outer.is_none() { &mut vlan.outer } else { &mut vlan.inner }) = id;
-                ether_type = be16(payload, 2).ok_or(cut)?;
-                payload = payload.get(4..).ok_or(cut)?;
-                offset += 4;
-                continue;
-            }
-            _ => Network::Other { ether_type, payload: without_redundancy_trailer(payload) },
+        let cut = DecodeError::truncated(Layer::Ethernet, offset);
+        let len = match ether_type {
+            HSR => 6,
+            _ if VLAN_TAGS.contains(&ether_type) => 4,
+            _ => return Ok((vlan, ether_type, payload, offset)),
         };
-        return Ok(Packet { macs, vlan, network });
+        if len == 4 {
+            let id = Some(be16(payload, 0).ok_or(cut)? & 0x0fff);
+            *(if vlan.outer.is_none() { &mut vlan.outer } else { &mut vlan.inner }) = id;
+        }
+        ether_type = be16(payload, len - 2).ok_or(cut)?;
+        payload = payload.get(len..).ok_or(cut)?;
+        offset += len;
     }
+}
+
+/// The bytes of a frame from its IP header on, whatever that says.
+pub(crate) fn ip_bytes(link: LinkType, bytes: &[u8]) -> Option<&[u8]> {
+    let (type_at, header_len) = match link {
+        LinkType::Ethernet => (12, 14),
+        LinkType::LinuxSll => (14, 16),
+        LinkType::LinuxSll2 => (0, 20),
+        LinkType::RawIp | LinkType::Ipv4 | LinkType::Ipv6 => return Some(bytes),
+        LinkType::Null | LinkType::Loop => return bytes.get(4..),
+        LinkType::MsTp | LinkType::RtacSerial | LinkType::Other(_) => return None,
+    };
+    let (_, ether_type, payload, _) =
+        untagged(be16(bytes, type_at)?, bytes.get(header_len..)?, header_len).ok()?;
+    matches!(ether_type, IPV4 | IPV6).then_some(payload)
 }
 
 /// Cuts off the redundancy control trailer of PRP (IEC 62439-3 §4.2.7): sequence number, network A or B and size, suffix.

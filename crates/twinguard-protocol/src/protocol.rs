@@ -325,6 +325,10 @@ pub trait Protocol {
     /// Whether either end may ask at any time, so that each message has to tell by itself who asks (BACnet/IP).
     const PEERS: bool = false;
 
+    /// Whether its messages begin with a mark and a length, so that one that is not legal can be told behind bytes that
+    /// are no messages, where nothing legal follows: a receiver would take it up there, and it has to be reported.
+    const MARKED: bool = false;
+
     /// A message; borrows its bytes.
     type Pdu<'a>: Copy + fmt::Debug;
     /// What has to be kept of a request so that its response can be understood.

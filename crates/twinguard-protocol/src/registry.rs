@@ -131,6 +131,14 @@ macro_rules! families {
                 }
             }
 
+            /// See [`Protocol::MARKED`].
+            pub(crate) fn marked(self) -> bool {
+                match self {
+                    $(Self::$name => <$family>::MARKED,)*
+                    Self::Vendor(vendor) => vendor.0.marked(),
+                }
+            }
+
             /// See [`Protocol::HANDS_OVER`].
             pub(crate) fn hands_over(self) -> bool {
                 match self {
@@ -360,6 +368,8 @@ macro_rules! families {
 families! {
     /// Beckhoff ADS over AMS/TCP.
     Ams = protocols::ams::Ams;
+    /// Search for Beckhoff devices, and their routes, over UDP.
+    AmsUdp = protocols::ams_udp::AmsUdp;
     /// BACnet/IP.
     Bacnet = protocols::bacnet::Bacnet;
     /// BSAP of Bristol's controllers.

@@ -1,9 +1,13 @@
 //! The front door: frames in, messages, exchanges and oddities out.
 
+mod checks;
 mod config;
 mod datagrams;
 mod duplicates;
 mod item;
+mod resync;
+mod stream;
+mod websocket;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -21,8 +25,11 @@ use crate::tcp::{self, Arrival, Assembler, End, Side};
 
 use datagrams::{PendingDatagram, Unnamed};
 use duplicates::Duplicates;
+use resync::{cut, resync};
+use stream::{Speaks, Stream};
+use websocket::Asked;
 
-pub use config::{Config, Counters};
+pub use config::{Checksums, Config, Counters};
 pub use item::{Item, Message};
 
 /// Turns frames into messages: links, fragments, TCP streams, families, directions, pairing.
@@ -67,6 +74,10 @@ pub struct Stack {
     unnamed: BTreeMap<(Address, Address), Unnamed>,
     shared: Box<Shared>,
     duplicates: Duplicates,
+    /// Senders of wrong checksums that were told of.
+    wrong_senders: checks::Senders,
+    /// Bytes held from inside WebSockets.
+    inside_bytes: usize,
     deadlines: VecDeque<Deadline>,
     compact_at: usize,
 
@@ -99,28 +110,6 @@ struct Ended {
     header: Header,
     latency: Option<Duration>,
     outcome: ExchangeOutcome,
-}
-
-/// What is known of a TCP connection beyond what the assembler knows.
-#[derive(Debug)]
-struct Stream {
-    generation: u32,
-    speaks: Speaks,
-    /// Whether the next readable byte of each end is known to begin a message.
-    synced: [bool; 2],
-    /// Readable bytes of each end that were left for later: behind them the newest segment begins.
-    left: [usize; 2],
-}
-
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "lives in a table that is reused")]
-enum Speaks {
-    /// Not yet known; looked into this many times.
-    Unknown(u8),
-    /// Nothing that we read.
-    Other,
-    /// A family.
-    Family(Conversation),
 }
 
 /// A connection of unknown content is given up after this many looks.
@@ -168,6 +157,8 @@ impl Stack {
             unnamed: BTreeMap::new(),
             shared: Box::default(),
             duplicates: Duplicates::default(),
+            wrong_senders: checks::Senders::new(),
+            inside_bytes: 0,
             deadlines: VecDeque::new(),
             compact_at: 1024,
             frame: 0,
@@ -209,7 +200,11 @@ impl Stack {
     fn link(&mut self, frame: &Frame<'_>, depth: u8) {
         match link::decode(frame.link, frame.bytes) {
             Ok(packet) => match packet.network {
-                Network::Ip(ip) => self.ip(frame, &ip, depth),
+                Network::Ip(ip) => {
+                    if self.config.checksums == Checksums::Ignore || !self.is_refused(frame, &ip) {
+                        self.ip(frame, &ip, depth);
+                    }
+                }
                 Network::Other { ether_type, payload } => {
                     if let Some(macs) = packet.macs {
                         let ends = [Address::Mac(Mac(macs.source)), Address::Mac(Mac(macs.destination))];
@@ -351,6 +346,9 @@ impl Stack {
 
     #[inline]
     fn ip(&mut self, frame: &Frame<'_>, packet: &IpPacket<'_>, depth: u8) {
+        if packet.missing() > 0 && !frame.is_cut() {
+            self.short(packet);
+        }
         let Transport::Fragment(_) = packet.transport else {
             return self.transport(frame, packet, depth);
         };
@@ -441,6 +439,7 @@ impl Stack {
             let side = (*slot)?;
             match self.next_in(side) {
                 Next::Message(len) => return Some(Found::Stream { side, len }),
+                Next::Inside(len) => return Some(Found::Inside { side, len }),
                 Next::Again => {
                     let left = self.assembler.readable(side).len();
                     idle = if left < held { 0 } else { idle + 1 };
@@ -469,8 +468,11 @@ impl Stack {
             if let Some(synced) = stream.synced.get_mut(end) {
                 *synced = false;
             }
-            if let Some(left) = stream.left.get_mut(end) {
-                *left = 0;
+            if let (Some(left), Some(torn)) = (stream.left.get_mut(end), stream.torn.get_mut(end)) {
+                (*left, *torn) = (0, true);
+            }
+            if let Speaks::WebSocket(socket) = &mut stream.speaks {
+                socket.lose(end);
             }
         }
     }
@@ -547,14 +549,24 @@ impl Stack {
                         }
                     }
                 }
-                let (skip, found) = resync(family, bytes, *left);
+                let torn = stream.torn.get(end).copied().unwrap_or_default();
+                let (skip, found) = resync(family, bytes, *left, torn);
                 *synced = found;
+                if found && let Some(torn) = stream.torn.get_mut(end) {
+                    *torn = false;
+                }
                 *left = if found { 0 } else { bytes.len() - skip };
                 self.counters.foreign_bytes += skip as u64;
                 self.assembler.consume(side, skip);
                 return if found { Next::Again } else { Next::Wait };
             }
+            Speaks::WebSocket(_) => self.next_inside(side),
             Speaks::Unknown(looks) => {
+                match websocket::asked(bytes) {
+                    Asked::No => {}
+                    Asked::Perhaps => return Next::Wait,
+                    Asked::Yes(len, family) => return self.begin_inside(side, len, family),
+                }
                 if let Some((family, sender)) = self.config.recognise(bytes) {
                     let Some(flow) = self.assembler.flow(side.flow) else { return Next::Wait };
                     let opener = flow.client.map_or(Role::Open, |client| Role::Seems(client.index()));
@@ -598,7 +610,7 @@ impl Stack {
             None => Speaks::Other,
         };
         let generation = side.flow.generation();
-        let fresh = |speaks| Stream { generation, speaks, synced: [true; 2], left: [0; 2] };
+        let fresh = |speaks| Stream { generation, speaks, synced: [true; 2], torn: [false; 2], left: [0; 2] };
         while self.streams.len() < index {
             let mut empty = fresh(Speaks::Other);
             empty.generation = u32::MAX;
@@ -606,9 +618,12 @@ impl Stack {
         }
         match self.streams.get_mut(index) {
             Some(held) => {
-                if let Speaks::Family(conversation) = &mut held.speaks {
+                if let Some(conversation) = held.speaks.conversation() {
                     let (now, exchanges) = (self.now, &mut self.exchanges);
                     conversation.pairing.end(now, |exchange| exchanges.push_back(exchange));
+                }
+                if let Speaks::WebSocket(socket) = &held.speaks {
+                    self.inside_bytes = self.inside_bytes.saturating_sub(socket.bytes());
                 }
                 *held = fresh(speaks);
             }
@@ -630,6 +645,15 @@ impl Stack {
                     return None;
                 };
                 let bytes = self.assembler.readable(side).get(..len).unwrap_or_default();
+                (conversation, bytes, side.end.index(), Place::Stream { index: index as u32, generation })
+            }
+            Found::Inside { side, len } => {
+                let (index, generation) = (side.flow.index(), side.flow.generation());
+                let Some(Stream { speaks: Speaks::WebSocket(socket), .. }) = self.streams.get_mut(index)
+                else {
+                    return None;
+                };
+                let (conversation, bytes) = socket.message(side.end.index(), len)?;
                 (conversation, bytes, side.end.index(), Place::Stream { index: index as u32, generation })
             }
             Found::Datagram { place, end, from, len } => {
@@ -691,14 +715,10 @@ impl Stack {
 
     fn conversation(&mut self, place: Place) -> Option<&mut Conversation> {
         match place {
-            Place::Stream { index, generation } => match self.streams.get_mut(index as usize)? {
-                Stream { generation: held, speaks: Speaks::Family(conversation), .. }
-                    if *held == generation =>
-                {
-                    Some(conversation)
-                }
-                _ => None,
-            },
+            Place::Stream { index, generation } => {
+                let stream = self.streams.get_mut(index as usize)?;
+                stream.speaks.conversation().filter(|_| stream.generation == generation)
+            }
             Place::Datagram(place) => self.datagrams.get_mut(place as usize),
         }
     }
@@ -738,6 +758,9 @@ impl Stack {
                 Some(Stream { generation: held, speaks: Speaks::Family(conversation), .. }) => {
                     *held == generation && conversation.pairing.awaits(deadline.serial)
                 }
+                Some(Stream { generation: held, speaks: Speaks::WebSocket(socket), .. }) => {
+                    *held == generation && socket.awaits(deadline.serial)
+                }
                 _ => false,
             },
             Place::Datagram(place) => {
@@ -751,6 +774,7 @@ impl Stack {
 #[derive(Clone, Copy, Debug)]
 enum Found {
     Stream { side: Side, len: usize },
+    Inside { side: Side, len: usize },
     Datagram { place: u32, end: usize, from: usize, len: usize },
 }
 
@@ -759,41 +783,10 @@ enum Found {
 enum Next {
     /// A message of this length.
     Message(usize),
+    /// A message of this length inside a WebSocket.
+    Inside(usize),
     /// Something was stepped over: look again.
     Again,
     /// Nothing whole.
     Wait,
-}
-
-/// Where the first message ends; an end that cannot be is none.
-#[inline]
-fn cut(family: Family, bytes: &[u8]) -> Cut {
-    match family.cut(bytes) {
-        Cut::Message(len) if len == 0 || len > bytes.len() => Cut::Foreign,
-        cut => cut,
-    }
-}
-
-/// How many bytes to skip to the next message, and whether one begins there; if not, what is left may begin one.
-///
-/// A message is believed when it is legal, or when it is exactly the newest segment, which begins at `boundary`.
-/// Work is linear in the bytes: a family's `cut` is constant and its `probe` is asked once a place.
-#[cold]
-fn resync(family: Family, bytes: &[u8], boundary: usize) -> (usize, bool) {
-    if let Some(newest) = bytes.get(boundary..)
-        && matches!(cut(family, newest), Cut::Message(len) if len == newest.len() || family.probe(newest.get(..len).unwrap_or_default()).is_some())
-    {
-        return (boundary, true);
-    }
-    for start in 0..bytes.len() {
-        let rest = bytes.get(start..).unwrap_or_default();
-        match cut(family, rest) {
-            Cut::Message(len) if family.probe(rest.get(..len).unwrap_or_default()).is_some() => {
-                return (start, true);
-            }
-            Cut::Message(_) | Cut::Foreign => {}
-            Cut::More(_) => return (start, false),
-        }
-    }
-    (bytes.len(), false)
 }

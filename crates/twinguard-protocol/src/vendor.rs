@@ -75,6 +75,7 @@ pub(crate) trait Vendor: Sync {
     fn hands_over(&self) -> bool;
     fn lies_in(&self, bytes: &[u8]) -> bool;
     fn peers(&self) -> bool;
+    fn marked(&self) -> bool;
     fn cut(&self, bytes: &[u8]) -> Cut;
     fn probe(&self, bytes: &[u8]) -> Option<Sender>;
     fn session(&self) -> Box<dyn VendorSession>;
@@ -150,6 +151,10 @@ where
 
     fn peers(&self) -> bool {
         P::PEERS
+    }
+
+    fn marked(&self) -> bool {
+        P::MARKED
     }
 
     fn cut(&self, bytes: &[u8]) -> Cut {

@@ -138,3 +138,30 @@ fn serial_frames_over_tcp_are_recognised_with_their_lengths() {
     });
     assert_eq!(values.collect::<Vec<_>>(), [5, 6, 9].map(Value::Integer));
 }
+
+/// §5: a receiver that searches for the next start octet takes up what begins there, legal or not, so it is told.
+#[test]
+fn a_malformed_message_behind_octets_that_are_none_is_told() {
+    let start = iec104::Repr::unnumbered(iec104::Unnumbered::StartActivation).emit();
+    // A test of the link with five octets, where four are legal.
+    let odd: &[u8] = &[0x68, 5, 0x43, 0, 0, 0, 9];
+    let told = |lost: bool, says: &[&[u8]]| {
+        let mut wire = Wire::new();
+        wire.say(End::First, &[start.as_bytes()]);
+        if lost {
+            wire.connection.say(End::First, &[7; 30], &mut Vec::new()).unwrap();
+        }
+        // Bytes that never came are given up after a while.
+        for _ in 0..3 {
+            wire.say(End::First, says);
+            wire.frames += 10_000;
+        }
+        wire.families.len() - 1
+    };
+    assert_eq!(told(false, &[&[7, 7, 7], odd, &[9, 9]]), 3);
+    assert_eq!(told(false, &[&[7, 7, 7], odd, start.as_bytes()]), 3, "what is legal is found first");
+    assert!(
+        told(true, &[&[7, 7, 7], odd, &[9, 9]]) < 3,
+        "what is left of a message behind lost bytes is none"
+    );
+}

@@ -1,13 +1,15 @@
 //! Every capture at hand against the reference data beside it: messages, functions, kinds, ends, header fields, points
 //! with their raw bytes, family by family. What differs and is right by the standard stands in `waivers/<family>.tsv`.
 //!
-//! `cargo test -p twinguard-protocol --test oracle -- dnp3 --nocapture` runs one folder and prints its table.
+//! `cargo test -p twinguard-protocol --test oracle` prints a table over all captures, without waivers and how many there
+//! are; `-- dnp3` runs one folder alone.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use flate2::read::GzDecoder;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -41,7 +43,9 @@ fn main() {
     if trials.is_empty() {
         trials.push(Trial::test("captures with reference data", || Ok(())).with_ignored_flag(true));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    print_table();
+    conclusion.exit();
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
@@ -86,8 +90,59 @@ impl Share {
 #[derive(Debug, Default)]
 struct Tally {
     shares: BTreeMap<&'static str, Share>,
+    extra: Extra,
     differences: Vec<String>,
     used: BTreeSet<(String, u64, String)>,
+}
+
+/// Messages of ours that the reference does not see.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extra {
+    alone: u64,
+    waived: u64,
+    /// Behind bytes that the tap lost: the reference, told to put segments in order, reads nothing more there.
+    behind_gap: u64,
+}
+
+/// Messages of ours alone, in per cent of the reference's.
+const EXTRA_MAX: f64 = 0.5;
+
+/// The sums over all folders, by family.
+static SUMS: Mutex<BTreeMap<String, (BTreeMap<&'static str, Share>, Extra)>> = Mutex::new(BTreeMap::new());
+
+fn print_table() {
+    println!(
+        "| family | messages | missing | extra | function | kind | ends | core fields | printed | points | waived |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for (family, (shares, extra)) in &*SUMS.lock().unwrap() {
+        let share = |what| shares.get(what).copied().unwrap_or_default();
+        let percent = |what| {
+            let Share { equal, all, .. } = share(what);
+            let text = format!("{:.2} %", (1e4 * equal as f64 / all as f64).floor() / 100.0);
+            if all == 0 { "–".to_owned() } else { text.replace("100.00 %", "all") }
+        };
+        let messages = share("messages");
+        let Extra { alone, waived, behind_gap } = *extra;
+        let all_waived: u64 = shares.values().map(|share| share.waived).sum();
+        println!(
+            "| `{family}` | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            messages.all,
+            messages.all - messages.equal,
+            if behind_gap > 0 {
+                format!("{} and {behind_gap} behind gaps", alone + waived)
+            } else {
+                (alone + waived).to_string()
+            },
+            percent("function"),
+            percent("kind"),
+            percent("ends"),
+            percent("fields"),
+            percent("cover"),
+            percent("points"),
+            all_waived + waived,
+        );
+    }
 }
 
 /// The frame number of a waiver for a whole capture.
@@ -97,6 +152,20 @@ const EVERY_FRAME: u64 = u64::MAX;
 type Waivers = BTreeMap<(String, u64, String), String>;
 
 impl Tally {
+    /// Counts a message that the reference does not see.
+    fn extra(&mut self, waivers: &Waivers, capture: &str, frame: u64, detail: impl FnOnce() -> String) {
+        let keys = [frame, EVERY_FRAME].map(|frame| (capture.to_owned(), frame, "messages".to_owned()));
+        if let Some(key) = keys.into_iter().find(|key| waivers.contains_key(key)) {
+            self.used.insert(key);
+            self.extra.waived += 1;
+        } else {
+            self.extra.alone += 1;
+            if self.differences.len() < 25 {
+                self.differences.push(format!("{capture} frame {frame}: {}", detail()));
+            }
+        }
+    }
+
     /// Counts a comparison of `all` things of which `equal` agree.
     fn count(
         &mut self,
@@ -156,7 +225,7 @@ fn check(folder: &str, captures: &Path, truths: &Path) -> Result<(), Failed> {
         for (what, share) in &tally.shares {
             line += &format!("  {what} {}+{} of {}", share.equal, share.waived, share.all);
         }
-        println!("{line}");
+        println!("{line}  {:?}", tally.extra);
         let least = |what: &str| match what {
             "messages" | "function" | "kind" | "ends" => 99.9,
             _ if STRICT.contains(&family.as_str()) => 99.5,
@@ -172,6 +241,24 @@ fn check(folder: &str, captures: &Path, truths: &Path) -> Result<(), Failed> {
             failures += &tally.differences.join("\n");
             failures.push('\n');
         }
+        let messages = tally.shares.get("messages").map_or(0, |share| share.all);
+        if tally.extra.alone as f64 > EXTRA_MAX / 100.0 * messages as f64 {
+            failures += &format!("{family}: {:?} beside {messages} messages\n", tally.extra);
+            failures += &tally.differences.join("\n");
+            failures.push('\n');
+        }
+        let mut sums = SUMS.lock().unwrap();
+        let (shares, extra) = sums.entry(family.clone()).or_default();
+        extra.alone += tally.extra.alone;
+        extra.waived += tally.extra.waived;
+        extra.behind_gap += tally.extra.behind_gap;
+        for (what, share) in &tally.shares {
+            let sum = shares.entry(*what).or_default();
+            sum.equal += share.equal;
+            sum.waived += share.waived;
+            sum.all += share.all;
+        }
+        drop(sums);
         let waivers = all_waivers.get(family).into_iter().flatten();
         let here = waivers.filter(|((capture, ..), _)| names.contains(capture));
         let stale: Vec<_> = here.map(|(key, _)| key).filter(|key| !tally.used.contains(*key)).collect();
@@ -196,7 +283,9 @@ fn compare(
     for (frame, mine) in &mut ours {
         let seen =
             |row: &Row| truth.get(frame).is_some_and(|rows| rows.iter().any(|own| own.ends == row.ends));
+        let before = mine.len();
         mine.retain(|row| !row.behind_gap || seen(row));
+        tally.extra.behind_gap += (before - mine.len()) as u64;
     }
     for (frame, rows) in truth {
         let mine = ours.get(frame).map(Vec::as_slice).unwrap_or_default();
@@ -250,7 +339,7 @@ fn compare(
     for (frame, mine) in &ours {
         let known = truth.get(frame).map_or(0, Vec::len);
         for extra in mine.iter().skip(known) {
-            tally.count(waivers, (name, *frame, "messages"), (0, 1), || format!("extra {extra:?}"));
+            tally.extra(waivers, name, *frame, || format!("extra {extra:?}"));
         }
     }
 }

@@ -282,6 +282,20 @@ impl<'a> Raw<'a> {
     }
 }
 
+impl<'a> Raw<'a> {
+    /// What it says by itself: states, words as unsigned numbers, what says its own type; `None` for other bytes.
+    #[must_use]
+    pub fn scalar(self) -> Option<Scalar<'a>> {
+        match self {
+            Self::Bit(state) => Some(Scalar::Boolean(state)),
+            Self::Switch(word) => Some(Scalar::Boolean(word == [0xff, 0])),
+            Self::Word(word) => Some(Scalar::Unsigned(u64::from(u16::from_be_bytes(word)))),
+            Self::Scalar { value, .. } | Self::Number { value, .. } => Some(value),
+            Self::Mask { .. } | Self::Bytes(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Raw<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,7 @@
 //! The protocol families, one file or folder each; `registry.rs` lists them.
 
 pub mod ams;
+pub mod ams_udp;
 pub mod bacnet;
 pub mod bsap;
 pub mod c1222;

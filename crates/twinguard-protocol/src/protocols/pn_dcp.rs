@@ -335,7 +335,8 @@ impl Protocol for PnDcp {
     }
 
     fn lies_in(bytes: &[u8]) -> bool {
-        bytes.len() >= HEADER_LEN && matches!(bytes, [0xfe, 0xfc..=0xff, ..])
+        // One that is cut within its header is told as well, as malformed.
+        matches!(bytes, [0xfe, 0xfc..=0xff, ..])
     }
 
     fn decode<'a>(

@@ -22,6 +22,8 @@ pub struct Config {
     /// Within this time the same datagram between the same ends is the same packet, seen by two taps or sent over two
     /// networks: it is counted and dropped. Zero tells every packet. TCP needs none: its sequence numbers tell.
     pub duplicates_within: Duration,
+    /// What is done about checksums of IPv4, TCP and UDP.
+    pub checksums: Checksums,
     /// Requests that may be open on one conversation; beyond it the oldest counts as unanswered.
     pub open_requests: usize,
     /// Conversations over datagrams and bare Ethernet that are held.
@@ -32,6 +34,20 @@ pub struct Config {
     pub fragments: FragmentLimits,
 }
 
+/// What a stack does about checksums of IPv4, TCP and UDP; see [`crate::checksum`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Checksums {
+    /// Nothing: they are not looked at.
+    #[default]
+    Ignore,
+    /// Wrong ones are counted, and each sender of one is told of once. The packet is read all the same.
+    Tell,
+    /// As `Tell`, and the packet is dropped, as its receiver does: nobody can show the stack what the receiver never
+    /// took. What a network card had yet to compute is no wrong checksum. Not for captures whose addresses were
+    /// changed afterwards: all their checksums are wrong.
+    Refuse,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -40,6 +56,7 @@ impl Default for Config {
             detect: true,
             patience: Duration::from_secs(10),
             duplicates_within: Duration::from_millis(2),
+            checksums: Checksums::Ignore,
             open_requests: 64,
             datagram_conversations: 4096,
             tcp: tcp::Limits::default(),
@@ -76,6 +93,10 @@ pub struct Counters {
     pub exchanges: u64,
     /// Stream bytes of a family's conversations that are no messages.
     pub foreign_bytes: u64,
+    /// Packets with a wrong checksum, where [`Config::checksums`] has them looked at.
+    pub checksums_wrong: u64,
+    /// Packets whose checksum the sender's network card had yet to compute, likewise.
+    pub checksums_offloaded: u64,
     /// Messages that were not fetched before the next frame.
     pub unread: u64,
 }

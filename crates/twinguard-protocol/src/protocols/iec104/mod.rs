@@ -43,6 +43,7 @@ pub enum Memo {
 impl Protocol for Iec104 {
     const FAMILY: Label = Label::literal("iec104");
     const CARRIERS: &'static [Carrier] = &[Carrier::Tcp(PORT)];
+    const MARKED: bool = true;
 
     type Pdu<'a> = View<'a>;
     type Memo = Memo;

@@ -109,7 +109,8 @@ impl Guard {
         let verdicted = Verdicted { command: *command, principal, verdict, already_sent };
         let receipt = self.evidence.verdict(at, &verdicted);
         if let Decision::Clamp(value) = verdicted.verdict.decision
-            && command.origin == CommandOrigin::Platform
+            && !already_sent
+            && command.origin != CommandOrigin::Guard
         {
             let (principal, signal) = (command.principal, command.signal);
             self.senses.own_command(&Intent { principal, signal, value, at });

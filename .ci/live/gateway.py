@@ -156,6 +156,17 @@ def main(gateway, out):
         assert beyond.exception_code == direct.read_holding_registers(5000, count=2, device_id=1).exception_code == 2
         print("reads: as the server says")
 
+        # A held command passes when somebody agrees and it is asked again.
+        words = [0x4120, 0]  # 10.0
+        held = client.write_registers(1, words, device_id=1)
+        assert held.exception_code == 6, held
+        command = api(http, "/v1/state")["held"][0]
+        word = {"approve": True, "signal": command["signal"], "value": command["value"]}
+        assert api(http, f"/v1/held/{command['command']}", word)["decision"] == "allow"
+        assert not client.write_registers(1, words, device_id=1).isError()
+        assert direct.read_holding_registers(1, count=2, device_id=1).registers == words
+        print("held: refused with 6, approved, passed")
+
         # Commands.
         assert not client.write_register(0, 300, device_id=1).isError()
         assert direct.read_holding_registers(0, count=1, device_id=1).registers == [300]
@@ -170,17 +181,8 @@ def main(gateway, out):
         clamped = direct.read_holding_registers(0, count=1, device_id=1).registers[0]
         assert 300 <= clamped < 750, clamped
         print(f"unsafe: 100 % was brought to {clamped / 10} %")
-
-        # A held command passes when somebody agrees and it is asked again.
-        words = [0x4120, 0]  # 10.0
-        held = client.write_registers(1, words, device_id=1)
-        assert held.exception_code == 6, held
-        command = api(http, "/v1/state")["held"][0]
-        word = {"approve": True, "signal": command["signal"], "value": command["value"]}
-        assert api(http, f"/v1/held/{command['command']}", word)["decision"] == "allow"
-        assert not client.write_registers(1, words, device_id=1).isError()
-        assert direct.read_holding_registers(1, count=2, device_id=1).registers == words
-        print("held: refused with 6, approved, passed")
+        # The level of this server does not follow the pump: back, before the twin finds that it does not know the plant.
+        assert not client.write_register(0, 250, device_id=1).isError()
 
         # A flood.
         busy = sum(getattr(client.read_input_registers(0, count=1, device_id=1), "exception_code", 0) == 6 for _ in range(1500))

@@ -226,6 +226,10 @@ impl Config {
             return Err(Error::Config(reader.into_problems()));
         }
         let table = reader.parse();
+        if reader.is_wrong() {
+            // What would be told of the rest follows from what TOML did not understand.
+            return Err(Error::Config(reader.into_problems()));
+        }
         let config = root(Table::root(&reader, &table), folder);
         let problems: Vec<Located> = reader.into_problems();
         match config {

@@ -40,9 +40,9 @@ impl<'a> Reader<'a> {
         self.problem(at, Problem::Value { key: key.to_owned(), reason: reason.into() });
     }
 
-    /// A mistake in another file that this one names.
-    pub(super) fn elsewhere(&self, located: Located) {
-        self.problems.borrow_mut().push(located);
+    /// Whether there is a mistake.
+    pub(super) fn is_wrong(&self) -> bool {
+        !self.problems.borrow().is_empty()
     }
 
     pub(super) fn into_problems(self) -> Vec<Located> {

@@ -115,7 +115,6 @@ struct Bound {
     span: u32,
     /// Where it is one bit of a word: which, as the word comes on the wire.
     bit: Option<u16>,
-    signal: SignalId,
 }
 
 impl Bound {
@@ -139,7 +138,6 @@ impl Bound {
             address: u32::from(place.address?),
             span: words,
             bit,
-            signal: binding.signal,
         })
     }
 }
@@ -245,7 +243,7 @@ impl Translator {
         Ok(values)
     }
 
-    /// The request with these values in place of its own.
+    /// The request with these values in place of its own, and what it writes then, as its encodings hold that.
     ///
     /// # Errors
     /// What is answered instead: the value's place is another than the one written to.
@@ -255,7 +253,7 @@ impl Translator {
         device: SocketAddr,
         adu: &[u8],
         values: &[(SignalId, Value)],
-    ) -> Result<Vec<u8>, Unclear> {
+    ) -> Result<(Vec<u8>, Vec<(SignalId, Value)>), Unclear> {
         let refused = || Unclear {
             exception: Exception::IllegalValue,
             reason: "the nearest safe value cannot be put in the message".to_owned(),
@@ -299,7 +297,7 @@ impl Translator {
                 return Err(refused());
             }
         }
-        Ok(changed)
+        Ok((changed, again))
     }
 
     /// How many values a write touches, each whole, none of its addresses unknown.

@@ -200,7 +200,7 @@ impl Core {
                 signal: *signal,
                 value: *value,
                 at: now,
-                origin: CommandOrigin::Wire,
+                origin: CommandOrigin::Platform,
                 from: Some(client),
             };
             match self.judge(now, command) {
@@ -255,7 +255,14 @@ impl Core {
             return Answer::Forward { commands: ids };
         }
         match self.proxy.translator.rewrite(now, device, adu, &clamped) {
-            Ok(adu) => Answer::Rewrite { commands: ids, adu },
+            Ok((adu, written)) => {
+                for (id, (signal, _)) in commands {
+                    if let Some((_, value)) = written.iter().find(|(other, _)| other == signal) {
+                        self.guard.rounded(*id, *value);
+                    }
+                }
+                Answer::Rewrite { commands: ids, adu }
+            }
             Err(Unclear { exception, reason }) => {
                 self.withdraw(now, &ids);
                 refuse(exception, reason)

@@ -246,7 +246,8 @@ fn a_held_write_passes_once_when_another_person_agrees_and_it_is_asked_again() {
     let mut core = core_of(PLANT, None);
     let line = core.open(at(0), address(PLC), address(DEVICE));
     let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
-    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    let answer = core.request(at(1), line, &write);
+    assert_eq!(refused(&answer), Some(Exception::Busy), "{answer:?}");
     assert_eq!(refused(&core.request(at(2), line, &write)), Some(Exception::Busy));
     let page = core.page(at(2));
     assert_eq!((page.held.len(), core.tally().judged), (1, 1), "asked twice, held once");

@@ -135,8 +135,8 @@
     return make("div", { id: "held-" + row.command, class: n === chosen ? "chosen" : null },
       make("p", {}, foreign(row.who), " wants ", make("code", {}, say(row.signal) + " := " + number(row.value)), " ", say(unit(row.unit)),
         make("span", { class: "dim" }, row.now === null ? "" : " (now " + number(row.now) + ")")),
-      make("p", { class: "dim" }, say(row.why) + (row.margin ? " Least margin " + number(row.margin[1]) + "." : "") +
-        " Denied by itself in " + span(Math.max(0, row.until_s - state.at_s)) + "."),
+      make("p", { class: "dim" }, say(row.why) + "." + (row.margin ? " Least margin " + number(row.margin[1]) + "." : "") +
+        " Denied by itself in ", make("span", { class: "left" }), "."),
       make("div", { class: "row" },
         make("button", { class: "primary", type: "button", onclick: () => decide(row, false) }, "Refuse", make("kbd", {}, "r")),
         make("button", { type: "button", disabled: dead ? "" : null, onclick: () => decide(row, true) }, "Approve", make("kbd", {}, "a"))));
@@ -182,6 +182,10 @@
       $("held").dataset.waiting = waiting;
       $("held-count").textContent = "";
     }
+    state.held.forEach((row) => {
+      const left = document.querySelector("#held-" + row.command + " .left");
+      if (left) left.textContent = span(Math.max(0, row.until_s - state.at_s));
+    });
     $("held-card").classList.toggle("waits", state.held.length > 0);
     fill("findings", state.findings.length ? state.findings.slice(0, 10).map(finding) : [none("No findings.")]);
     $("findings-count").textContent = state.findings.length ? state.findings.length + " not closed" : "";

@@ -109,8 +109,7 @@ impl Guard {
         let verdicted = Verdicted { command: *command, principal, verdict, already_sent };
         let receipt = self.evidence.verdict(at, &verdicted);
         if let Decision::Clamp(value) = verdicted.verdict.decision
-            && !already_sent
-            && command.origin != CommandOrigin::Guard
+            && command.origin == CommandOrigin::Platform
         {
             let (principal, signal) = (command.principal, command.signal);
             self.senses.own_command(&Intent { principal, signal, value, at });

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use twinguard_types::{
-    Command, CommandId, CommandOrigin, Decision, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp,
+    Command, CommandId, Decision, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp, Value,
 };
 
 use super::{Guard, OFFENDER_LIMIT};
@@ -110,10 +110,12 @@ impl Guard {
     fn was_admitted(&mut self, now: Timestamp, command: &Command) -> bool {
         self.admitted.retain(|held| now.since(held.at) <= OWN_WINDOW);
         let value = command.value.as_f64();
+        // A client that had to wait for a person may ask again over another connection.
+        let client = |command: &Command| command.from.map(|from| from.ip());
         let same = |held: &Command| {
             let admitted = held.value.as_f64();
             held.signal == command.signal
-                && held.from == command.from
+                && client(held) == client(command)
                 && (value - admitted).abs() <= OWN_TOLERANCE * admitted.abs().max(1.0)
         };
         let place = self.admitted.iter().position(same);
@@ -122,27 +124,20 @@ impl Guard {
 
     /// A command that the platform wants to send, or that a proxy holds on its way.
     pub(super) fn vet(&mut self, now: Timestamp, command: Command) {
-        let on_its_way = command.origin == CommandOrigin::Wire;
-        if !on_its_way {
-            self.senses.sense(&Event::Command(command));
-        }
+        self.senses.sense(&Event::Command(command));
         let principal = self.commander(&command);
         self.weigh_twin();
         let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
-        if on_its_way {
-            if !verdict.decision.permits() {
-                self.senses.sense(&Event::Command(command));
-            }
-            self.on_its_way(now, command, verdict.decision);
-        }
+        self.on_its_way(now, command, verdict.decision);
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, false);
         self.tell_notices(now);
     }
 
-    /// What was decided about a command that a proxy holds: the detectors hear of what may pass when it passes.
+    /// What was decided about a command; one that a proxy holds will show up on the wire as it was admitted.
     pub(super) fn on_its_way(&mut self, now: Timestamp, command: Command, decision: Decision) {
         match decision {
+            _ if command.from.is_none() => {}
             Decision::Allow => self.admit(now, command),
             Decision::Clamp(value) => self.admit(now, Command { value, ..command }),
             Decision::StepUp | Decision::Hold | Decision::Deny => {}
@@ -158,6 +153,13 @@ impl Guard {
         let now = self.clamp(now);
         self.word(now, "withdrawn", &held);
         true
+    }
+
+    /// How a proxy sends a command that was brought to a safe value: as the place on the wire can hold it. Whether the
+    /// command is on its way.
+    pub fn rounded(&mut self, command: CommandId, value: Value) -> bool {
+        let held = self.admitted.iter_mut().find(|held| held.id == command);
+        held.map(|held| held.value = value).is_some()
     }
 
     fn admit(&mut self, now: Timestamp, command: Command) {

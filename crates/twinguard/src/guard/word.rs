@@ -2,8 +2,8 @@
 
 use twinguard_response::Responder as _;
 use twinguard_types::{
-    ActionId, ActionKind, Attestation, AttestationOutcome, CommandOrigin, Event, FindingId, FindingState,
-    Outcome, OutcomeResult, SignalId, Timestamp,
+    ActionId, ActionKind, Attestation, AttestationOutcome, Event, FindingId, FindingState, Outcome,
+    OutcomeResult, SignalId, Timestamp,
 };
 
 use super::Guard;
@@ -21,9 +21,7 @@ impl Guard {
         self.weigh_twin();
         let (command, asker, verdict) =
             self.gate.approve(now, command, &approver, approved, self.senses.twin())?;
-        if command.origin == CommandOrigin::Wire {
-            self.on_its_way(now, command, verdict.decision);
-        }
+        self.on_its_way(now, command, verdict.decision);
         self.emit_verdict(&command, Some(asker), verdict, false);
         Ok(())
     }

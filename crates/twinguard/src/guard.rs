@@ -21,8 +21,8 @@ use twinguard_protocol::{Stack, point_map::PointMap, stack};
 use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    AccessOutcome, ActionId, ActionKind, Catalogue, Duration, Event, Finding, FindingId, Point, SignalId,
-    Source, Timestamp, View,
+    AccessOutcome, ActionId, ActionKind, Catalogue, Command, Duration, Event, Finding, FindingId, Point,
+    SignalId, Source, Timestamp, View,
 };
 
 use crate::evidence::{Evidence, JournalStorage, Seal};
@@ -85,6 +85,8 @@ pub struct Guard {
     resumed: Option<Timestamp>,
     /// Commands of ours that may show up on the wire.
     sent: Vec<(Timestamp, SignalId, f64)>,
+    /// Commands that a proxy asked about and may send, until they show up on the wire.
+    admitted: Vec<Command>,
     /// Whether the journal says how this guard started.
     started: bool,
     /// How far the tap's clock was behind ours at its last frame.
@@ -164,6 +166,7 @@ impl Guard {
             attested: None,
             resumed: None,
             sent: Vec::new(),
+            admitted: Vec::new(),
             started: false,
             tap: Duration::ZERO,
         })
@@ -240,6 +243,12 @@ impl Guard {
             .twin()
             .and_then(|twin| twin.estimate(signal))
             .map(|estimate| (estimate.mean, estimate.sigma))
+    }
+
+    /// The latest usable value that the field told of a signal, in its unit.
+    #[must_use]
+    pub fn field(&self, signal: SignalId) -> Option<f64> {
+        self.senses.field(signal)
     }
 
     /// The signals: those of the plant file, or those found in traffic.

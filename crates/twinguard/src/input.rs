@@ -16,6 +16,9 @@ pub enum Input<'a> {
     /// A batch of values from any source, each with its event time, arrival time and quality.
     Points(&'a [Point]),
     /// A command to vet before it is sent; the answer is an [`Output::Verdict`](crate::Output::Verdict).
+    ///
+    /// With a network endpoint in `from` a proxy holds it on its way and sends it if the verdict permits that: when a frame
+    /// shows it within a minute, it is not judged a second time ([`Guard::withdraw`](crate::Guard::withdraw)).
     Command(Command),
     /// What the controller or operator says it sent.
     Intent(Intent),

@@ -305,6 +305,10 @@ impl Senses {
         self.phase.sense(event, &mut self.loudness, self.report.alarm);
     }
 
+    pub(crate) fn field(&self, signal: SignalId) -> Option<f64> {
+        self.field.get(&signal).copied()
+    }
+
     pub(crate) fn point(&mut self, point: &Point) {
         if point.source == Source::Field {
             if let Some(twin) = &mut self.twin {

@@ -28,7 +28,11 @@ const FLOORS: &[(&str, u8, &[&str])] = &[
     ("twinguard", 4, ALL),
     ("twinguard-gateway", 5, &[FACADE]),
     ("examples", 5, &[FACADE]),
-    ("benches", 5, &[FACADE, "anomaly", "gate", "integrity", "protocol", "response", "twin", "types"]),
+    (
+        "benches",
+        5,
+        &[FACADE, "anomaly", "gate", "gateway", "integrity", "protocol", "response", "twin", "types"],
+    ),
 ];
 
 /// The crates below the facade, without their common first name.

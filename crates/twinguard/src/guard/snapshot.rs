@@ -9,7 +9,9 @@ use twinguard_gate::GateState;
 use twinguard_protocol::point_map::PointMapState;
 use twinguard_response::PlaybookState;
 use twinguard_twin::Plant;
-use twinguard_types::{ActionId, ActionKind, Duration, Finding, FindingId, Principal, SignalId, Timestamp};
+use twinguard_types::{
+    ActionId, ActionKind, Command, Duration, Finding, FindingId, Principal, SignalId, Timestamp,
+};
 
 use super::decide::{Aside, Window};
 use super::party::Parties;
@@ -44,6 +46,8 @@ struct State {
     lost: (u64, u64),
     calibration: Calibration,
     sent: Vec<(Timestamp, SignalId, f64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    admitted: Vec<Command>,
     tap: Duration,
     outputs: VecDeque<Output>,
     gate: GateState,
@@ -85,6 +89,7 @@ impl Guard {
             lost: self.lost,
             calibration: self.calibration.clone(),
             sent: self.sent.clone(),
+            admitted: self.admitted.clone(),
             tap: self.tap,
             outputs: self.outputs.clone(),
             gate: self.gate.state(),
@@ -161,6 +166,7 @@ impl Guard {
         guard.lost = state.lost;
         guard.resumed = state.now.map(|now| now + RESUMED);
         guard.sent = state.sent;
+        guard.admitted = state.admitted;
         guard.tap = state.tap;
         Ok(guard)
     }

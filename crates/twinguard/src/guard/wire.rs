@@ -3,13 +3,17 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
-use twinguard_types::{Command, CommandId, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp};
+use twinguard_types::{
+    Command, CommandId, Decision, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp, Value,
+};
 
 use super::{Guard, OFFENDER_LIMIT};
 
 /// How long after we asked for a command it may show up on the wire, and how exactly (wire types round).
 pub(super) const OWN_WINDOW: Duration = Duration::from_secs(60);
 const OWN_TOLERANCE: f64 = 1e-3;
+/// Commands that were admitted on their way and have not passed yet.
+const ADMITTED_LIMIT: usize = 1_024;
 /// How far before a finding's onset an offence still belongs to it.
 const BEFORE_ONSET: Duration = Duration::from_secs(120);
 
@@ -64,6 +68,11 @@ impl Guard {
             self.senses.command(&command, !stopped, ours);
             return;
         }
+        if self.was_admitted(now, &command) {
+            // Judged before it was sent: once is enough, and what counts commands must not count it twice.
+            self.senses.command(&command, !stopped, ours);
+            return;
+        }
         let principal = self.commander(&command);
         let (id, number) = (self.take_command_id(), self.parties.met(principal.clone()));
         let judged = Command { principal: number, id, ..command };
@@ -97,15 +106,67 @@ impl Guard {
         })
     }
 
-    /// A command that the platform wants to send.
+    /// Whether a command on the wire is one that was admitted on its way, each admission once.
+    fn was_admitted(&mut self, now: Timestamp, command: &Command) -> bool {
+        self.admitted.retain(|held| now.since(held.at) <= OWN_WINDOW);
+        let value = command.value.as_f64();
+        // A client that had to wait for a person may ask again over another connection.
+        let client = |command: &Command| command.from.map(|from| from.ip());
+        let same = |held: &Command| {
+            let admitted = held.value.as_f64();
+            held.signal == command.signal
+                && client(held) == client(command)
+                && (value - admitted).abs() <= OWN_TOLERANCE * admitted.abs().max(1.0)
+        };
+        let place = self.admitted.iter().position(same);
+        place.map(|place| self.admitted.remove(place)).is_some()
+    }
+
+    /// A command that the platform wants to send, or that a proxy holds on its way.
     pub(super) fn vet(&mut self, now: Timestamp, command: Command) {
         self.senses.sense(&Event::Command(command));
         let principal = self.commander(&command);
         self.weigh_twin();
         let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
+        self.on_its_way(now, command, verdict.decision);
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, false);
         self.tell_notices(now);
+    }
+
+    /// What was decided about a command; one that a proxy holds will show up on the wire as it was admitted.
+    pub(super) fn on_its_way(&mut self, now: Timestamp, command: Command, decision: Decision) {
+        match decision {
+            _ if command.from.is_none() => {}
+            Decision::Allow => self.admit(now, command),
+            Decision::Clamp(value) => self.admit(now, Command { value, ..command }),
+            Decision::StepUp | Decision::Hold | Decision::Deny => {}
+        }
+    }
+
+    /// A command that a proxy may send will not be sent after all: its line broke, or others of the same message were
+    /// refused. Whether it was known; the journal says so.
+    pub fn withdraw(&mut self, now: Timestamp, command: CommandId) -> bool {
+        let Some(place) = self.admitted.iter().position(|held| held.id == command) else { return false };
+        let held = self.admitted.remove(place);
+        self.gate.withdraw(&held);
+        let now = self.clamp(now);
+        self.word(now, "withdrawn", &held);
+        true
+    }
+
+    /// How a proxy sends a command that was brought to a safe value: as the place on the wire can hold it. Whether the
+    /// command is on its way.
+    pub fn rounded(&mut self, command: CommandId, value: Value) -> bool {
+        let held = self.admitted.iter_mut().find(|held| held.id == command);
+        held.map(|held| held.value = value).is_some()
+    }
+
+    fn admit(&mut self, now: Timestamp, command: Command) {
+        if self.admitted.len() >= ADMITTED_LIMIT {
+            self.admitted.remove(0);
+        }
+        self.admitted.push(Command { at: now, ..command });
     }
 
     pub(super) fn take_command_id(&mut self) -> CommandId {

@@ -21,6 +21,7 @@ impl Guard {
         self.weigh_twin();
         let (command, asker, verdict) =
             self.gate.approve(now, command, &approver, approved, self.senses.twin())?;
+        self.on_its_way(now, command, verdict.decision);
         self.emit_verdict(&command, Some(asker), verdict, false);
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! The running zero-trust gateway.
+//!
+//! `cargo run --release --example gateway -- --config gateway.toml --check` says what is wrong with a configuration: every
+//! mistake with file, line and the nearest valid choice, and what the linter finds in the rules. Without `--check` it runs
+//! until it is interrupted. Expect a line for each address that it listens on; what the guard says is on the operations
+//! page, in the events, and in the journal.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use twinguard_gateway::{Config, Gateway, Mode, build};
+
+/// Stand between a platform and its plant: judge commands before they pass, watch everything.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, max_term_width = 100)]
+struct Args {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    /// Say what is wrong with the configuration and with what it names, open nothing, write nothing
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in format!("{error:#}").lines() {
+                eprintln!("gateway: {line}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let config = Config::read(&args.config)?;
+    let checked = build(&config, args.check)?;
+    for defect in &checked.defects {
+        println!("{defect}");
+    }
+    if args.check {
+        println!("{}: no mistakes, {} defects in the rules", args.config.display(), checked.defects.len());
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hangup = signal(SignalKind::hangup())?;
+        let gateway = Gateway::start(&config, checked.core).await?;
+        if let Some(api) = gateway.api() {
+            println!("api and operations page on http://{api}/");
+        }
+        for (name, address) in gateway.modbus() {
+            println!("modbus `{name}` on {address}");
+        }
+        println!(
+            "{}",
+            match config.mode {
+                Mode::Enforce => "enforcing",
+                Mode::Advisory => "advisory: verdicts are told, nothing is stopped",
+            }
+        );
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = hangup.recv() => reload(&gateway, args).await,
+            }
+        }
+        println!("stopping");
+        gateway.stop().await?;
+        Ok(())
+    })
+}
+
+/// Puts the policy that the file names now in force; a mistake leaves everything as it was.
+async fn reload(gateway: &Gateway, args: &Args) {
+    let told = match Config::read(&args.config) {
+        Ok(config) => gateway.reload(&config).await,
+        Err(error) => Err(error),
+    };
+    match told {
+        Ok(defects) => {
+            defects.iter().for_each(|defect| println!("{defect}"));
+            println!("policy read again");
+        }
+        Err(error) => error.to_string().lines().for_each(|line| eprintln!("gateway: {line}")),
+    }
+}

@@ -1,0 +1,105 @@
+//! The sidecar API and the operations page, over HTTP/1.1.
+
+mod bearer;
+mod routes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::Error;
+use crate::config::{Api, Mode, Token};
+use crate::stats::Stats;
+use crate::worker::Handle;
+use bearer::Bearers;
+pub use routes::OPENAPI;
+
+/// How long whoever asks through the API waits for the guard.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long connections may go on after the gateway was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What all requests share.
+#[derive(Debug)]
+struct Shared {
+    guard: Handle,
+    bearers: Bearers,
+    config: Api,
+    mode: Mode,
+    stats: Arc<Stats>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+struct Peer(core::net::IpAddr);
+
+/// The API; nothing listens yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Sidecar {
+    shared: Arc<Shared>,
+}
+
+impl Sidecar {
+    /// Reads the secrets of its bearers.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a token's file that cannot be read.
+    pub(crate) fn new(
+        config: Api,
+        tokens: &[Token],
+        mode: Mode,
+        guard: Handle,
+        stats: Arc<Stats>,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self, Error> {
+        let bearers = Bearers::read(tokens, config.requests_per_second)?;
+        Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, stop }) })
+    }
+
+    /// Serves until `stop` changes.
+    pub(crate) async fn serve(self, listener: TcpListener) {
+        let mut stop = self.shared.stop.clone();
+        let places = Arc::new(Semaphore::new(self.shared.config.connections));
+        let router = routes::router(self.shared.clone());
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = tasks.join_next(), if !tasks.is_empty() => continue,
+                _ = stop.changed() => break,
+            };
+            let Ok((stream, from)) = accepted else {
+                // Out of file descriptors, mostly: clients that leave give some back.
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            let service = router.clone().layer(Extension(Peer(from.ip().to_canonical())));
+            let (mut stop, header_time) = (self.shared.stop.clone(), self.shared.config.request_time);
+            tasks.spawn(async move {
+                let _ = stream.set_nodelay(true);
+                let mut http = hyper::server::conn::http1::Builder::new();
+                http.timer(TokioTimer::new()).header_read_timeout(header_time).max_buf_size(64 << 10);
+                let connection =
+                    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+                let mut connection = core::pin::pin!(connection);
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    _ = stop.changed() => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = timeout(GRACE, connection).await;
+                    }
+                }
+                drop(place);
+            });
+        }
+        let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+const GOOD: &str = r#"mode = "enforce"
+[plant]
+file = "plant.toml"
+unsealed = true
+[api]
+listen = "127.0.0.1:0"
+[[token]]
+principal = "platform"
+file = "token"
+may = ["read", "commands"]
+[[modbus]]
+name = "cooler"
+listen = "127.0.0.1:1502"
+server = "127.0.0.1:502"
+"#;
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plant.toml"), "format = 1\nname = \"p\"\n").unwrap();
+    std::fs::write(folder.path().join("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    folder
+}
+
+/// Mistakes of the good configuration with one text put in place of another.
+fn check(old: &str, new: &str, expect: &[&str]) {
+    assert!(GOOD.contains(old), "{old}");
+    let folder = folder();
+    let told = Config::parse(&GOOD.replacen(old, new, 1), "g.toml", folder.path()).unwrap_err().to_string();
+    assert_eq!(told.lines().collect::<Vec<_>>(), expect, "{new}");
+}
+
+#[test]
+fn a_good_one_is_read_with_its_defaults() {
+    let folder = folder();
+    let config = Config::parse(GOOD, "g.toml", folder.path()).unwrap();
+    assert_eq!((config.mode, config.what_if, config.clamp), (Mode::Enforce, true, true));
+    assert_eq!(config.modbus[0].device, config.modbus[0].server);
+    assert_eq!(config.tokens[0].may, BTreeSet::from([Right::Read, Right::Commands]));
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_the_nearest_choice() {
+    check(
+        "listen = \"127.0.0.1:0\"",
+        "listen = \"127.0.0.1:0\"\nbody_byte = 3",
+        &["g.toml:7:1: unknown key `body_byte`, did you mean `body_bytes`?"],
+    );
+    check("\"enforce\"", "\"enforced\"", &["g.toml:1:8: unknown choice `enforced`, did you mean `enforce`?"]);
+    check("mode = \"enforce\"", "", &["g.toml:1:1: `mode` is missing: it is `advisory` or `enforce`"]);
+    check(
+        "\"commands\"]",
+        "\"comands\"]",
+        &["g.toml:10:16: unknown right `comands`, did you mean `commands`?"],
+    );
+    check(
+        "\"127.0.0.1:1502\"",
+        "\"127.0.0.1\"",
+        &["g.toml:13:10: `listen` must be an address and a port such as `127.0.0.1:502`, not `127.0.0.1`"],
+    );
+    check(
+        "unsealed = true",
+        "unsealed = \"yes\"",
+        &[
+            "g.toml:3:8: `file` is not sealed: say `unsealed = true` if that is meant, or give `folder`, `seal`, `public_key`",
+            "g.toml:4:12: `unsealed` must be true or false, not string",
+        ],
+    );
+    check(
+        "server = \"127.0.0.1:502\"",
+        "server = \"127.0.0.1:1502\"\nopen_requests = 0",
+        &[
+            "g.toml:14:10: `server` is the proxy itself",
+            "g.toml:15:17: `open_requests` must lie from 1 to 1024",
+        ],
+    );
+    check(
+        "file = \"token\"",
+        "file = \"plant.toml\"",
+        &["g.toml:9:8: `plant.toml` must hold a secret of at least 32 characters"],
+    );
+    check("[api]", "[api", &["g.toml:5:5: unclosed table, expected `]`"]);
+}
+
+#[test]
+fn a_network_needs_tls_or_a_loud_word() {
+    let told = {
+        let folder = folder();
+        let text = GOOD.replacen("127.0.0.1:0", "0.0.0.0:80", 1);
+        Config::parse(&text, "g.toml", folder.path()).unwrap_err().to_string()
+    };
+    assert!(told.starts_with("g.toml:6:10: `listen` is not on this machine"), "{told}");
+}

@@ -1,0 +1,242 @@
+//! From a configuration to a running gateway.
+
+use core::net::SocketAddr;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use twinguard::integrity::store::{Directory, Durability};
+use twinguard::integrity::{PublicKey, Sealed, Trust, Verified};
+use twinguard::twin::Plant;
+use twinguard::twin::importers::{Telemetry, TelemetryOptions};
+use twinguard::twin::problem::{Located, Place, Problem};
+use twinguard::types::{Catalogue, Duration, Source, Timestamp};
+use twinguard::{Builder, Guard};
+
+use crate::Error;
+use crate::api::Sidecar;
+use crate::config::{Config, History, PlantSource};
+use crate::core::Core;
+use crate::modbus::Proxy;
+use crate::stats::Stats;
+use crate::worker::{self, Handle, clock};
+
+/// How long the guard may take to put a policy in force.
+const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Gateway {
+    guard: Handle,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    api: Option<SocketAddr>,
+    modbus: Vec<(String, SocketAddr)>,
+}
+
+/// What a configuration comes to, and what the linter says of its rules.
+#[derive(Debug)]
+pub struct Checked {
+    /// The guard behind everything.
+    pub core: Core,
+    /// What the linter finds, one a line.
+    pub defects: Vec<String>,
+}
+
+/// Builds the guard that a configuration describes. With `dry` the journal stays closed and nothing is written.
+///
+/// # Errors
+/// [`Error::Config`], [`Error::Guard`] or [`Error::Io`], with the file that is wrong.
+pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
+    let (builder, catalogue) = match &config.plant {
+        PlantSource::Unsealed(file) => {
+            let plant = plant(file)?;
+            let catalogue = plant.catalogue.clone();
+            (Guard::builder_unsealed(plant), catalogue)
+        }
+        PlantSource::Sealed { folder, seal, public_key } => {
+            let key: PublicKey = public_key.parse().map_err(twinguard::Error::from)?;
+            let sealed = Sealed::open(folder, seal, &Trust::new(key)).map_err(twinguard::Error::from)?;
+            let plant: Verified<Plant> =
+                sealed.load_replayed(twinguard::behaviour::replay).map_err(twinguard::Error::from)?;
+            let catalogue = plant.catalogue.clone();
+            (Guard::builder(plant), catalogue)
+        }
+    };
+    let mut settings =
+        twinguard::Config { false_alarms_per_day: config.false_alarms_per_day, ..Default::default() };
+    settings.gate.what_if = config.what_if;
+    settings.gate.clamp = config.clamp;
+    let mut builder = builder.config(settings);
+    if let Some(journal) = config.journal.as_ref().filter(|_| !dry) {
+        let durability = if journal.power { Durability::Power } else { Durability::Process };
+        builder =
+            builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
+    }
+    let guard = taught(builder, catalogue, config)?;
+    let ports = config.modbus.iter().map(|proxy| proxy.device.port());
+    let mut core = Core::new(guard, config.mode)?.with_servers(ports)?;
+    let mut defects = Vec::new();
+    if config.policy.is_some() {
+        let (text, file) = policy(config)?;
+        let now = if dry { Timestamp::ZERO } else { clock() };
+        defects = core.set_policy(now, &text, &file).map_err(of_policy)?;
+    }
+    Ok(Checked { core, defects })
+}
+
+/// The policy file's text and name; an empty policy where there is none.
+fn policy(config: &Config) -> Result<(String, String), Error> {
+    match &config.policy {
+        Some(file) => Ok((read(file)?, file.display().to_string())),
+        None => Ok(("format = 1\n".to_owned(), "no policy file".to_owned())),
+    }
+}
+
+fn taught(builder: Builder, catalogue: Catalogue, config: &Config) -> Result<Guard, Error> {
+    match &config.history {
+        History::None => Ok(builder.build()?),
+        History::First(span) => {
+            let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+            Ok(builder.learn_first(Duration::from_nanos(nanos))?)
+        }
+        History::Telemetry { file, ignore } => {
+            let name = file.display().to_string();
+            let input = File::open(file).map_err(|source| Error::Io {
+                what: "cannot read",
+                name: name.clone(),
+                source,
+            })?;
+            let known = catalogue.len();
+            let options = TelemetryOptions { ignore: ignore.clone(), source: Source::Field, catalogue };
+            let telemetry =
+                Telemetry::open(BufReader::new(input), options).map_err(|error| in_file(&name, &error))?;
+            if let Some((_, signal)) = telemetry.catalogue().iter().nth(known) {
+                let reason =
+                    "is a column and no signal of the plant: name it in `ignore`, or add it".to_owned();
+                return Err(whole(&name, Problem::Value { key: signal.path.to_string(), reason }));
+            }
+            let learnt = builder.learn(telemetry).map_err(|error| in_file(&name, &error))?;
+            Ok(learnt.build()?)
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|source| {
+        let name = file.display().to_string();
+        Error::Io { what: "cannot read", name, source }
+    })
+}
+
+fn plant(file: &Path) -> Result<Plant, Error> {
+    Plant::parse(&read(file)?, &file.display().to_string()).map_err(|error| Error::Guard(error.into()))
+}
+
+/// A mistake in a policy file stands at its own place.
+fn of_policy(error: twinguard::Error) -> Error {
+    match error {
+        twinguard::Error::Gate(twinguard::gate::Error::Policy(located)) => Error::Config(vec![located]),
+        other => other.into(),
+    }
+}
+
+fn in_file(name: &str, error: &dyn core::fmt::Display) -> Error {
+    whole(name, Problem::Syntax { reason: error.to_string() })
+}
+
+fn whole(name: &str, problem: Problem) -> Error {
+    let place = Place { file: name.into(), line: 0, column: 0 };
+    Error::Config(vec![Located { place, problem }])
+}
+
+impl Gateway {
+    /// Opens all sockets and serves. Where one cannot be opened nothing is served.
+    ///
+    /// # Errors
+    /// [`Error::Io`] with the address, or what keeps the guard from starting.
+    pub async fn start(config: &Config, core: Core) -> Result<Self, Error> {
+        let mut proxies = Vec::new();
+        for proxy in &config.modbus {
+            proxies.push((proxy.clone(), listen(proxy.listen).await?));
+        }
+        let api = match &config.api {
+            Some(api) => Some((api.clone(), listen(api.listen).await?)),
+            None => None,
+        };
+        let stats = Arc::new(Stats::default());
+        let guard = worker::start(core)?;
+        let (stop, stopped) = watch::channel(false);
+        let mut gateway = Self { guard, stop, tasks: Vec::new(), api: None, modbus: Vec::new() };
+        if let Some((api, listener)) = api {
+            gateway.api = listener.local_addr().ok();
+            let guard = gateway.guard.clone();
+            let sidecar =
+                Sidecar::new(api, &config.tokens, config.mode, guard, stats.clone(), stopped.clone())?;
+            gateway.tasks.push(tokio::spawn(sidecar.serve(listener)));
+        }
+        for (proxy, listener) in proxies {
+            if let Ok(address) = listener.local_addr() {
+                gateway.modbus.push((proxy.name.clone(), address));
+            }
+            let proxy = Arc::new(Proxy::new(proxy, config.mode, gateway.guard.clone(), stats.clone()));
+            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
+        }
+        Ok(gateway)
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn api(&self) -> Option<SocketAddr> {
+        self.api
+    }
+
+    /// Where the proxies listen, by name.
+    #[must_use]
+    pub fn modbus(&self) -> &[(String, SocketAddr)] {
+        &self.modbus
+    }
+
+    /// The guard's thread.
+    #[must_use]
+    pub const fn guard(&self) -> &Handle {
+        &self.guard
+    }
+
+    /// Puts the policy that a configuration names in force, without a client noticing; gives what the linter finds. All
+    /// else in it needs a restart.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the mistakes, [`Error::Unguarded`] when the guard does not answer; the policy before stays
+    /// in force then.
+    pub async fn reload(&self, config: &Config) -> Result<Vec<String>, Error> {
+        let (text, file) = policy(config)?;
+        let put = move |core: &mut Core, now| core.set_policy(now, &text, &file);
+        self.guard.ask(RELOAD, put).await?.map_err(of_policy)
+    }
+
+    /// Takes no new client, lets open requests be answered, makes the journal last, and ends.
+    ///
+    /// # Errors
+    /// What the journal's storage refuses.
+    pub async fn stop(self) -> Result<(), Error> {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            // A task that broke has nothing more to end.
+            let _ = task.await;
+        }
+        self.guard.stop().await
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Io {
+        what: "cannot listen on",
+        name: address.to_string(),
+        source,
+    })
+}

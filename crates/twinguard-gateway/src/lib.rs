@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the floor of clocks, files, sockets and threads; `core` alone keeps off them"
+)]
+
+mod api;
+pub mod config;
+pub mod core;
+mod error;
+mod gateway;
+mod modbus;
+mod rate;
+mod stats;
+mod worker;
+
+pub use crate::core::Core;
+pub use api::OPENAPI;
+pub use config::{Config, Mode};
+pub use error::Error;
+pub use gateway::{Checked, Gateway, build};
+pub use worker::{Handle, Shown};

@@ -1,0 +1,140 @@
+//! What the shell counts, for Prometheus.
+//!
+//! Source: Prometheus text exposition format 0.0.4.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Upper ends of the histogram's buckets, in microseconds.
+const BUCKETS: [u64; 10] = [10, 25, 50, 100, 250, 500, 1_000, 5_000, 50_000, 500_000];
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    /// One more.
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// How many.
+    #[must_use]
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// How often something took how long.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl Histogram {
+    /// It took this long.
+    pub(crate) fn add(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        for (bucket, end) in self.buckets.iter().zip(BUCKETS) {
+            if micros <= end {
+                bucket.fetch_add(1, Relaxed);
+            }
+        }
+        self.count.fetch_add(1, Relaxed);
+        self.micros.fetch_add(micros, Relaxed);
+    }
+}
+
+macro_rules! stats {
+    ($($(#[doc = $help:literal])+ $name:ident: $metric:literal;)*) => {
+        /// All of it.
+        #[derive(Debug, Default)]
+        pub(crate) struct Stats {
+            $($(#[doc = $help])+ pub(crate) $name: Count,)*
+            /// Time from a command's last byte to its verdict.
+            pub(crate) decide: Histogram,
+        }
+
+        impl Stats {
+            /// Appends the text that Prometheus reads.
+            pub(crate) fn write(&self, out: &mut String) {
+                $(metric(out, $metric, concat!($($help),+).trim(), self.$name.get());)*
+                self.write_decide(out);
+            }
+        }
+    };
+}
+
+stats! {
+    /// Connections of clients accepted by proxies.
+    clients: "twinguard_modbus_clients_total";
+    /// Connections refused because too many were open.
+    crowded: "twinguard_modbus_clients_refused_total";
+    /// Connections ended because a message took too long or nothing came.
+    slow: "twinguard_modbus_clients_slow_total";
+    /// Connections ended because their bytes were not Modbus.
+    foreign: "twinguard_modbus_clients_foreign_total";
+    /// Requests passed on as they came.
+    passed: "twinguard_modbus_requests_passed_total";
+    /// Commands passed on with a value brought to the nearest safe one.
+    rewritten: "twinguard_modbus_requests_rewritten_total";
+    /// Requests answered with an exception in the server's place.
+    refused: "twinguard_modbus_requests_refused_total";
+    /// Requests refused because a client sent too many.
+    flooded: "twinguard_modbus_requests_flooded_total";
+    /// Requests that the server did not answer in time.
+    unanswered: "twinguard_modbus_requests_unanswered_total";
+    /// Connections to servers that failed.
+    unreachable: "twinguard_modbus_server_failures_total";
+    /// Messages that the guard could not be shown because it had too much to do.
+    unseen: "twinguard_modbus_messages_unseen_total";
+    /// Requests to the API.
+    api_requests: "twinguard_api_requests_total";
+    /// Requests to the API without a valid token.
+    api_strangers: "twinguard_api_requests_unauthorised_total";
+    /// Requests to the API beyond a bearer's rate.
+    api_flooded: "twinguard_api_requests_flooded_total";
+}
+
+/// Appends one counter.
+pub(crate) fn metric(out: &mut String, name: &str, help: &str, value: u64) {
+    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+    out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+}
+
+impl Stats {
+    fn write_decide(&self, out: &mut String) {
+        let name = "twinguard_decision_seconds";
+        out.push_str(&format!("# HELP {name} Time from a command's last byte to its verdict.\n"));
+        out.push_str(&format!("# TYPE {name} histogram\n"));
+        for (bucket, end) in self.decide.buckets.iter().zip(BUCKETS) {
+            let (end, held) = (end as f64 / 1e6, bucket.load(Relaxed));
+            out.push_str(&format!("{name}_bucket{{le=\"{end}\"}} {held}\n"));
+        }
+        let (count, micros) = (self.decide.count.load(Relaxed), self.decide.micros.load(Relaxed));
+        out.push_str(&format!("{name}_bucket{{le=\"+Inf\"}} {count}\n"));
+        out.push_str(&format!("{name}_sum {}\n{name}_count {count}\n", micros as f64 / 1e6));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_what_is_below_their_end() {
+        let stats = Stats::default();
+        stats.passed.add();
+        stats.decide.add(Duration::from_micros(30));
+        stats.decide.add(Duration::from_secs(2));
+        let mut text = String::new();
+        stats.write(&mut text);
+        assert!(text.contains("# TYPE twinguard_modbus_requests_passed_total counter\ntwinguard_modbus_requests_passed_total 1\n"));
+        assert!(
+            text.contains("_bucket{le=\"0.000025\"} 0\n") && text.contains("_bucket{le=\"0.00005\"} 1\n")
+        );
+        assert!(text.contains("_bucket{le=\"+Inf\"} 2\n") && text.contains("_count 2\n"));
+    }
+}

@@ -1,4 +1,4 @@
-//! The journal and the seal: entries per second, proofs, hashing; `ct-merkle` and plain `blake3` beside us.
+//! The journal and the seal: entries per second, proofs, hashing; `ct-merkle`, `tlog_tiles` and plain `blake3` beside us.
 //!
 //! `cargo bench -p benches --bench journal`. A leaf is 64 bytes; journals begin with 2²⁰ − 1 leaves, where the root costs
 //! most (all bits of the size are set); seals cover one file of 64 MiB and 1,000 files of 50 KiB, in the page cache.
@@ -12,6 +12,7 @@ use std::path::Path;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use sha2::Sha256;
+use tlog_tiles::{Hash, HashReader, check_record, prove_record, record_hash, stored_hashes, tree_hash};
 use twinguard::integrity::merkle::{self, Frontier, leaf_hash};
 use twinguard::integrity::source::{self, Limits};
 use twinguard::integrity::storage::{Nowhere, Storage};
@@ -28,6 +29,22 @@ fn body(n: u64) -> [u8; 48] {
     let mut body = [0x5a; 48];
     body[..8].copy_from_slice(&n.to_be_bytes());
     body
+}
+
+/// The hashes that `tlog_tiles` wants stored, in memory.
+struct Stored(Vec<Hash>);
+
+impl HashReader for Stored {
+    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
+        Ok(indexes.iter().map(|index| self.0[*index as usize]).collect())
+    }
+}
+
+impl Stored {
+    fn push(&mut self, n: u64, leaf: &[u8]) {
+        let hashes = stored_hashes(n, leaf, self).unwrap();
+        self.0.extend(hashes);
+    }
 }
 
 fn filled<S: Storage>(storage: S) -> Journal<S> {
@@ -75,6 +92,17 @@ fn append(c: &mut Criterion) {
     (0..SIZE).for_each(|n| tree.push([body(n), body(n)].concat()[..64].to_vec()));
     group.bench_function("ct-merkle tree alone", |b| {
         b.iter(|| (0..BATCH).for_each(|_| tree.push(black_box(leaf).to_vec())))
+    });
+    let mut stored = Stored(Vec::new());
+    (0..SIZE).for_each(|n| stored.push(n, &[body(n), body(n)].concat()[..64]));
+    let mut next = SIZE;
+    group.bench_function("tlog_tiles tree alone", |b| {
+        b.iter(|| {
+            for _ in 0..BATCH {
+                stored.push(next, black_box(&leaf));
+                next += 1;
+            }
+        })
     });
     group.finish();
 
@@ -124,6 +152,13 @@ fn proofs(c: &mut Criterion) {
     let leaf = &leaves[index as usize];
     group.bench_function("verify/ct-merkle", |b| {
         b.iter(|| root.verify_inclusion(black_box(leaf), index, &proof).unwrap())
+    });
+    let mut stored = Stored(Vec::new());
+    leaves.iter().zip(0..).for_each(|(leaf, n)| stored.push(n, leaf));
+    let (root, leaf) = (tree_hash(SIZE, &stored).unwrap(), record_hash(leaf));
+    let proof = prove_record(SIZE, index, &stored).unwrap();
+    group.bench_function("verify/tlog_tiles", |b| {
+        b.iter(|| check_record(&proof, SIZE, root, index, black_box(leaf)).unwrap())
     });
     group.finish();
 

@@ -1,5 +1,6 @@
 //! Sealed models: hashing files, one group of a large file up to its root, one parameter of many, hybrid signatures, a sweep over
-//! what runs, evidence and cosignatures; plain `blake3` with the reads of `b3sum --no-mmap`, and `bao`, beside us.
+//! what runs, evidence and cosignatures; plain `blake3` with the reads of `b3sum --no-mmap`, `bao`, and signatures alone
+//! (`ed25519-dalek`, which we use, and `ed25519-compact`) beside us.
 //!
 //! `cargo bench -p benches --bench seal`. CPU time of the thread, not wall time: these figures compare programs, not how busy a
 //! machine is. `SEAL_BENCH_MIB` sets the size of the one large file (64), `SEAL_BENCH_FILES` the number of files of 50 KiB
@@ -220,6 +221,18 @@ fn signatures(c: &mut Criterion<Cpu>) {
             b.iter(|| seal::verify_role(black_box(&sealed), &role).unwrap())
         });
     }
+    // Signatures alone, over as many bytes as a seal of one file signs.
+    let message = [0x5a; 160];
+    let dalek = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
+    let (public, signature) = (dalek.verifying_key(), ed25519_dalek::Signer::sign(&dalek, &message));
+    group.bench_function("ed25519-dalek alone, verify", |b| {
+        b.iter(|| public.verify_strict(black_box(&message), &signature).unwrap())
+    });
+    let compact = ed25519_compact::KeyPair::from_seed(ed25519_compact::Seed::new([1; 32]));
+    let signature = compact.sk.sign(message, None);
+    group.bench_function("ed25519-compact alone, verify", |b| {
+        b.iter(|| compact.pk.verify(black_box(message), &signature).unwrap())
+    });
     group.finish();
 }
 

@@ -12,7 +12,7 @@ use twinguard::integrity::{
 
 use crate::answer::Answer;
 use crate::create::parameters;
-use crate::files::{failed, now, random, signer, stamp, text};
+use crate::files::{failed, nonce, now, random, signer, stamp, text};
 use crate::trust::TrustArgument;
 
 /// Attest parameters that run.
@@ -31,8 +31,8 @@ pub(crate) enum Attest {
         #[command(flatten)]
         sealed: SealedArgument,
         /// A change, as PATH:NAME=VALUE. May be given often.
-        #[arg(long, value_name = "PATH:NAME=VALUE", required = true)]
-        set: Vec<String>,
+        #[arg(long, value_name = "PATH:NAME=VALUE", required = true, value_parser = change)]
+        set: Vec<Change>,
         /// Higher than that of the change before.
         #[arg(long, value_name = "N")]
         number: u64,
@@ -53,8 +53,8 @@ pub(crate) enum Attest {
         #[arg(long, value_name = "F")]
         running: PathBuf,
         /// The challenge.
-        #[arg(long, value_name = "HEX")]
-        nonce: String,
+        #[arg(long, value_name = "HEX", value_parser = nonce)]
+        nonce: [u8; 32],
         /// The attestor's secret key.
         #[arg(long, value_name = "K")]
         key: PathBuf,
@@ -69,12 +69,26 @@ pub(crate) enum Attest {
         #[command(flatten)]
         sealed: SealedArgument,
         /// The challenge.
-        #[arg(long, value_name = "HEX")]
-        nonce: String,
+        #[arg(long, value_name = "HEX", value_parser = nonce)]
+        nonce: [u8; 32],
         /// The attestor's public key.
         #[arg(long, value_name = "P")]
         attestor: PathBuf,
     },
+}
+
+/// A parameter's new value.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    path: String,
+    name: String,
+    value: String,
+}
+
+fn change(argument: &str) -> Result<Change, String> {
+    let parts = argument.split_once('=').and_then(|(name, value)| Some((name.split_once(':')?, value)));
+    let ((path, name), value) = parts.ok_or("it is not PATH:NAME=VALUE".to_owned())?;
+    Ok(Change { path: path.to_owned(), name: name.to_owned(), value: value.to_owned() })
 }
 
 /// What is sealed, and the signed changes since.
@@ -166,7 +180,7 @@ impl Attest {
                 let key: SigningKey = text(&key, "key")?.parse()?;
                 let table = Table { sealed: &parameters_, running: parameters(&running)? };
                 let attestor = Attestor::new(&series, parameters_.clone()).after(deltas);
-                let answer = attestor.respond(&bytes(&nonce)?, stamp(), &table, &key, None)?;
+                let answer = attestor.respond(&nonce, stamp(), &table, &key, None)?;
                 fs::write(&out, answer).map_err(|error| failed("write", &out, error))?;
                 Ok(Answer::default().say(format!("{} answers the challenge", out.display())))
             }
@@ -178,7 +192,7 @@ impl Attest {
                 for delta in &sealed.deltas {
                     expected.follow(delta, sealed.calibrators()?)?;
                 }
-                let attested = expected.check(&text(&answer, "attestation")?, &bytes(&nonce)?)?;
+                let attested = expected.check(&text(&answer, "attestation")?, &nonce)?;
                 let root = attested.measured.parameters;
                 let words = format!(
                     "verified: {series} runs with the sealed parameters after {} changes, root {}",
@@ -223,21 +237,18 @@ fn check(sealed: SealedArgument, running: &Path) -> Result<Answer, Error> {
 
 fn delta(
     sealed: SealedArgument,
-    set: &[String],
+    set: &[Change],
     number: u64,
     keys: &[PathBuf],
     out: &Path,
 ) -> Result<Answer, Error> {
     let (series, before, _) = sealed.present()?;
     let mut changes = Vec::new();
-    for argument in set {
-        let parts = argument.split_once('=').and_then(|(name, value)| Some((name.split_once(':')?, value)));
-        let ((path, name), value) =
-            parts.ok_or(Error::Policy { reason: "a change is not PATH:NAME=VALUE" })?;
+    for Change { path, name, value } in set {
         let known = before
             .get(path, name)
             .ok_or(Error::Policy { reason: "a change names a parameter that is not sealed" })?;
-        changes.push((path, name, ParameterValue::parse(known.value().kind(), value)?));
+        changes.push((&**path, &**name, ParameterValue::parse(known.value().kind(), value)?));
     }
     let delta = Delta::new(&series, number, &before, changes)?;
     let signers: Result<Vec<_>, Error> = keys.iter().map(|path| signer(path)).collect();
@@ -247,11 +258,4 @@ fn delta(
     let (from, to) = delta.roots();
     let words = format!("change {number} of {series}: from {} to {}", from.short(), to.short());
     Ok(Answer::default().with("number", number).with("root", to.to_string()).say(words))
-}
-
-fn bytes(text: &str) -> Result<[u8; 32], Error> {
-    let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
-    let bytes = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or(Error::Policy { reason: "a challenge is not 64 hexadecimal digits" })
 }

@@ -10,7 +10,7 @@ use twinguard::integrity::{
 };
 
 use crate::answer::Answer;
-use crate::files::{entries, failed, signer, text};
+use crate::files::{entries, failed, pair, signer, text};
 
 /// Seal every file of a directory or archive as one version of a series.
 #[derive(Args, Debug)]
@@ -39,8 +39,8 @@ pub(crate) struct Create {
     #[arg(long, value_name = "F")]
     parameters: Option<PathBuf>,
     /// What a file is: PATH=model|solver|connections|calibration|plant|policy|golden; default: model. May be given often.
-    #[arg(long, value_name = "PATH=WHAT")]
-    component: Vec<String>,
+    #[arg(long, value_name = "PATH=WHAT", value_parser = component)]
+    component: Vec<(String, Component)>,
     /// A path to leave out, named as such in the seal. May be given often.
     #[arg(long, value_name = "PATH")]
     exclude: Vec<String>,
@@ -63,13 +63,11 @@ impl Create {
             self.exclude.iter().map(|path| PortablePath::new(path)).collect();
         let excluded = excluded?;
         let mut entries = entries(dir, &|path| excluded.iter().any(|excluded| excluded.covers(path)))?;
-        for argument in &self.component {
-            let (path, what) = argument.split_once('=').unwrap_or((argument, ""));
-            let component: Component = what.parse()?;
+        for (path, component) in &self.component {
             let entry = entries.iter_mut().find(|entry| entry.path.as_str() == path);
             entry
                 .ok_or(Error::Policy { reason: "a component is given for a file that is not there" })?
-                .component = component;
+                .component = *component;
         }
         let mut draft = Draft::new(self.series.unwrap_or_else(named), self.version, entries);
         draft = draft.epoch(self.epoch).valid_until(self.valid_until);
@@ -93,6 +91,11 @@ impl Create {
         );
         Ok(Answer::of(&manifest).say(words))
     }
+}
+
+fn component(argument: &str) -> Result<(String, Component), String> {
+    let (path, what) = pair(argument)?;
+    Ok((path, what.parse().map_err(|error: Error| error.to_string())?))
 }
 
 /// A table of parameters.

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use twinguard::integrity::store::Directory;
 use twinguard::integrity::{Error, EvidenceBundle, Leaf, journal, source};
 
 use crate::answer::{Answer, of_head};
-use crate::files::{KeyArgument, LogArgument, failed, text};
+use crate::files::{KeyArgument, LogArgument, RestArgument, failed, pair, text};
 
 /// Export entries of a journal as one file that an outsider verifies offline.
 #[derive(Debug, Subcommand)]
@@ -25,6 +24,8 @@ pub(crate) enum Evidence {
         /// The file to write.
         #[arg(long, value_name = "F")]
         out: PathBuf,
+        #[command(flatten)]
+        rest: RestArgument,
     },
     /// Verify such a file, without the journal, and show its entries.
     Verify {
@@ -33,16 +34,16 @@ pub(crate) enum Evidence {
         #[command(flatten)]
         log: LogArgument,
         /// A file behind the entries, as NAME=FILE, NAME as it was entered: it must be the same one. May be given often.
-        #[arg(long, value_name = "NAME=FILE")]
-        input: Vec<String>,
+        #[arg(long, value_name = "NAME=FILE", value_parser = pair)]
+        input: Vec<(String, String)>,
     },
 }
 
 impl Evidence {
     pub(crate) fn run(self) -> Result<Answer, Error> {
         match self {
-            Self::Export { dir, leaf, public_key, out } => {
-                let storage = Directory::open_read_only(&dir)?;
+            Self::Export { dir, leaf, public_key, out, rest } => {
+                let storage = rest.read(&dir)?;
                 let archive = journal::Archive::open(&storage, &public_key.read()?)?;
                 let bundle = archive.bundle(&leaf)?;
                 fs::write(&out, bundle.to_string()).map_err(|error| failed("write", &out, error))?;
@@ -59,7 +60,7 @@ impl Evidence {
     }
 }
 
-fn verify(file: &Path, log: &LogArgument, inputs: &[String]) -> Result<Answer, Error> {
+fn verify(file: &Path, log: &LogArgument, inputs: &[(String, String)]) -> Result<Answer, Error> {
     let bundle: EvidenceBundle = text(file, "evidence")?.parse()?;
     let witnessed = bundle.verify_witnessed(&log.read()?)?;
     let head = &witnessed.checkpoint;
@@ -76,9 +77,7 @@ fn verify(file: &Path, log: &LogArgument, inputs: &[String]) -> Result<Answer, E
         head.size
     );
     let entered = bundle.inputs()?;
-    for argument in inputs {
-        let (name, path) =
-            argument.split_once('=').ok_or(Error::Policy { reason: "an input is not NAME=FILE" })?;
+    for (name, path) in inputs {
         entered.check(name, &source::small_file(Path::new(path))?)?;
         words.push_str(&format!("\n{path} is the input `{name}`"));
     }

@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use indicatif::ProgressBar;
 use twinguard::integrity::archive::{Archive, Budget};
+use twinguard::integrity::at_rest::{Encrypted, Keyring};
 use twinguard::integrity::ecdsa::EcSigningKey;
 use twinguard::integrity::mldsa::MlDsaSigningKey;
 use twinguard::integrity::source::{self, Limits, OneFile, Source};
+use twinguard::integrity::storage::Storage;
+use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::{Entry, Error, Policy, PublicKey, Signer, SigningKey};
-use twinguard::types::Timestamp;
+use twinguard::types::{Digest, Timestamp};
 
 /// A model may be of any size: hashing takes no memory.
 pub(crate) const LIMITS: Limits = Limits { files: 10_000_000, bytes: u64::MAX };
@@ -28,6 +31,61 @@ impl KeyArgument {
     pub(crate) fn read(&self) -> Result<PublicKey, Error> {
         text(&self.file, "key")?.parse()
     }
+}
+
+/// The keys of a journal that is encrypted where it is kept.
+#[derive(Args, Debug)]
+pub(crate) struct RestArgument {
+    /// The keys of a journal that is encrypted at rest: see `keygen --algorithm at-rest`.
+    #[arg(long, value_name = "F")]
+    rest_keys: Option<PathBuf>,
+}
+
+impl RestArgument {
+    /// A journal to be read, also while another program writes it.
+    pub(crate) fn read(&self, dir: &Path) -> Result<Box<dyn Storage>, Error> {
+        self.over(Directory::open_read_only(dir)?)
+    }
+
+    /// A journal to be written.
+    pub(crate) fn write(&self, dir: &Path) -> Result<Box<dyn Storage>, Error> {
+        self.over(Directory::open(dir, Durability::Power)?)
+    }
+
+    fn over(&self, directory: Directory) -> Result<Box<dyn Storage>, Error> {
+        let Some(file) = &self.rest_keys else { return Ok(Box::new(directory)) };
+        let (name, keys) = rest_keys(&text(file, "keys")?)?;
+        Ok(Box::new(Encrypted::new(directory, keys, &name)?))
+    }
+}
+
+/// One key a line: the journal's name, the key's number, 64 hexadecimal digits.
+fn rest_keys(text: &str) -> Result<(String, Keyring), Error> {
+    let mut all: Option<(String, Keyring)> = None;
+    for (line, number) in text.lines().zip(1..) {
+        let bad = |reason| Error::Text { what: "keys", line: number, reason };
+        let mut words = line.split(' ');
+        let (Some(name), Some(index), Some(key), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(bad("it is not a name, a number and 64 hexadecimal digits"));
+        };
+        let index = index.parse().map_err(|_| bad("its number is none"))?;
+        let key = hexadecimal(key).ok_or(bad("its key is not 64 hexadecimal digits"))?;
+        all = Some(match all {
+            None => (name.to_owned(), Keyring::new(index, &key)),
+            Some((first, _)) if first != name => return Err(bad("it is of another journal")),
+            Some((first, keys)) => (first, keys.with(index, &key)),
+        });
+    }
+    all.ok_or(Error::Text { what: "keys", line: 1, reason: "there is none" })
+}
+
+/// 32 bytes from 64 hexadecimal digits.
+pub(crate) fn hexadecimal(text: &str) -> Option<[u8; 32]> {
+    let digit = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..64).step_by(2).map(digit).collect();
+    bytes.filter(|_| text.len() == 64)?.try_into().ok()
 }
 
 /// The key of a log, or a policy of logs and witnesses.
@@ -51,6 +109,24 @@ impl LogArgument {
             (None, None) => Policy::new([], [], 0),
         }
     }
+}
+
+/// Two parts of an argument, around its last `=`: what stands before it may be a path.
+pub(crate) fn pair(argument: &str) -> Result<(String, String), String> {
+    let parts = argument.rsplit_once('=').filter(|(first, second)| !first.is_empty() && !second.is_empty());
+    parts
+        .map(|(first, second)| (first.to_owned(), second.to_owned()))
+        .ok_or("it is not of this form".to_owned())
+}
+
+/// The argument that is a digest.
+pub(crate) fn digest(argument: &str) -> Result<Digest, String> {
+    argument.parse().map_err(|_| "64 hexadecimal digits are needed".to_owned())
+}
+
+/// The argument that is a challenge.
+pub(crate) fn nonce(argument: &str) -> Result<[u8; 32], String> {
+    hexadecimal(argument).ok_or("64 hexadecimal digits are needed".to_owned())
 }
 
 /// Now, in seconds since 1970.

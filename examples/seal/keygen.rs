@@ -38,6 +38,9 @@ enum Algorithm {
     Witness,
     /// The same, ML-DSA-44.
     WitnessMlDsa44,
+    /// A key that encrypts a journal where it is kept: NAME is the journal's; PREFIX.key alone is written. To exchange it, add a line
+    /// with another key and a higher number.
+    AtRest,
 }
 
 impl Keygen {
@@ -46,6 +49,15 @@ impl Keygen {
             let filled = getrandom::fill(bytes);
             filled.map_err(|error| failed("read randomness for", &self.out, io::Error::other(error)))
         };
+        if matches!(self.algorithm, Algorithm::AtRest) {
+            let mut key = [0; 32];
+            random(&mut key)?;
+            let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            let file = self.file(".key");
+            write_new(&file, &format!("{} 1 {digits}\n", self.name()), true)?;
+            let words = format!("{} is secret, and without it nobody reads the journal", file.display());
+            return Ok(Answer::default().say(words));
+        }
         let curve = match self.algorithm {
             Algorithm::P256 => Some(Curve::P256),
             Algorithm::P384 => Some(Curve::P384),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use twinguard::integrity::retention::{Hold, Retention};
-use twinguard::integrity::store::{Directory, Durability};
+use twinguard::integrity::storage::Storage;
 use twinguard::integrity::{
     Checkpoint, Error, Journal, Leaf, LogProof, PublicKey, SigningKey, epoch, journal,
 };
 use twinguard::types::Label;
 
 use crate::answer::{Answer, of_head};
-use crate::files::{KeyArgument, failed, random, replace, spinner, stamp, text};
+use crate::files::{KeyArgument, RestArgument, failed, random, replace, spinner, stamp, text};
 
 /// Check journals and proofs.
 #[derive(Debug, Subcommand)]
@@ -32,6 +32,8 @@ pub(crate) enum Log {
         /// The public key is the first one; follow every handing over to the present one.
         #[arg(long, conflicts_with = "since")]
         epochs: bool,
+        #[command(flatten)]
+        rest: RestArgument,
     },
     /// Verify a proof, without the journal, and show its leaf.
     Check {
@@ -73,8 +75,8 @@ pub(crate) enum Log {
         #[arg(long, value_name = "N")]
         bytes: Option<u64>,
         /// A kind that stays, for example `finding`. May be given often.
-        #[arg(long, value_name = "KIND")]
-        keep: Vec<String>,
+        #[arg(long, value_name = "KIND", value_parser = kind)]
+        keep: Vec<Label>,
     },
 }
 
@@ -86,12 +88,14 @@ pub(crate) struct JournalArgument {
     /// The journal's secret key.
     #[arg(long, value_name = "K")]
     key: PathBuf,
+    #[command(flatten)]
+    rest: RestArgument,
 }
 
 impl JournalArgument {
-    fn open(&self) -> Result<(Journal<Directory>, SigningKey), Error> {
+    fn open(&self) -> Result<(Journal<Box<dyn Storage>>, SigningKey), Error> {
         let key: SigningKey = text(&self.key, "key")?.parse()?;
-        let (journal, _) = Journal::open(Directory::open(&self.dir, Durability::Power)?)?;
+        let (journal, _) = Journal::open(self.rest.write(&self.dir)?)?;
         Ok((journal, key))
     }
 }
@@ -116,12 +120,18 @@ impl HoldArgument {
     }
 }
 
+fn kind(argument: &str) -> Result<Label, String> {
+    Label::new(argument).map_err(|_| "a kind has at most 23 bytes".to_owned())
+}
+
 impl Log {
     pub(crate) fn run(self) -> Result<Answer, Error> {
         match self {
-            Self::Verify { dir, public_key, epochs: true, .. } => epochs_verify(&dir, &public_key.read()?),
-            Self::Verify { dir, public_key, since, evidence, epochs: false } => {
-                log_verify(&dir, &public_key.read()?, since.as_deref(), evidence.as_deref())
+            Self::Verify { dir, public_key, epochs: true, rest, .. } => {
+                epochs_verify(&rest.read(&dir)?, &public_key.read()?)
+            }
+            Self::Verify { dir, public_key, since, evidence, epochs: false, rest } => {
+                log_verify(&rest.read(&dir)?, &public_key.read()?, since.as_deref(), evidence.as_deref())
             }
             Self::Rotate { journal, first } => rotate(&journal, &text(&first, "key")?.parse()?),
             Self::Hold { journal, hold } => {
@@ -137,10 +147,6 @@ impl Log {
                 Ok(Answer::default().say(format!("released: {}", hold.id)))
             }
             Self::Prune { journal, days, bytes, keep } => {
-                let label = |kind: &String| {
-                    Label::new(kind).map_err(|_| Error::Policy { reason: "a kind is longer than 23 bytes" })
-                };
-                let keep = keep.iter().map(label).collect::<Result<_, _>>()?;
                 let (mut log, key) = journal.open()?;
                 let pruned = log.prune(&Retention { days, bytes, keep }, stamp(), &key)?;
                 let leaves: u64 = pruned.leaves.iter().map(|range| range.end - range.start).sum();
@@ -190,10 +196,9 @@ fn rotate(argument: &JournalArgument, first: &PublicKey) -> Result<Answer, Error
     Ok(Answer::default().with("epoch", number).with("public_key", next.public().to_string()).say(words))
 }
 
-fn epochs_verify(dir: &Path, first: &PublicKey) -> Result<Answer, Error> {
-    let storage = Directory::open_read_only(dir)?;
+fn epochs_verify(storage: &impl Storage, first: &PublicKey) -> Result<Answer, Error> {
     let _spinner = spinner("reading the journal");
-    let epoch::EpochReport { epoch, key, report } = epoch::verify(&storage, first)?;
+    let epoch::EpochReport { epoch, key, report } = epoch::verify(storage, first)?;
     let head = &report.checkpoint;
     let words = format!(
         "verified: {} leaves of {} under {epoch} keys, each handed over by the one before; {} pruned, root {}",
@@ -208,25 +213,24 @@ fn epochs_verify(dir: &Path, first: &PublicKey) -> Result<Answer, Error> {
 }
 
 fn log_verify(
-    dir: &Path,
+    storage: &impl Storage,
     key: &PublicKey,
     since: Option<&Path>,
     evidence: Option<&Path>,
 ) -> Result<Answer, Error> {
-    let storage = Directory::open_read_only(dir)?;
     let _spinner = spinner("reading the journal");
     let report = match since {
         Some(path) => {
             let note = text(path, "checkpoint")?;
             let earlier = Checkpoint::verify(&note, key)?;
-            let report = journal::verify_against(&storage, key, &earlier);
+            let report = journal::verify_against(storage, key, &earlier);
             if let (Err(Error::Forked { .. }), Some(out)) = (&report, evidence) {
-                let view = journal::Archive::open(&storage, key)?.split_view(&note)?;
+                let view = journal::Archive::open(storage, key)?.split_view(&note)?;
                 fs::write(out, view.to_string()).map_err(|error| failed("write", out, error))?;
             }
             report?
         }
-        None => journal::verify(&storage, key)?,
+        None => journal::verify(storage, key)?,
     };
     let head = &report.checkpoint;
     let kept = if since.is_some() {

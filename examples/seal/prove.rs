@@ -4,11 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use twinguard::integrity::store::Directory;
 use twinguard::integrity::{Error, journal};
 
 use crate::answer::{Answer, of_head};
-use crate::files::{KeyArgument, failed};
+use crate::files::{KeyArgument, RestArgument, failed};
 
 /// Write a proof that a leaf stands in a journal, which verifies without the journal.
 #[derive(Args, Debug)]
@@ -23,13 +22,15 @@ pub(crate) struct Prove {
     /// The proof to write (C2SP tlog-proof); it carries the leaf as extra data.
     #[arg(long, value_name = "F")]
     out: PathBuf,
+    #[command(flatten)]
+    rest: RestArgument,
 }
 
 impl Prove {
     pub(crate) fn run(self) -> Result<Answer, Error> {
-        let Self { journal, leaf, public_key, out } = self;
-        let (dir, key, out) = (journal.as_path(), &public_key.read()?, out.as_path());
-        let storage = Directory::open_read_only(dir)?;
+        let Self { journal, leaf, public_key, out, rest } = self;
+        let (key, out) = (&public_key.read()?, out.as_path());
+        let storage = rest.read(&journal)?;
         let archive = journal::Archive::open(&storage, key)?;
         let mut proof = archive.prove(leaf)?;
         proof.extra = Some(archive.entry(leaf)?);

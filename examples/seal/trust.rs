@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use twinguard::integrity::trust::TrustRoot;
 use twinguard::integrity::{Error, Holder, Role, Signer, Trust, VerifyingKey, source};
+use twinguard::types::Digest;
 
 use crate::answer::Answer;
-use crate::files::{failed, now, signer, text};
+use crate::files::{digest, failed, now, pair, signer, text};
 
 /// Name whose seals count, and exchange and revoke keys.
 #[derive(Debug, Subcommand)]
@@ -31,8 +32,8 @@ pub(crate) enum Roots {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seal_threshold: usize,
         /// A key that no longer counts, from this index of the log on: P=N. May be given often.
-        #[arg(long, value_name = "P=N")]
-        revoke: Vec<String>,
+        #[arg(long, value_name = "P=N", value_parser = revocation)]
+        revoke: Vec<(String, u64)>,
         /// The last second since 1970 in which the root is valid.
         #[arg(long, value_name = "SECOND", default_value_t = 0)]
         valid_until: u64,
@@ -57,21 +58,17 @@ pub(crate) struct Chain {
     #[arg(long = "trust", value_name = "F", required = true)]
     roots: Vec<PathBuf>,
     /// Digest of the first, in hexadecimal digits.
-    #[arg(long = "trust-digest", value_name = "HEX")]
-    digest: String,
+    #[arg(long = "trust-digest", value_name = "HEX", value_parser = digest)]
+    digest: Digest,
 }
 
 impl Chain {
     fn follow(&self) -> Result<TrustRoot, Error> {
-        let digest = self
-            .digest
-            .parse()
-            .map_err(|_| Error::Policy { reason: "the digest is not 64 hexadecimal digits" })?;
         let mut last: Option<TrustRoot> = None;
         for path in &self.roots {
             let envelope = source::small_file(path)?;
             last = Some(match last {
-                None => TrustRoot::pinned(&envelope, &digest)?,
+                None => TrustRoot::pinned(&envelope, &self.digest)?,
                 Some(root) => root.next(&envelope)?,
             });
         }
@@ -91,8 +88,8 @@ pub(crate) struct TrustArgument {
     #[arg(long = "trust", value_name = "F", requires = "trust_digest")]
     trust: Vec<PathBuf>,
     /// Digest of the first root of trust, which came another way.
-    #[arg(long = "trust-digest", value_name = "HEX", requires = "trust")]
-    trust_digest: Option<String>,
+    #[arg(long = "trust-digest", value_name = "HEX", requires = "trust", value_parser = digest)]
+    trust_digest: Option<Digest>,
 }
 
 impl TrustArgument {
@@ -143,11 +140,8 @@ impl Roots {
                     role(&seal_key, seal_threshold)?,
                 )?;
                 let mut root = root.valid_until(valid_until);
-                for argument in &revoke {
-                    let parts =
-                        argument.rsplit_once('=').and_then(|(file, index)| Some((file, index.parse().ok()?)));
-                    let (file, index) = parts.ok_or(Error::Policy { reason: "a revocation is not P=N" })?;
-                    root = root.revoke(VerifyingKey::from_text(&text(file.as_ref(), "key")?)?, index);
+                for (file, index) in &revoke {
+                    root = root.revoke(VerifyingKey::from_text(&text(file.as_ref(), "key")?)?, *index);
                 }
                 let signers: Result<Vec<_>, Error> = key.iter().map(|path| signer(path)).collect();
                 let signers = signers?;
@@ -161,6 +155,11 @@ impl Roots {
             }
         }
     }
+}
+
+fn revocation(argument: &str) -> Result<(String, u64), String> {
+    let (file, index) = pair(argument)?;
+    Ok((file, index.parse().map_err(|_| "after the `=` an index of the log is needed".to_owned())?))
 }
 
 fn holder(keys: &str) -> Result<Holder, Error> {

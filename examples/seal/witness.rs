@@ -4,12 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::witness::{Request, status};
-use twinguard::integrity::{Cosigner, Error, Journal, PublicKey, SplitView, Witness, journal};
+use twinguard::integrity::{Cosigner, Error, Journal, Policy, PublicKey, SplitView, Witness, journal, note};
 
 use crate::answer::{Answer, of_head};
-use crate::files::{KeyArgument, LogArgument, failed, now, replace, text};
+use crate::files::{KeyArgument, LogArgument, RestArgument, failed, now, replace, text};
 
 /// Cosign logs, so that none can show two histories.
 #[derive(Debug, Subcommand)]
@@ -26,6 +25,8 @@ pub(crate) enum Witnessing {
         /// The request to write.
         #[arg(long, value_name = "F")]
         out: PathBuf,
+        #[command(flatten)]
+        rest: RestArgument,
     },
     /// The witness's side: judge a request, and answer with cosignature lines.
     Cosign {
@@ -47,12 +48,17 @@ pub(crate) enum Witnessing {
         #[arg(long, value_name = "F")]
         evidence: Option<PathBuf>,
     },
-    /// The log's side: keep the lines with the checkpoint, if the policy knows the witnesses.
+    /// The log's side: keep the lines with the checkpoint.
     Add {
         /// The journal's directory; no other program may have it open.
         dir: PathBuf,
         /// The lines.
         lines: PathBuf,
+        /// Keep them only if they are good cosignatures of this checkpoint by witnesses of this policy (C2SP tlog-policy).
+        #[arg(long, value_name = "F")]
+        policy: Option<PathBuf>,
+        #[command(flatten)]
+        rest: RestArgument,
     },
     /// Verify a checkpoint file, or a journal's, against a policy.
     Check {
@@ -63,6 +69,8 @@ pub(crate) enum Witnessing {
         /// Count only cosignatures of at most so many seconds ago.
         #[arg(long, value_name = "SECONDS")]
         fresh: Option<u64>,
+        #[command(flatten)]
+        rest: RestArgument,
     },
     /// Verify evidence that a log showed two histories.
     SplitView {
@@ -76,8 +84,8 @@ pub(crate) enum Witnessing {
 impl Witnessing {
     pub(crate) fn run(self) -> Result<Answer, Error> {
         match self {
-            Self::Request { dir, public_key, old, out } => {
-                let storage = Directory::open_read_only(&dir)?;
+            Self::Request { dir, public_key, old, out, rest } => {
+                let storage = rest.read(&dir)?;
                 let archive = journal::Archive::open(&storage, &public_key.read()?)?;
                 let proof = if old == 0 { Vec::new() } else { archive.consistency_proof(old)? };
                 let request = Request { old, proof, checkpoint: archive.signed().to_owned() };
@@ -92,17 +100,27 @@ impl Witnessing {
             Self::Cosign { request, key, log, state, out, evidence } => {
                 cosign(&request, &key, &log, &state, &out, evidence.as_deref())
             }
-            Self::Add { dir, lines } => {
-                let (mut journal, _) = Journal::open(Directory::open(&dir, Durability::Power)?)?;
-                let note = journal.add_cosignatures(&text(&lines, "cosignatures")?)?;
+            Self::Add { dir, lines, policy, rest } => {
+                let (mut journal, _) = Journal::open(rest.write(&dir)?)?;
+                let lines = text(&lines, "cosignatures")?;
+                if let Some(policy) = policy {
+                    let policy = text(&policy, "policy")?.parse()?;
+                    known_lines(&journal::signed(journal.storage())?, &lines, &policy)?;
+                }
+                let note = journal.add_cosignatures(&lines)?;
                 let count = note.lines().filter(|line| line.starts_with("— ")).count();
                 Ok(Answer::default()
                     .with("signatures", count)
                     .say(format!("the checkpoint has {count} signatures")))
             }
-            Self::Check { checkpoint, log, fresh } => {
-                let file = if checkpoint.is_dir() { checkpoint.join("checkpoint") } else { checkpoint };
-                let (note, policy) = (text(&file, "checkpoint")?, log.read()?);
+            Self::Check { checkpoint, log, fresh, rest } => {
+                let note = if checkpoint.is_dir() {
+                    let storage = rest.read(&checkpoint)?;
+                    journal::signed(&storage)?
+                } else {
+                    text(&checkpoint, "checkpoint")?
+                };
+                let policy = log.read()?;
                 let witnessed = match fresh {
                     Some(age) => policy.verify_fresh(&note, now(), age)?,
                     None => policy.verify(&note)?,
@@ -128,6 +146,18 @@ impl Witnessing {
             }
         }
     }
+}
+
+/// Whether lines add to a checkpoint the good cosignature of a witness that a policy knows.
+fn known_lines(note: &str, lines: &str, policy: &Policy) -> Result<(), Error> {
+    let count = |note: &str| -> Result<usize, Error> {
+        let cosigned = policy.witnesses().map(|(_, key)| key.cosigned(note));
+        Ok(cosigned.collect::<Result<Vec<_>, Error>>()?.into_iter().flatten().count())
+    };
+    if count(&note::with_signatures(note, lines)?)? > count(note)? {
+        return Ok(());
+    }
+    Err(Error::Policy { reason: "it knows no witness whose cosignature these lines add" })
 }
 
 fn cosign(

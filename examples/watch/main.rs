@@ -16,6 +16,7 @@
 )]
 
 mod args;
+mod beside;
 mod pages;
 mod recorded;
 mod screen;

@@ -7,16 +7,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use twinguard::integrity::{Sealed, SigningKey, Trust};
 use twinguard::redteam::{
-    Defender, Range, RangeOptions, Reaction, Sample, Scenario, Stimulus, Target, Window, address,
+    Defender, Range, RangeOptions, Reaction, Sample, Scenario, Stimulus, Target, Views, Window, address,
 };
 use twinguard::report::Speaker;
 use twinguard::response::Autonomy;
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::{self, Noise, Reference, cooling_loop::Options};
 use twinguard::types::{Digest, Duration, FindingState, Severity, SignalId, Suspect, Timestamp};
-use twinguard::{Config, Error, Guard, Output, Recorder, Run};
+use twinguard::{Attested, Config, Error, Guard, Input, Output, Recorder, Run};
 
 use crate::args::Args;
+use crate::beside::{self, Beside, Found};
 use crate::pages;
 use crate::screen::{Screen, clock};
 
@@ -131,9 +132,10 @@ impl Stage {
     }
 }
 
-/// A guard, and beside it what a platform would keep: records, prints.
+/// A guard, and beside it what a platform would keep: records, prints, an attestor of the vendor's twin.
 struct Platform<'a> {
     guard: &'a mut Guard,
+    beside: Beside,
     outputs: Vec<Output>,
     wire: Option<pages::Wire>,
 }
@@ -144,6 +146,10 @@ impl Defender for Platform<'_> {
     fn handle(&mut self, now: Timestamp, stimulus: Stimulus<'_>) -> Result<(), Error> {
         if let (Stimulus::Frame(frame), Some(wire)) = (&stimulus, &mut self.wire) {
             wire.record(frame);
+        }
+        if let Stimulus::Running(parameters) = &stimulus {
+            let Found { expected, measured, look } = self.beside.look(now, parameters)?;
+            return self.guard.handle(now, Input::Attested(Attested { expected, measured, look: &look }));
         }
         Defender::handle(self.guard, now, stimulus)
     }
@@ -230,8 +236,10 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     let story = scenario.story;
     let window = scenario.window;
     let mut recorder = Recorder::new(guard.plant(), ORIGIN);
-    let mut range = stage.range(args.seed, scenario)?;
+    let views = Views { running: beside::EVERY, ..Views::default() };
+    let mut range = stage.range(args.seed, scenario)?.views(views);
     let mut platform = Platform {
+        beside: Beside::new(guard.plant())?,
         guard: &mut guard,
         outputs: Vec::new(),
         wire: args.out.as_ref().map(|_| pages::Wire::new()),
@@ -245,6 +253,9 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
             screen.line(&format!("{}  -- {story} --", clock(next, ORIGIN)))?;
         }
         let sample = range.step(&mut platform)?;
+        if let Some(words) = platform.beside.tell(|at| clock(at, ORIGIN)) {
+            screen.line(&format!("{}  !! {words}", clock(sample.at, ORIGIN)))?;
+        }
         let outputs = core::mem::take(&mut platform.outputs);
         record(&mut recorder, platform.guard, &sample, &outputs, &unguarded, &stage);
         for output in &outputs {
@@ -260,6 +271,7 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
     bar.finish_and_clear();
     let frames = range.frames();
     let wire = platform.wire.take();
+    told.changed = core::mem::take(&mut platform.beside.changed);
 
     let checkpoint = guard.evidence_mut().checkpoint(&key)?;
     let root = guard.evidence().root();
@@ -414,6 +426,8 @@ struct Told {
     kind: Option<&'static str>,
     title: String,
     peak: f64,
+    /// Parameters of the vendor's twin that do not run as sealed.
+    changed: Vec<String>,
 }
 
 impl Told {
@@ -429,6 +443,7 @@ impl Told {
             kind: None,
             title: String::new(),
             peak: f64::NEG_INFINITY,
+            changed: Vec::new(),
         }
     }
 
@@ -491,6 +506,7 @@ impl Told {
             "journal_root": root.to_string(),
             "seed": args.seed,
             "asked_per_day": self.asked,
+            "parameters_changed": self.changed,
         }})
     }
 

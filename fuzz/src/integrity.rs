@@ -8,6 +8,7 @@ use twinguard::{
         Holder, Journal, Leaf, LogProof, Manifest, Parameter, Parameters, Policy, PortablePath, PublicKey,
         Role, SigningKey, SplitView, Witness,
         archive::{Archive, Budget},
+        at_rest::{self, Encrypted, Keyring},
         attest::Expected,
         ecdsa::{Curve, EcSigningKey},
         evidence::Inputs,
@@ -137,6 +138,18 @@ pub fn evidence(data: &[u8]) {
     }
     if let Ok(inputs) = Inputs::parse(data) {
         assert_eq!(inputs.encode(), data, "inputs have one form");
+    }
+    let leaf = Leaf { kind: Gap::KIND, at: Timestamp::ZERO, form: Form::Bytes, body: data };
+    assert!(Gap::read(&leaf, 1, &FIXTURE.key).is_err(), "the fixture's key signed no gap");
+    let keys = Keyring::new(1, &[7; 32]);
+    if let Ok(plain) = at_rest::decrypt(&keys, "fuzz", data) {
+        let again = at_rest::encrypt(&keys, "fuzz", &plain).expect("what was decrypted can be encrypted");
+        assert_eq!(again, data, "data at rest have one form");
+    }
+    let mut kept = Memory::default();
+    kept.set(Part::Tail, Some(data.to_vec()));
+    if let Ok(storage) = Encrypted::new(kept, &keys, "fuzz") {
+        let _ = Journal::open(storage);
     }
     let _ = Hold::parse(data);
     if let Ok(delta) = Delta::parse(data) {

@@ -85,6 +85,7 @@ impl fmt::Display for Alarm {
             Self::Parameter { sealed, found, .. } => {
                 write!(f, "parameter `{}` of `{}` is sealed as {sealed}", sealed.name(), sealed.path())?;
                 match found {
+                    Some(found) if sealed.unit().is_empty() => write!(f, " and runs as {found}"),
                     Some(found) => write!(f, " and runs as {found} {}", sealed.unit()),
                     None => f.write_str(" and has gone"),
                 }

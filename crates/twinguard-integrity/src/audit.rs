@@ -63,7 +63,7 @@ fn follow_signed<'a, S: Storage>(
     storage: &'a S,
     first: &PublicKey,
 ) -> Result<(Archive<'a, S>, Chain, Report), Error> {
-    let note = Archive::note(storage)?;
+    let note = signed(storage)?;
     let archive = Archive { storage, checkpoint: Checkpoint::unverified(&note)?, note };
     if archive.checkpoint.origin != first.name() {
         return Err(Error::UnknownLog { origin: Error::shown(&archive.checkpoint.origin) });
@@ -84,7 +84,10 @@ fn follow_signed<'a, S: Storage>(
 /// [`Error::Missing`] without checkpoint or another part; as [`Checkpoint::verify`]; [`Error::Edited`],
 /// [`Error::Reordered`], [`Error::Rewritten`], [`Error::Damaged`], [`Error::Leaf`] with the leaf; [`Error::Io`].
 pub fn verify(storage: &impl Storage, key: &PublicKey) -> Result<Report, Error> {
-    Audit::new(&Archive::open(storage, key)?).run()
+    let archive = Archive::open(storage, key)?;
+    let mut audit = Audit::new(&archive);
+    audit.ledger.signer = Some(key.clone());
+    audit.run()
 }
 
 /// [`verify`], and that the journal continues what was seen earlier: a checkpoint that was kept elsewhere.
@@ -108,6 +111,16 @@ pub fn verify_against(
     Ok(report)
 }
 
+/// The checkpoint as it is kept, with all signatures and cosignatures; nothing of it is checked. [`crate::Policy::verify`] does.
+///
+/// # Errors
+/// [`Error::Missing`] without checkpoint; [`Error::Damaged`] for one that is not UTF-8; [`Error::Io`].
+pub fn signed(storage: &impl Storage) -> Result<String, Error> {
+    let bytes = storage.read(Part::Checkpoint)?;
+    let bytes = bytes.ok_or_else(|| Error::Missing { path: Part::Checkpoint.path(), leaf: 0 })?;
+    String::from_utf8(bytes).map_err(|_| damaged(Part::Checkpoint, 0, "it is not UTF-8"))
+}
+
 /// A journal as its last checkpoint shows it, for proofs; nothing of it is changed.
 #[derive(Clone, Debug)]
 pub struct Archive<'a, S> {
@@ -122,15 +135,9 @@ impl<'a, S: Storage> Archive<'a, S> {
     /// # Errors
     /// [`Error::Missing`] without checkpoint; as [`Checkpoint::verify`]; [`Error::Io`].
     pub fn open(storage: &'a S, key: &PublicKey) -> Result<Self, Error> {
-        let note = Self::note(storage)?;
+        let note = signed(storage)?;
         let checkpoint = Checkpoint::verify(&note, key)?;
         Ok(Self { storage, note, checkpoint })
-    }
-
-    fn note(storage: &S) -> Result<String, Error> {
-        let bytes = storage.read(Part::Checkpoint)?;
-        let bytes = bytes.ok_or_else(|| Error::Missing { path: Part::Checkpoint.path(), leaf: 0 })?;
-        String::from_utf8(bytes).map_err(|_| damaged(Part::Checkpoint, 0, "it is not UTF-8"))
     }
 
     /// The checkpoint as it is kept, with all signatures and cosignatures.

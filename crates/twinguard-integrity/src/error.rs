@@ -31,6 +31,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Data at rest that cannot be decrypted.
+    #[error("`{place}` cannot be decrypted: {reason}")]
+    AtRest {
+        /// Which data.
+        place: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// Two paths that are one path on systems which ignore case, or a file where another path has a directory.
     #[error("paths `{first}` and `{second}` cannot stand side by side on every system")]
     Twins {

@@ -4,112 +4,12 @@
 //! where the lost ones would: how many, of which kinds, from when until when. As every entry it is under the next signed
 //! checkpoint, so neither the gap nor its count can be changed afterwards.
 //!
-//! A gap's item: `{"last": nanoseconds, "count": n, "first": nanoseconds, "kinds": {kind: n, …}, "total": n}`, where `total` is
-//! what was lost since the queue was made; kinds beyond the sixteenth are counted as `other`.
+//! [`Intake::drain_signed`] signs a gap's entry itself as well, for the time until that checkpoint; see [`Gap`].
 
 use std::collections::{BTreeMap, VecDeque};
 
-use twinguard_types::{Label, Timestamp};
-
-use crate::cbor::{self, Item, write};
 use crate::storage::Storage;
-use crate::{Error, Form, Journal, Leaf};
-
-/// Kinds that a gap tells apart.
-const MOST_KINDS: usize = 16;
-const OTHER: Label = Label::literal("other");
-
-/// What was lost between two entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// How many entries.
-    pub count: u64,
-    /// Time of the first.
-    pub first: Timestamp,
-    /// Time of the last.
-    pub last: Timestamp,
-    /// How many of each kind.
-    pub kinds: BTreeMap<Label, u64>,
-    /// How many the queue has lost so far, these included.
-    pub total: u64,
-}
-
-impl Gap {
-    /// Kind of a journal's leaf that tells of a gap.
-    pub const KIND: Label = Label::literal("gap");
-
-    /// The item of its leaf.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        write::map(&mut out, 5);
-        write::text(&mut out, "last");
-        write::integer(&mut out, self.last.as_nanos());
-        write::text(&mut out, "count");
-        write::unsigned(&mut out, self.count);
-        write::text(&mut out, "first");
-        write::integer(&mut out, self.first.as_nanos());
-        write::text(&mut out, "kinds");
-        write::map(&mut out, self.kinds.len());
-        let mut kinds: Vec<_> = self.kinds.iter().collect();
-        kinds.sort_by(|a, b| cbor::order(a.0.as_str(), b.0.as_str()));
-        for (kind, count) in kinds {
-            write::text(&mut out, kind.as_str());
-            write::unsigned(&mut out, *count);
-        }
-        write::text(&mut out, "total");
-        write::unsigned(&mut out, self.total);
-        out
-    }
-
-    /// Reads the item of a leaf.
-    ///
-    /// # Errors
-    /// [`Error::Leaf`] for any bytes that [`Gap::encode`] does not write.
-    pub fn parse(item: &[u8]) -> Result<Self, Error> {
-        cbor::check(item)?;
-        let gap = Self::read(item).filter(|gap| gap.encode() == item);
-        gap.ok_or(Error::Leaf { offset: 0, reason: "it is not a gap" })
-    }
-
-    fn read(mut item: &[u8]) -> Option<Self> {
-        let (mut count, mut first, mut last, mut total, mut kinds) = (None, None, None, None, None);
-        cbor::pairs(&mut item, |key, rest| {
-            let time = |item| match item {
-                Item::Unsigned(nanos) => i64::try_from(nanos).ok().map(Timestamp::from_nanos),
-                Item::Negative(nanos) => Some(Timestamp::from_nanos(nanos)),
-                _ => None,
-            };
-            fn number(item: Item<'_>) -> Option<u64> {
-                if let Item::Unsigned(number) = item { Some(number) } else { None }
-            }
-            match key {
-                "last" => last = Some(time(cbor::read(rest)?)?),
-                "first" => first = Some(time(cbor::read(rest)?)?),
-                "count" => count = Some(number(cbor::read(rest)?)?),
-                "total" => total = Some(number(cbor::read(rest)?)?),
-                "kinds" => {
-                    let pair = |kind: &str, rest: &mut &[u8]| {
-                        Some((Label::new(kind).ok()?, number(cbor::read(rest)?)?))
-                    };
-                    kinds = Some(cbor::pairs(rest, pair)?.into_iter().collect());
-                }
-                _ => return None,
-            }
-            Some(())
-        })?;
-        Some(Self { count: count?, first: first?, last: last?, kinds: kinds?, total: total? })
-    }
-
-    fn add(&mut self, kind: Label, at: Timestamp, total: u64) {
-        self.count = self.count.saturating_add(1);
-        self.last = at;
-        self.total = total;
-        let known = self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS;
-        let slot = self.kinds.entry(if known { kind } else { OTHER }).or_default();
-        *slot = slot.saturating_add(1);
-    }
-}
+use crate::{Error, Form, Gap, Journal, Leaf, SigningKey};
 
 /// The queue.
 ///
@@ -186,13 +86,38 @@ impl Intake {
     /// # Errors
     /// As [`Journal::append`]; what could not be written waits on.
     pub fn drain<S: Storage>(&mut self, journal: &mut Journal<S>, most: usize) -> Result<usize, Error> {
+        self.write(journal, most, None)
+    }
+
+    /// [`Intake::drain`], with gaps that are signed as they are written. Take the key that signs the journal's checkpoints.
+    ///
+    /// # Errors
+    /// As [`Intake::drain`].
+    pub fn drain_signed<S: Storage>(
+        &mut self,
+        journal: &mut Journal<S>,
+        most: usize,
+        key: &SigningKey,
+    ) -> Result<usize, Error> {
+        self.write(journal, most, Some(key))
+    }
+
+    fn write<S: Storage>(
+        &mut self,
+        journal: &mut Journal<S>,
+        most: usize,
+        key: Option<&SigningKey>,
+    ) -> Result<usize, Error> {
         for written in 0..most {
             match self.waiting.front() {
                 None => return Ok(written),
                 Some(Waiting::Entry(bytes)) => drop(journal.enter(&Leaf::parse(bytes)?)?),
                 Some(Waiting::Gap(gap)) => {
-                    let leaf = Leaf { kind: Gap::KIND, at: gap.last, form: Form::Item, body: &gap.encode() };
-                    journal.enter(&leaf)?;
+                    let (form, body) = match key {
+                        Some(key) => (Form::Bytes, gap.sign(journal.size(), key)?.into_bytes()),
+                        None => (Form::Item, gap.encode()),
+                    };
+                    journal.enter(&Leaf { kind: Gap::KIND, at: gap.last, form, body: &body })?;
                 }
             }
             if let Some(Waiting::Entry(bytes)) = self.waiting.pop_front() {
@@ -220,9 +145,10 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal;
     use crate::storage::{Part, bundle_entries};
-    use crate::{SigningKey, journal};
     use proptest::prelude::*;
+    use twinguard_types::{Label, Timestamp};
 
     fn leaf(kind: &'static str, second: i64) -> Leaf<'static> {
         Leaf { kind: Label::literal(kind), at: Timestamp::from_secs(second), form: Form::Bytes, body: b"x" }
@@ -274,6 +200,37 @@ mod tests {
         assert!((1..4).contains(&kept));
         assert!(intake.offer(&leaf("No Kind", 1)).is_err());
         assert_eq!(intake.lost() + kept as u64, 10);
+    }
+
+    #[test]
+    fn a_signed_gap_cannot_be_changed_or_moved() {
+        let key = SigningKey::from_seed("a.example", &[1; 32]).unwrap();
+        let (mut intake, mut journal) = (Intake::new(1, 1000), Journal::in_memory());
+        for second in 0..4 {
+            intake.offer(&leaf("verdict", second)).unwrap();
+        }
+        intake.drain_signed(&mut journal, 9, &key).unwrap();
+        let body = entries(&mut journal)[1].1.clone();
+        fn gap(body: &[u8]) -> Leaf<'_> {
+            Leaf { kind: Gap::KIND, at: Timestamp::from_secs(3), form: Form::Bytes, body }
+        }
+        assert_eq!(Gap::read(&gap(&body), 1, key.public()).unwrap().count, 3);
+        assert!(matches!(Gap::read(&gap(&body), 2, key.public()), Err(Error::Leaf { .. })));
+        let other = SigningKey::from_seed("a.example", &[2; 32]).unwrap();
+        assert!(matches!(Gap::read(&gap(&body), 1, other.public()), Err(Error::UntrustedKey { .. })));
+        for bit in 0..body.len() * 8 {
+            let mut flipped = body.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(Gap::read(&gap(&flipped), 1, key.public()).is_err(), "bit {bit}");
+            // Under the log's own signature as well: what verifies a journal looks at its gaps.
+            if bit % 97 == 0 {
+                let mut journal = Journal::in_memory();
+                journal.enter(&leaf("verdict", 0)).unwrap();
+                journal.enter(&gap(&flipped)).unwrap();
+                journal.checkpoint(&key).unwrap();
+                assert!(journal::verify(journal.storage(), key.public()).is_err(), "bit {bit}");
+            }
+        }
     }
 
     proptest! {

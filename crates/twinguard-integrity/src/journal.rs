@@ -17,10 +17,12 @@ use crate::storage::{Memory, Part, Storage, TILE_WIDTH, bundle_entries, hashes, 
 use crate::tail::{Tail, record_head, tail_header};
 use crate::{Checkpoint, Error, Form, Leaf, SigningKey};
 
-pub use crate::audit::{Archive, Report, verify, verify_against};
+pub use crate::audit::{Archive, Report, signed, verify, verify_against};
 
 /// Tile levels of a tree of up to 2⁶⁴ leaves.
 const LEVELS: u32 = 8;
+/// Height of a tile's tree.
+const TILE_HEIGHT: usize = 8;
 
 /// An append-only journal.
 ///
@@ -44,6 +46,8 @@ pub struct Journal<S = Memory> {
     frontier: Frontier,
     /// Hashes of the tile that is being filled, for each level.
     levels: Vec<Vec<Digest>>,
+    /// Root of the tile that was filled last.
+    tile_root: Digest,
     /// The bundle that is being filled.
     bundle: Vec<u8>,
     record: Vec<u8>,
@@ -84,6 +88,7 @@ impl<S: Storage> Journal<S> {
             storage,
             frontier: Frontier::default(),
             levels: (0..LEVELS).map(|_| Vec::new()).collect(),
+            tile_root: Digest::default(),
             bundle: Vec::new(),
             record: Vec::new(),
             checkpoint: None,
@@ -335,7 +340,9 @@ impl<S: Storage> Journal<S> {
         // Entries are at most 65,535 bytes long, see `Leaf`; those of a bundle or tail by their own length field.
         self.bundle.extend_from_slice(&(entry.len() as u16).to_be_bytes());
         self.bundle.extend_from_slice(entry);
-        self.frontier.push(hash);
+        if let Some(root) = self.frontier.push_ending(hash, TILE_HEIGHT) {
+            self.tile_root = root;
+        }
         if let Some(hashes) = self.levels.first_mut() {
             hashes.push(hash);
         }
@@ -357,7 +364,7 @@ impl<S: Storage> Journal<S> {
             let part = Part::Hashes { level, index, width: None };
             self.storage.replace(part, &tile_bytes(hashes))?;
             full.push(part);
-            carry = Some(root_of(hashes));
+            carry = Some(if level == 0 { self.tile_root } else { root_of(hashes) });
             hashes.clear();
         }
         self.bundle.clear();

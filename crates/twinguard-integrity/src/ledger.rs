@@ -1,4 +1,4 @@
-//! What a journal says of itself: which entries are held, which were pruned, which key took over when.
+//! What a journal says of itself: which entries are held, which were pruned, which key took over when, what was lost.
 //!
 //! Read along while a journal is verified, and before it is pruned.
 
@@ -9,7 +9,7 @@ use twinguard_types::Digest;
 
 use crate::chain::{self, Chain};
 use crate::keeping::{self, Hold};
-use crate::{Error, Leaf};
+use crate::{Error, Form, Gap, Leaf, PublicKey};
 
 /// The state after the leaves seen so far.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Ledger {
     pub(crate) pruned: Vec<Range<u64>>,
     /// Who signs, where that is to be followed.
     pub(crate) chain: Option<Chain>,
+    /// Who signs from beginning to end, where that is known.
+    pub(crate) signer: Option<PublicKey>,
 }
 
 impl Ledger {
@@ -36,7 +38,7 @@ impl Ledger {
         root: impl FnOnce() -> Digest,
     ) -> Result<(), Error> {
         // Most entries are none of ours: the kind's beginning tells without reading the rest.
-        if !matches!(entry.get(3), Some(b'e' | b'h' | b'r' | b'p')) {
+        if !matches!(entry.get(3), Some(b'e' | b'g' | b'h' | b'r' | b'p')) {
             return Ok(());
         }
         let Ok(leaf) = Leaf::parse(entry) else { return Ok(()) };
@@ -55,6 +57,11 @@ impl Ledger {
                 self.pruned.push(range);
             }
             self.pruned.sort_by_key(|range| (range.start, range.end));
+        } else if leaf.kind == Gap::KIND
+            && leaf.form == Form::Bytes
+            && let Some(key) = self.chain.as_ref().map(|chain| &chain.key).or(self.signer.as_ref())
+        {
+            Gap::read(&leaf, index, key)?;
         } else if leaf.kind == chain::KIND
             && let Some(chain) = &mut self.chain
         {

@@ -44,8 +44,8 @@
 //!
 //! Files are touched in [`source`] (reads) and [`store`] (writes) alone; time and randomness come in as arguments.
 //!
-//! Behind features: `containers` reads archives (FMU, AASX, zip), `openssf` bundles of OpenSSF model-signing and ECDSA keys,
-//! `pq` ML-DSA keys, `rayon` hashes a large file on all cores.
+//! Behind features: `at-rest` encrypts journals and snapshots, `containers` reads archives (FMU, AASX, zip), `openssf` bundles of
+//! OpenSSF model-signing and ECDSA keys, `pq` ML-DSA keys, `rayon` hashes a large file on all cores.
 //!
 //! Not here: the network between a log and its witnesses, verifiers for quotes of TPMs and enclaves. Empty directories are not
 //! sealed: they are refused.
@@ -54,12 +54,16 @@
 
 #[cfg(feature = "containers")]
 pub mod archive;
+#[cfg(feature = "at-rest")]
+pub mod at_rest;
 pub mod attest;
 mod audit;
 mod base64;
 pub mod cbor;
 mod chain;
 mod checkpoint;
+#[cfg(feature = "at-rest")]
+mod cipher;
 mod cosignature;
 mod cursor;
 pub mod delta;
@@ -70,6 +74,7 @@ mod envelope;
 pub mod epoch;
 mod error;
 pub mod evidence;
+mod gap;
 pub mod golden;
 mod intake;
 pub mod journal;
@@ -113,8 +118,9 @@ pub use delta::Delta;
 pub use difference::{Difference, Differences};
 pub use error::Error;
 pub use evidence::EvidenceBundle;
+pub use gap::Gap;
 pub use golden::Golden;
-pub use intake::{Gap, Intake};
+pub use intake::Intake;
 pub use journal::Journal;
 pub use key::{PublicKey, SigningKey};
 pub use leaf::{Form, Leaf};

@@ -373,8 +373,43 @@ fn golden_text(bytes: &[u8]) -> Result<&str, Error> {
 
 /// A value made of verified bytes, with what its seal said. Only [`Sealed::load`] makes one.
 ///
-/// ```compile_fail
-/// let forged = twinguard_integrity::Verified { value: 1 };
+/// It cannot be made of parts, changed, or had in another way, and what asks for it takes nothing else:
+///
+/// ```compile_fail,E0451
+/// # use twinguard_integrity::{Rollback, Verified};
+/// # use twinguard_types::Digest;
+/// let (root, series, version, rollback) = (Digest::default(), "pump".into(), 1, Rollback::Checked);
+/// let forged = Verified { value: 1, root, series, version, rollback };
+/// ```
+/// ```compile_fail,E0594
+/// # use twinguard_integrity::Verified;
+/// fn change(model: &mut Verified<u32>) {
+///     **model = 2;
+/// }
+/// ```
+/// ```compile_fail,E0277
+/// # use twinguard_integrity::Verified;
+/// let forged: Verified<u32> = 1.into();
+/// ```
+/// ```compile_fail,E0599
+/// # use twinguard_integrity::Verified;
+/// let forged = Verified::<u32>::default();
+/// ```
+/// ```compile_fail,E0308
+/// # use twinguard_integrity::Verified;
+/// fn load(_: Verified<u32>) {}
+/// load(1);
+/// ```
+/// What these lines import is there:
+///
+/// ```
+/// use twinguard_integrity::{Rollback, Verified};
+/// use twinguard_types::Digest;
+///
+/// fn load(model: Verified<u32>) -> u32 {
+///     *model
+/// }
+/// # let _ = (load, Rollback::Checked, Digest::default());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verified<T> {

@@ -15,7 +15,36 @@ use crate::Error;
 /// Hash of a leaf: `SHA-256(0x00 || data)`.
 #[must_use]
 pub fn leaf_hash(data: &[u8]) -> Digest {
-    Digest(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
+    // The message with its padding, written down as for a node: most entries are short, and a hasher's bookkeeping is half the cost.
+    let mut blocks = [[0_u8; 64]; LEAF_BLOCKS];
+    let Some(needed) = blocks.get_mut(..(1 + data.len() + 1 + 8).div_ceil(64)) else {
+        return Digest(Sha256::new().chain_update([0]).chain_update(data).finalize().into());
+    };
+    // At least ten bytes longer than the data, so all three have room.
+    let (_, message) = needed.as_flattened_mut().split_at_mut(1);
+    let (content, padding) = message.split_at_mut(data.len());
+    content.copy_from_slice(data);
+    if let Some(bit) = padding.first_mut() {
+        *bit = 0x80;
+    }
+    if let Some(end) = padding.last_chunk_mut() {
+        *end = (8 * (1 + data.len() as u64)).to_be_bytes();
+    }
+    digest_of(needed)
+}
+
+/// Blocks of the longest leaf that is hashed in place.
+const LEAF_BLOCKS: usize = 4;
+
+/// SHA-256 of padded blocks.
+fn digest_of(blocks: &[[u8; 64]]) -> Digest {
+    let mut state = INITIAL;
+    compress256(&mut state, blocks);
+    let mut hash = [0; 32];
+    for (slot, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+        *slot = word.to_be_bytes();
+    }
+    Digest(hash)
 }
 
 /// Hash of a node: `SHA-256(0x01 || left || right)`.
@@ -29,13 +58,7 @@ pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     let (r, _) = rest.split_at_mut(32);
     l.copy_from_slice(&left.0);
     r.copy_from_slice(&right.0);
-    let mut state = INITIAL;
-    compress256(&mut state, &blocks);
-    let mut hash = [0; 32];
-    for (slot, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
-        *slot = word.to_be_bytes();
-    }
-    Digest(hash)
+    digest_of(&blocks)
 }
 
 /// First block of a node: the domain byte, then 63 bytes of the children.
@@ -92,6 +115,24 @@ impl Frontier {
     /// Adds a leaf by its hash.
     pub fn push(&mut self, leaf: Digest) {
         self.push_subtree(0, leaf);
+    }
+
+    /// Adds a leaf, and gives the root of the complete subtree of 2^height leaves that ends with it, if one does: it is computed on
+    /// the way, and need not be again.
+    pub(crate) fn push_ending(&mut self, leaf: Digest, height: usize) -> Option<Digest> {
+        let (mut hash, mut ended) = (leaf, None);
+        for (at, peak) in self.peaks.iter_mut().enumerate() {
+            if at == height {
+                ended = Some(hash);
+            }
+            if self.size >> at & 1 == 0 {
+                *peak = hash;
+                break;
+            }
+            hash = node_hash(peak, &hash);
+        }
+        self.size = self.size.saturating_add(1);
+        ended
     }
 
     /// Adds a complete subtree of 2^height leaves; the tree's size must be a multiple of that.
@@ -449,6 +490,25 @@ mod tests {
 
     fn leaves(n: u64) -> Leaves {
         Leaves((0..n).map(|i| leaf_hash(&i.to_be_bytes())).collect())
+    }
+
+    #[test]
+    fn leaves_of_every_length_have_the_plain_hash() {
+        let data: Vec<u8> = (0..600u32).map(|n| (n * 7) as u8).collect();
+        for length in 0..data.len() {
+            let plain = Sha256::new().chain_update([0]).chain_update(&data[..length]).finalize();
+            assert_eq!(leaf_hash(&data[..length]).0, <[u8; 32]>::from(plain), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_full_subtree_is_given_when_its_last_leaf_comes() {
+        let (mut frontier, leaves) = (Frontier::default(), leaves(40).0);
+        for (leaf, n) in leaves.iter().zip(1..) {
+            let ended = (n % 8 == 0).then(|| mth(&leaves[n - 8..n]));
+            assert_eq!(frontier.push_ending(*leaf, 3), ended, "leaf {n}");
+            assert_eq!(frontier.root(), mth(&leaves[..n]));
+        }
     }
 
     #[test]

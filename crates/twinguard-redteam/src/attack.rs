@@ -165,4 +165,7 @@ pub trait Attack: Send {
 
     /// What a measurement of the running model finds.
     fn on_measured(&mut self, _at: Timestamp, _digest: &mut Digest) {}
+
+    /// What the vendor's twin runs with: its parameters by name, as an attestor beside it reads them.
+    fn on_running(&mut self, _at: Timestamp, _parameters: &mut [(String, f64)]) {}
 }

@@ -21,6 +21,8 @@ pub enum Stimulus<'a> {
     Access(Access),
     /// What a measurement of the running model found.
     Measured(Digest),
+    /// The parameters that the vendor's twin runs with, by name, as an attestor beside it reads them.
+    Running(&'a [(String, f64)]),
     /// What became of an action.
     Outcome(Outcome),
     /// Time passed.

@@ -95,6 +95,10 @@ impl Scenario {
     pub(crate) fn on_measured(&mut self, at: Timestamp, digest: &mut Digest) {
         self.each(|attack| attack.on_measured(at, digest));
     }
+
+    pub(crate) fn on_running(&mut self, at: Timestamp, parameters: &mut [(String, f64)]) {
+        self.each(|attack| attack.on_running(at, parameters));
+    }
 }
 
 impl core::fmt::Debug for Scenario {

@@ -61,7 +61,14 @@ pub struct Builder {
 }
 
 impl Guard {
-    /// A guard for a plant whose seal was verified.
+    /// A guard for a plant whose seal was verified. A plant of which nobody says so is not taken:
+    ///
+    /// ```compile_fail,E0308
+    /// # use twinguard::{Guard, twin::Plant};
+    /// fn guard(plant: Plant) {
+    ///     Guard::builder(plant);
+    /// }
+    /// ```
     #[must_use]
     pub fn builder(plant: Verified<Plant>) -> Builder {
         let seal =

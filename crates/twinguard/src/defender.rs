@@ -19,6 +19,10 @@ impl Defender for Guard {
             Stimulus::Access(access) => Input::Access(access),
             Stimulus::Measured(measured) => Input::Artefact(Artefact { measured }),
             Stimulus::Outcome(outcome) => Input::Outcome(outcome),
+            Stimulus::Running(parameters) => {
+                self.attest_beside(now, parameters);
+                return Ok(());
+            }
             _ => Input::Tick,
         };
         match Guard::handle(self, now, input) {

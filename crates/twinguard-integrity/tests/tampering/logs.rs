@@ -11,7 +11,7 @@ use twinguard_types::{Label, Timestamp};
 
 use super::{Attack, Check, replace};
 
-fn log_key() -> SigningKey {
+pub(super) fn log_key() -> SigningKey {
     SigningKey::from_seed("log.example", &[21; 32]).unwrap()
 }
 
@@ -20,13 +20,13 @@ fn cosigner(seed: u8) -> Cosigner {
 }
 
 /// Two of three witnesses.
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     let keys = [31, 32, 33].map(|seed| cosigner(seed).public().clone());
     Policy::new([log_key().public().clone()], keys, 2).unwrap()
 }
 
 /// A journal of so many leaves, of which one may be another.
-fn history(size: u64, other: Option<u64>) -> Journal {
+pub(super) fn history(size: u64, other: Option<u64>) -> Journal {
     let mut journal = Journal::in_memory();
     for n in 0..size {
         let body: &[u8] = if other == Some(n) { b"a lie" } else { b"as it was" };
@@ -35,7 +35,7 @@ fn history(size: u64, other: Option<u64>) -> Journal {
     journal
 }
 
-fn cosigned(note: &str, seeds: &[u8]) -> String {
+pub(super) fn cosigned(note: &str, seeds: &[u8]) -> String {
     seeds.iter().fold(note.to_owned(), |note, seed| {
         note::with_signatures(&note, &cosigner(*seed).cosign(&note, 1_000).unwrap()).unwrap()
     })

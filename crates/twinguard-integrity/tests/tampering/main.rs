@@ -22,6 +22,7 @@ use twinguard_integrity::{
 };
 use twinguard_types::{Bundle, Timestamp};
 
+mod flips;
 mod logs;
 mod running;
 

@@ -7,9 +7,12 @@ use twinguard_types::{Duration, Timestamp};
 
 use super::{Attack, Check, GOLDEN, key, parameters, public, sealed};
 
+/// When answers are given.
+pub(super) const NOON: Timestamp = Timestamp::from_secs(43_200);
+
 /// What a vendor's twin runs with.
 #[derive(Clone)]
-struct Vendor {
+pub(super) struct Vendor {
     values: Vec<ParameterValue>,
     code: Vec<u8>,
 }
@@ -30,7 +33,7 @@ impl Recalibrate for Vendor {
     }
 }
 
-fn running() -> (Attestor, Vendor) {
+pub(super) fn running() -> (Attestor, Vendor) {
     let code = vec![0x90; 70_000];
     let mut attestor = Attestor::new("pump", parameters(2.5));
     attestor.register("code", &code, Group::KIB_16);

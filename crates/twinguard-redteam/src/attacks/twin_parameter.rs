@@ -1,11 +1,12 @@
 //! A parameter of the vendor's twin is changed: it computes, and shows something else.
 //!
 //! Source: MITRE ATT&CK for ICS T0836 (Modify Parameter), T0832; plant card of the cooling loop, attack 8 (a parameter is raised
-//! so that the twin expects heat). What is shown for the aimed measurement moves away by the aim, with the twin's own pace.
+//! so that the twin expects heat). What is shown for the aimed measurement moves away by the aim, with the twin's own pace; whoever
+//! reads the twin's parameters finds one of them a tenth higher.
 
-use twinguard_types::{Point, SignalId, Timestamp, Value};
+use twinguard_types::{Point, SignalId, Suspect, Timestamp, Value};
 
-use crate::profile::FALSE_TWIN;
+use crate::profile::{FALSE_TWIN, Trace};
 use crate::{Attack, Entry, Window};
 
 /// Samples in which most of the change is there.
@@ -16,6 +17,8 @@ struct Parameter {
     signal: SignalId,
     error: f64,
     pace_s: f64,
+    /// Which parameter, counted round.
+    which: u64,
 }
 
 impl Attack for Parameter {
@@ -26,18 +29,28 @@ impl Attack for Parameter {
             point.value = Value::real(point.value.as_f64() + error).unwrap_or(point.value);
         }
     }
+
+    fn on_running(&mut self, at: Timestamp, parameters: &mut [(String, f64)]) {
+        let which = self.which.checked_rem(parameters.len() as u64).unwrap_or_default() as usize;
+        if let (true, Some((_, value))) = (self.window.contains(at), parameters.get_mut(which)) {
+            *value += if *value == 0.0 { 0.1 } else { 0.1 * *value };
+        }
+    }
 }
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "twin_parameter",
     story: "a parameter of the vendor's twin is changed, so that it shows another value",
     techniques: &["T0836", "T0832"],
+    parties: &[Suspect::Twin, Suspect::Feed, Suspect::Model],
+    traces: &[Trace::Vendor, Trace::Seal],
     build: |target| {
         vec![Box::new(Parameter {
             window: target.window,
             signal: target.sensor.signal,
             error: target.bias * target.sensor.scale,
             pace_s: PACE * target.period().as_secs_f64(),
+            which: target.seed,
         })]
     },
     ..FALSE_TWIN
@@ -45,7 +58,7 @@ pub(crate) const ENTRY: Entry = Entry {
 
 #[cfg(test)]
 mod tests {
-    use crate::trial;
+    use crate::{Scenario, trial};
 
     #[test]
     fn one_value_moves_away() {
@@ -55,5 +68,16 @@ mod tests {
         };
         assert!(off(39, 0) < -1.0 && off(39, 0) > -5.0, "{}", off(39, 0));
         assert_eq!(off(39, 1), 0.0);
+    }
+
+    #[test]
+    fn one_parameter_is_higher_while_it_lasts() {
+        let mut scenario = Scenario::of(&super::ENTRY, &trial::target().seeded(3));
+        let mut read = |second| {
+            let mut running = [("gain".to_owned(), 2.0), ("loss".to_owned(), 0.0)];
+            scenario.on_running(trial::at(second), &mut running);
+            running.map(|(_, value)| value)
+        };
+        assert_eq!([19, 20, 40].map(&mut read), [[2.0, 0.0], [2.0, 0.1], [2.0, 0.0]]);
     }
 }

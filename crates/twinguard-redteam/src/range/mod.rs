@@ -83,18 +83,21 @@ pub struct Views {
     pub access: bool,
     /// Measurements of the running model against its seal, one in so many steps; 0 for none.
     pub attestation: u32,
+    /// What the vendor's twin runs with, read one in so many steps; 0 for never.
+    pub running: u32,
 }
 
 impl Default for Views {
     /// Wire, journal and vendor's twin.
     fn default() -> Self {
-        Self { wire: true, journal: true, vendor: true, access: false, attestation: 0 }
+        Self { wire: true, journal: true, vendor: true, access: false, attestation: 0, running: 0 }
     }
 }
 
 impl Views {
-    /// Everything, with a measurement of the model every sixty steps.
-    pub const ALL: Self = Self { wire: true, journal: true, vendor: true, access: true, attestation: 60 };
+    /// Everything, with a measurement of the model and of what the vendor's twin runs with every sixty steps.
+    pub const ALL: Self =
+        Self { wire: true, journal: true, vendor: true, access: true, attestation: 60, running: 60 };
 }
 
 /// What goes wrong in a range.
@@ -162,6 +165,8 @@ pub struct Range {
     views: Views,
     /// What a measurement of an honest model finds.
     digest: Digest,
+    /// What an honest vendor's twin runs with.
+    parameters: Vec<(String, f64)>,
     /// Steps so far, and strangers' requests that reached the device in the last one.
     steps: u64,
     requests: usize,
@@ -232,6 +237,7 @@ impl Range {
             jitter,
             views: Views::default(),
             digest: plant.digest,
+            parameters: plant.dynamics.as_ref().map_or_else(Vec::new, |it| it.model.parameters().to_vec()),
             steps: 0,
             requests: 0,
             frames: 0,
@@ -481,15 +487,22 @@ impl Range {
         self.tell(at, Stimulus::Access(access), defender)
     }
 
-    /// The running model is measured against its seal.
+    /// The running model is measured against its seal, and the vendor's twin is asked what it runs with.
     fn measure<D: Defender>(&mut self, now: Timestamp, defender: &mut D) -> Result<(), RangeError<D::Error>> {
-        let every = u64::from(self.views.attestation);
-        if every == 0 || !self.steps.is_multiple_of(every) {
-            return Ok(());
+        let at = now + self.part(890);
+        let is_due = |every: u32| every > 0 && self.steps.is_multiple_of(u64::from(every));
+        let (model, twin) = (is_due(self.views.attestation), is_due(self.views.running));
+        if model {
+            let mut digest = self.digest;
+            self.scenario.on_measured(now, &mut digest);
+            self.tell(at, Stimulus::Measured(digest), defender)?;
         }
-        let mut digest = self.digest;
-        self.scenario.on_measured(now, &mut digest);
-        self.tell(now + self.part(890), Stimulus::Measured(digest), defender)
+        if twin && !self.parameters.is_empty() {
+            let mut running = self.parameters.clone();
+            self.scenario.on_running(now, &mut running);
+            self.tell(at, Stimulus::Running(&running), defender)?;
+        }
+        Ok(())
     }
 
     fn sample(&mut self, at: Timestamp, field: &Option<Vec<u16>>) -> Sample {

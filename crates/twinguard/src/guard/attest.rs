@@ -82,6 +82,19 @@ impl Guard {
         }
     }
 
+    /// A twin beside ours that is to run with the same parameters: what is not so is an alarm, what is so is passed over.
+    #[cfg(feature = "redteam")]
+    pub(crate) fn attest_beside(&mut self, now: Timestamp, running: &[(String, f64)]) {
+        let Some(watch) = self.watch.as_ref().filter(|_| !self.senses.is_learning()) else { return };
+        let running = Twin { parameters: running, order: &watch.order };
+        let mut attestor = watch.attestor.clone();
+        let look = attestor.sweep(&running, u64::MAX);
+        if !look.alarms.is_empty() {
+            let measured = attestor.measure(&running).map(|measured| measured.parameters);
+            self.attested(now, attestor.expected().parameters, measured.unwrap_or_default(), &look);
+        }
+    }
+
     /// What an attestor of the platform found.
     pub(super) fn attested_elsewhere(&mut self, now: Timestamp, found: Attested<'_>) {
         if found.look.alarms.is_empty() && !found.look.complete {

@@ -247,6 +247,11 @@ impl Experiment {
         })
     }
 
+    /// The outputs that a run shows, in its order.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        self.shown.iter().filter_map(|at| self.model.output_names().get(*at)).map(String::as_str)
+    }
+
     /// How many cases it has.
     #[must_use]
     pub fn cases(&self) -> usize {

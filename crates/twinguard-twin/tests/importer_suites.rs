@@ -14,9 +14,10 @@ use std::{
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use twinguard_twin::{
-    importers::{Undefined, aas_verdict, dtdl_models, wot_verdict},
+    importers::{Undefined, aas_verdict, dtdl_models, package, wot_verdict},
     registry,
 };
+use twinguard_types::{Bundle, Digest};
 
 /// Least share of cases alike.
 const LEAST: f64 = 0.99;
@@ -131,6 +132,9 @@ fn read_set(paths: &[PathBuf]) -> Result<(), Failed> {
 fn read(path: &Path) -> Result<(), Failed> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let bytes = std::fs::read(path)?;
+    if bytes.starts_with(b"PK\x03\x04") {
+        return read_package(&name, bytes);
+    }
     let Some(importer) = registry::importer_for(&name, &bytes) else { return Ok(()) };
     match (importer.import)(&bytes) {
         Ok(_) if name.starts_with("bad_") => Err(format!("{} took it", importer.name).into()),
@@ -141,4 +145,21 @@ fn read(path: &Path) -> Result<(), Failed> {
             Ok(())
         }
     }
+}
+
+/// A package, inflated as `integrity::archive` does it under a budget.
+fn read_package(name: &str, bytes: Vec<u8>) -> Result<(), Failed> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes))?;
+    let mut parts = Bundle::new(Digest::default());
+    for at in 0..archive.len() {
+        let mut part = archive.by_index(at)?;
+        let name = part.name()?.into_owned();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut part, &mut bytes)?;
+        parts.insert(name, bytes);
+    }
+    let imported = package(&parts)?;
+    let (signals, edges) = (imported.catalogue.len(), imported.catalogue.edges().len());
+    println!("{name}: {signals} signals, {edges} edges by {}", imported.format);
+    if imported.catalogue.assets() == 0 { Err("no asset".into()) } else { Ok(()) }
 }

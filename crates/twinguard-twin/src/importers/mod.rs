@@ -10,6 +10,9 @@ mod epanet;
 mod fmi;
 mod matpower;
 mod nodeset;
+mod package;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod telemetry;
 mod wot;
 
@@ -30,6 +33,7 @@ pub use self::{
     dtdl::{Undefined, dtdl, models as dtdl_models},
     epanet::{EpanetError, Problem as EpanetProblem, epanet},
     matpower::Matpower,
+    package::package,
     telemetry::{Telemetry, TelemetryError, TelemetryOptions, TelemetryRow},
     wot::wot_verdict,
 };

@@ -1,7 +1,8 @@
-//! History and live values as CSV: one time column, one column per signal.
+//! History and live values as CSV or, with the feature `parquet`, as Parquet: one time column, one column per signal.
 //!
 //! Source: RFC 4180 (comma-separated values; here also semicolon and tab, told from the header), RFC 3339 §5.6
-//! (times; a time without offset is taken as UTC), and the `DD/MM/YY HH` stamps of the BATADAL competition data.
+//! (times; a time without offset is taken as UTC), and the `DD/MM/YY HH` stamps of the BATADAL competition data; for Parquet see
+//! `parquet/mod.rs`.
 
 use std::io::Read;
 
@@ -24,7 +25,13 @@ const FORMATS: [&str; 8] = [
     "%d/%m/%Y %H",
 ];
 
-/// What can be wrong with a CSV file of telemetry; lines count from 1.
+/// What a Parquet file begins with.
+const PARQUET: &[u8] = b"PAR1";
+/// Most bytes of a Parquet file, which is read in memory.
+#[cfg(feature = "parquet")]
+const PARQUET_LIMIT: u64 = 1 << 30;
+
+/// What can be wrong with a file of telemetry; lines count from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TelemetryError {
@@ -69,6 +76,14 @@ pub enum TelemetryError {
         /// The text, shortened.
         text: String,
     },
+    /// A Parquet file that is malformed, too large, has columns without numbers, or whose reader was left out of this build.
+    #[error("{place}: {reason}")]
+    Parquet {
+        /// Footer, row group, or column.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A value that is neither a number nor empty.
     #[error("line {line}, column `{column}`: `{text}` is not a number")]
     BadValue {
@@ -98,7 +113,8 @@ impl Default for TelemetryOptions {
     }
 }
 
-/// A stream of rows; memory does not grow with the file.
+/// A stream of rows; memory does not grow with a CSV file. A file that begins as Parquet does (`PAR1`) is taken into memory, and
+/// one row group after the other is decoded.
 ///
 /// ```
 /// use twinguard_twin::importers::{Telemetry, TelemetryOptions};
@@ -112,8 +128,7 @@ impl Default for TelemetryOptions {
 /// ```
 #[derive(Debug)]
 pub struct Telemetry<R> {
-    reader: csv::Reader<std::io::Chain<std::io::Cursor<Vec<u8>>, R>>,
-    record: csv::StringRecord,
+    rows: Rows<R>,
     catalogue: Catalogue,
     time: Option<usize>,
     columns: Vec<(usize, SignalId)>,
@@ -122,6 +137,14 @@ pub struct Telemetry<R> {
     source: Source,
     format: usize,
     row: u64,
+}
+
+/// Where rows come from.
+#[derive(Debug)]
+enum Rows<R> {
+    Csv(Box<csv::Reader<std::io::Chain<std::io::Cursor<Vec<u8>>, R>>>, csv::StringRecord),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<super::parquet::Columns>, Vec<super::parquet::Cell>),
 }
 
 /// One row of the file.
@@ -136,13 +159,16 @@ pub struct TelemetryRow<'a> {
 }
 
 impl<R: Read> Telemetry<R> {
-    /// Reads the header.
+    /// Reads the header, or the footer of a Parquet file.
     ///
     /// # Errors
-    /// Every [`TelemetryError`] that names line 1 or a column to be ignored.
+    /// Every [`TelemetryError`] that names line 1 or a column to be ignored; [`TelemetryError::Parquet`].
     pub fn open(mut input: R, options: TelemetryOptions) -> Result<Self, TelemetryError> {
         let head =
             header_line(&mut input).map_err(|error| TelemetryError::Csv { line: 1, source: error.into() })?;
+        if head.starts_with(PARQUET) {
+            return Self::open_parquet(head, input, options);
+        }
         let delimiter = [b',', b';', b'\t']
             .into_iter()
             .max_by_key(|delimiter| {
@@ -155,23 +181,62 @@ impl<R: Read> Telemetry<R> {
             .has_headers(true)
             .from_reader(std::io::Cursor::new(head).chain(input));
         let header = reader.headers().map_err(|source| TelemetryError::Csv { line: 1, source })?.clone();
+        let names: Vec<&str> = header.iter().collect();
+        Self::with_columns(&names, None, options, Rows::Csv(Box::new(reader), csv::StringRecord::new()))
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn open_parquet(_: Vec<u8>, _: R, _: TelemetryOptions) -> Result<Self, TelemetryError> {
+        let reason = "a Parquet file, whose reader is the feature `parquet`".to_owned();
+        Err(TelemetryError::Parquet { place: "start".to_owned(), reason })
+    }
+
+    #[cfg(feature = "parquet")]
+    fn open_parquet(mut bytes: Vec<u8>, input: R, options: TelemetryOptions) -> Result<Self, TelemetryError> {
+        let refuse = |(place, reason)| TelemetryError::Parquet { place, reason };
+        let whole = input.take(PARQUET_LIMIT).read_to_end(&mut bytes);
+        whole.map_err(|error| refuse(("start".to_owned(), error.to_string())))?;
+        if bytes.len() as u64 >= PARQUET_LIMIT {
+            return Err(refuse(("start".to_owned(), "longer than 1 GiB".to_owned())));
+        }
+        let columns = super::parquet::Columns::open(bytes).map_err(refuse)?;
+        let time = columns.only_time();
+        let owned = columns.names().to_vec();
+        let names: Vec<&str> = owned.iter().map(String::as_str).collect();
+        let rows = Rows::Parquet(Box::new(columns), Vec::new());
+        let mut telemetry = Self::with_columns(&names, time, options, rows)?;
+        let signals: Vec<usize> = telemetry.columns.iter().map(|(index, _)| *index).collect();
+        if let Rows::Parquet(columns, _) = &mut telemetry.rows {
+            columns.want(telemetry.time, &signals).map_err(refuse)?;
+        }
+        Ok(telemetry)
+    }
+
+    /// Tells columns apart by their names; `time` is the time column where no name says so.
+    fn with_columns(
+        header: &[&str],
+        time: Option<usize>,
+        options: TelemetryOptions,
+        rows: Rows<R>,
+    ) -> Result<Self, TelemetryError> {
         if header.len() > COLUMN_LIMIT {
             return Err(TelemetryError::TooManyColumns { count: header.len() });
         }
         for name in &options.ignore {
-            if !header.iter().any(|column| column == name) {
+            if !header.contains(&name.as_str()) {
                 let nearest = header
                     .iter()
                     .map(|column| (strsim::damerau_levenshtein(column, name), column))
                     .min()
                     .filter(|(distance, _)| *distance <= 3)
-                    .map(|(_, column)| column.to_owned());
+                    .map(|(_, column)| (*column).to_owned());
                 return Err(TelemetryError::UnknownColumn { name: name.clone(), nearest });
             }
         }
-        let time = header
-            .iter()
-            .position(|column| TIME_COLUMNS.iter().any(|name| column.eq_ignore_ascii_case(name)));
+        let named = |column: &&str| TIME_COLUMNS.iter().any(|name| column.eq_ignore_ascii_case(name));
+        let ignored = |column: &str| options.ignore.iter().any(|ignored| ignored == column);
+        let time = time.filter(|at| header.get(*at).is_some_and(|column| !ignored(column)));
+        let time = header.iter().position(named).or(time);
         let mut catalogue = options.catalogue;
         let mut columns = Vec::with_capacity(header.len());
         for (index, name) in header.iter().enumerate() {
@@ -181,10 +246,10 @@ impl<R: Read> Telemetry<R> {
             let refuse = |source| TelemetryError::Header { column: index + 1, source };
             let signal = match catalogue.id(name) {
                 Some(known) => known,
-                None => catalogue.intern(Signal::new(name, Role::Measurement)).map_err(refuse)?,
+                None => catalogue.intern(Signal::new(*name, Role::Measurement)).map_err(refuse)?,
             };
             if columns.iter().any(|(_, other)| *other == signal) {
-                return Err(refuse(twinguard_types::Error::Conflict { path: name.to_owned() }));
+                return Err(refuse(twinguard_types::Error::Conflict { path: (*name).to_owned() }));
             }
             columns.push((index, signal));
         }
@@ -193,8 +258,7 @@ impl<R: Read> Telemetry<R> {
         }
         let width = columns.len();
         Ok(Self {
-            reader,
-            record: csv::StringRecord::new(),
+            rows,
             catalogue,
             time,
             columns,
@@ -221,41 +285,81 @@ impl<R: Read> Telemetry<R> {
     /// holds the last good value.
     ///
     /// # Errors
-    /// [`TelemetryError::Csv`], [`TelemetryError::BadTime`], [`TelemetryError::BadValue`].
+    /// [`TelemetryError::Csv`], [`TelemetryError::BadTime`], [`TelemetryError::BadValue`], [`TelemetryError::Parquet`].
     pub fn next_row(&mut self) -> Result<Option<TelemetryRow<'_>>, TelemetryError> {
-        let line = self.reader.position().line();
-        if !self
-            .reader
-            .read_record(&mut self.record)
-            .map_err(|source| TelemetryError::Csv { line, source })?
-        {
-            return Ok(None);
-        }
-        let line = self.record.position().map_or(line, csv::Position::line);
         let row = self.row;
-        self.row += 1;
-        let at = match self.time.and_then(|index| self.record.get(index)) {
-            Some(text) => parse_time(text, &mut self.format)
-                .ok_or_else(|| TelemetryError::BadTime { line, text: text.chars().take(60).collect() })?,
-            None => Timestamp::from_secs(i64::try_from(row).unwrap_or(i64::MAX)),
-        };
-        self.points.clear();
-        for ((index, signal), last) in self.columns.iter().zip(&mut self.last) {
-            let text = self.record.get(*index).unwrap_or_default();
-            let value = parse_value(text).map_err(|()| TelemetryError::BadValue {
-                line,
-                column: self.catalogue.path(*signal).to_owned(),
-                text: text.chars().take(60).collect(),
-            })?;
-            let mut point = Point::new(*signal, value.unwrap_or(*last), self.source, at);
-            match value {
-                Some(value) => *last = value,
-                None => point.quality = Quality::Bad,
+        let at = match &mut self.rows {
+            Rows::Csv(reader, record) => {
+                let line = reader.position().line();
+                if !reader.read_record(record).map_err(|source| TelemetryError::Csv { line, source })? {
+                    return Ok(None);
+                }
+                let line = record.position().map_or(line, csv::Position::line);
+                let at = self.time.and_then(|index| record.get(index)).map(|text| {
+                    let refused = || TelemetryError::BadTime { line, text: text.chars().take(60).collect() };
+                    parse_time(text, &mut self.format).ok_or_else(refused)
+                });
+                let at = at.transpose()?.unwrap_or_else(|| row_time(row));
+                self.points.clear();
+                for ((index, signal), last) in self.columns.iter().zip(&mut self.last) {
+                    let text = record.get(*index).unwrap_or_default();
+                    let value = parse_value(text).map_err(|()| TelemetryError::BadValue {
+                        line,
+                        column: self.catalogue.path(*signal).to_owned(),
+                        text: text.chars().take(60).collect(),
+                    })?;
+                    self.points.push(point(*signal, value, last, self.source, at));
+                }
+                at
             }
-            self.points.push(point);
-        }
+            #[cfg(feature = "parquet")]
+            Rows::Parquet(columns, cells) => {
+                use super::parquet::Cell;
+                let refuse = |(place, reason)| TelemetryError::Parquet { place, reason };
+                if !columns.next_row(cells).map_err(refuse)? {
+                    return Ok(None);
+                }
+                let (time, values) = cells.split_at(usize::from(self.time.is_some()).min(cells.len()));
+                let bad = |text: &str| TelemetryError::BadTime { line: row + 1, text: text.to_owned() };
+                let at = match time.first() {
+                    None => row_time(row),
+                    Some(Cell::Time(at)) => *at,
+                    Some(Cell::Number(secs)) => {
+                        Timestamp::from_secs_f64(*secs).map_err(|_| bad(&secs.to_string()))?
+                    }
+                    Some(Cell::Text(text)) => parse_time(text, &mut self.format).ok_or_else(|| bad(text))?,
+                    Some(Cell::Truth(_) | Cell::Empty) => return Err(bad("")),
+                };
+                self.points.clear();
+                for (((_, signal), last), cell) in self.columns.iter().zip(&mut self.last).zip(values) {
+                    let value = match cell {
+                        Cell::Number(number) => Value::real(*number).ok(),
+                        Cell::Truth(truth) => Some(Value::Boolean(*truth)),
+                        Cell::Time(_) | Cell::Text(_) | Cell::Empty => None,
+                    };
+                    self.points.push(point(*signal, value, last, self.source, at));
+                }
+                at
+            }
+        };
+        self.row += 1;
         Ok(Some(TelemetryRow { at, points: &self.points, row }))
     }
+}
+
+/// The time of a row of a file without times.
+fn row_time(row: u64) -> Timestamp {
+    Timestamp::from_secs(i64::try_from(row).unwrap_or(i64::MAX))
+}
+
+/// A value, or one of bad quality that holds the last good one.
+fn point(signal: SignalId, value: Option<Value>, last: &mut Value, source: Source, at: Timestamp) -> Point {
+    let mut point = Point::new(signal, value.unwrap_or(*last), source, at);
+    match value {
+        Some(value) => *last = value,
+        None => point.quality = Quality::Bad,
+    }
+    point
 }
 
 /// The bytes up to and with the first line feed, at most 4 MiB.
@@ -380,5 +484,6 @@ mod tests {
         let options = TelemetryOptions { ignore: vec!["anomly".into()], ..TelemetryOptions::default() };
         let error = Telemetry::open("a,anomaly\n".as_bytes(), options).unwrap_err();
         assert_eq!(error.to_string(), "no column `anomly` to ignore, did you mean `anomaly`?");
+        assert!(matches!(rows("PAR1, no more"), Err(TelemetryError::Parquet { .. })));
     }
 }

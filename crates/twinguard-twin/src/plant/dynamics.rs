@@ -15,6 +15,7 @@ use crate::{
     models::linear::Matrices,
     problem::{Located, Problem, nearest},
     registry,
+    water::{ModelError, NetworkModel},
 };
 
 /// A declared name with its place and what is said of it.
@@ -62,6 +63,7 @@ pub(super) fn read(
             return Ok((None, true));
         }
         (None, Some("linear")) => linear(reader, node)?,
+        (None, Some("water")) => water(reader, node)?,
         (None, Some(kind)) => equations(reader, node, kind)?,
         (None, None) => {
             let (key, table) = ("model` or `kind".to_owned(), "[dynamics]".to_owned());
@@ -150,6 +152,19 @@ fn equation_text(node: &Node) -> String {
         Some(text) => text.to_owned(),
         None => node.list().iter().filter_map(Node::text).collect::<Vec<_>>().join("\n"),
     }
+}
+
+fn water(reader: &Reader<'_>, node: &Node) -> Result<Form, Error> {
+    only(reader, node, &["kind", "network", "sampling_s", "states", "inputs", "outputs"], "water")?;
+    let missing = |key: &str| {
+        reader.at(node, Problem::MissingKey { key: key.to_owned(), table: "[dynamics]".to_owned() })
+    };
+    let text = node.get("network").ok_or_else(|| missing("network"))?;
+    let TimeBase::Discrete { step_s } = base(reader, node, "water")? else {
+        return Err(missing("sampling_s").into());
+    };
+    let outputs = declared(reader, node, "outputs")?;
+    Ok(Form::Water(crate::water::Source { network: equation_text(text), step_s, outputs }))
 }
 
 fn linear(reader: &Reader<'_>, node: &Node) -> Result<Form, Error> {
@@ -246,6 +261,19 @@ pub(super) fn build(form: Form) -> Result<Dynamics, crate::equation::Flaw> {
             defaults = Some(zeros(matrices.inputs.len(), &matrices.u0));
             Arc::new(model)
         }
+        Form::Water(source) => {
+            let refuse = |reason: String| Problem::Value { key: "network".to_owned(), reason };
+            let network = crate::importers::epanet(source.network.as_bytes());
+            let network = network.map_err(|error| refuse(format!("is refused: {error}")))?;
+            let model =
+                NetworkModel::new(network, source.step_s, &source.outputs).map_err(|error| match error {
+                    ModelError::Output { name } => Problem::Unknown { what: "output", name, nearest: None },
+                    error => refuse(format!("is refused: {error}")),
+                })?;
+            start = Some(model.start());
+            defaults = Some(model.defaults());
+            Arc::new(model)
+        }
     };
     let (n, m, p) = (model.state_names().len(), model.input_names().len(), model.output_names().len());
     let [initial_state, initial_sigma, process_sigma] =
@@ -297,7 +325,7 @@ fn map(
         set(&mut dynamics.initial_state, index, number(said, "initial"));
         set(&mut dynamics.initial_sigma, index, sigma);
         let process = number(said, "process_sigma");
-        let built_in = matches!(dynamics.form, Form::BuiltIn { .. });
+        let built_in = matches!(dynamics.form, Form::BuiltIn { .. } | Form::Water(_));
         set(&mut dynamics.process_sigma, index, process.or(sigma.filter(|_| !built_in).map(|s| s / 1000.0)));
     }
     for named in names(node, "inputs") {

@@ -122,6 +122,8 @@ pub enum Form {
     Equations(crate::equation::Source),
     /// Matrices.
     Linear(crate::models::linear::Matrices),
+    /// A water network as an EPANET input file.
+    Water(crate::water::Source),
 }
 
 /// A boundary for one signal, measured or only modelled.
@@ -294,16 +296,19 @@ impl Dynamics {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Plant`] for a name that the model does not have, a value that is not finite, or a linear model.
+    /// [`Error::Plant`] for a name that the model does not have, a value that is not finite, a linear model or a water network.
     pub fn with_parameters(&self, parameters: &[(&str, f64)]) -> Result<Self, Error> {
         let mut form = self.form.clone();
         let own = match &mut form {
             Form::BuiltIn { parameters, .. } => parameters,
             Form::Equations(source) => &mut source.parameters,
-            Form::Linear(_) => {
+            Form::Linear(_) | Form::Water(_) => {
                 let place = Place { file: "dynamics".into(), line: 0, column: 0 };
-                let reason = "has matrices, not parameters".to_owned();
-                let problem = Problem::Value { key: "linear model".to_owned(), reason };
+                let (key, reason) = match &self.form {
+                    Form::Linear(_) => ("linear model", "has matrices, not parameters"),
+                    _ => ("water network", "has a file of its own, not parameters"),
+                };
+                let problem = Problem::Value { key: key.to_owned(), reason: reason.to_owned() };
                 return Err(Located { place, problem }.into());
             }
         };

@@ -146,10 +146,15 @@ static DYNAMICS: Section = Section {
         key("model", Shape::Text, "name of a built-in model; else `kind`"),
         key(
             "kind",
-            Shape::Word(&["differential", "difference", "linear", "learnt"]),
-            "equations, matrices, or learnt from history",
+            Shape::Word(&["differential", "difference", "linear", "learnt", "water"]),
+            "equations, matrices, learnt from history, or a water network",
         ),
         key("equations", Shape::Either(&[Shape::Text, TEXTS]), "one a line; see the page on equations"),
+        key(
+            "network",
+            Shape::Either(&[Shape::Text, TEXTS]),
+            "water: an EPANET input file, its text or its lines",
+        ),
         key("A", MATRIX, "linear: states × states, by rows"),
         key("B", MATRIX, "linear: states × inputs"),
         key("C", MATRIX, "linear: outputs × states"),
@@ -162,7 +167,7 @@ static DYNAMICS: Section = Section {
         key(
             "sampling_s",
             POSITIVE,
-            "period of difference equations; of a linear model, which is continuous without it",
+            "period of difference equations and water networks; of a linear model, which is continuous without it",
         ),
         key("step_s", POSITIVE, "largest step of integration; 1 when absent"),
         key("parameters", Shape::Map(&Shape::Either(&[NUMBER, Shape::Table(&PARAMETER)])), "name = value"),

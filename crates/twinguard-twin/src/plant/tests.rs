@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use twinguard_types::{Encoding, Role, Signal};
+use twinguard_types::{Encoding, Point, Role, Signal, Source, Timestamp, Value};
 
 use super::*;
 
@@ -226,6 +226,89 @@ fn plant_comes_out_of_a_bundle() {
     bundle.insert("plant.toml", vec![b'a', 0xff]);
     let bad = Plant::try_from(&bundle).unwrap_err().to_string();
     assert_eq!(bad, "plant.toml: not UTF-8 from byte 1 on");
+}
+
+/// The network of the manual's example.
+const WATER: &str = r#"
+format = 1
+name = "town"
+[[signal]]
+path = "tank.level"
+sigma = 0.05
+[[signal]]
+path = "pump.speed"
+role = "actuator"
+range = [0, 1]
+[[limit]]
+signal = "tank.level"
+max = 25
+horizon_s = 3600
+[time]
+sampling_s = 300
+[dynamics]
+kind = "water"
+sampling_s = 300
+network = '''
+[JUNCTIONS]
+ a 10 0
+ b 20 200
+[RESERVOIRS]
+ r 10
+[TANKS]
+ t 150 10 0 30 40
+[PIPES]
+ p a b 2000 10 110
+ q b t 1500 10 110
+[PUMPS]
+ u r a HEAD c
+[CURVES]
+ c 400 180
+[OPTIONS]
+ UNITS GPM
+'''
+inputs = { speed_u = "pump.speed" }
+outputs = { level_t = "tank.level", pressure_b = {} }
+"#;
+
+#[test]
+fn water_network_is_a_plant_like_any_other() {
+    let plant = Plant::parse(WATER, "town.toml").unwrap();
+    let dynamics = plant.dynamics.as_ref().unwrap();
+    assert_eq!((dynamics.initial_state[0], dynamics.input_defaults[0]), (10.0, 1.0));
+    assert_eq!(dynamics.model.state_names(), ["level_t", "demand"]);
+    let again = Plant::parse(&plant.to_toml(), "again.toml").unwrap();
+    assert_eq!(again.to_toml(), plant.to_toml());
+    assert_eq!(again.dynamics.unwrap().model.digest(), dynamics.model.digest());
+    // The running twin and its what-if take it: with the pump on the tank fills, without it drains.
+    let (level, speed) =
+        (plant.catalogue.id("tank.level").unwrap(), plant.catalogue.id("pump.speed").unwrap());
+    let mut twin = crate::Twin::new(&plant).unwrap();
+    for slot in 0..6_i32 {
+        let at = Timestamp::from_secs(300 * i64::from(slot));
+        for (signal, value) in [(speed, 1.0), (level, 10.0 + 0.2 * f64::from(slot))] {
+            twin.observe(&Point::new(signal, Value::real(value).unwrap(), Source::Field, at));
+        }
+    }
+    let mut fork = twin.fork();
+    let margin = |fork: &mut crate::Fork, speed_now: f64| {
+        let found = fork.simulate(Duration::from_secs(7_200), &[(speed, speed_now)]).unwrap();
+        found.margins.iter().map(|margin| margin.least).fold(f64::INFINITY, f64::min)
+    };
+    let (on, off) = (margin(&mut fork, 1.0), margin(&mut fork, 0.0));
+    assert!(on < off && on.is_finite(), "{on} {off}");
+    let refuse = |from: &str, to: &str, expected: &str| {
+        let error = Plant::parse(&WATER.replacen(from, to, 1), "t").unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    refuse("sampling_s = 300\nnetwork", "network", "key `sampling_s` is missing in [dynamics]");
+    refuse("pressure_b", "pressure_x", "unknown output `pressure_x`");
+    refuse(" q b t 1500", " q b nobody 1500", "`network` is refused: line 10, [PIPES]");
+    refuse("speed_u", "speed_x", "unknown input `speed_x`, did you mean `speed_u`?");
+    refuse(
+        "kind = \"water\"",
+        "kind = \"water\"\nparameters = {}",
+        "means nothing for dynamics of the kind `water`",
+    );
 }
 
 #[test]

@@ -212,6 +212,12 @@ impl Writer {
         }
     }
 
+    /// A text as a list of its lines.
+    fn lines(&mut self, key: &str, text: &str) {
+        let lines: Vec<String> = text.split('\n').map(|line| format!("    {},\n", quote(line))).collect();
+        self.raw(key, format!("[\n{}]", lines.concat()));
+    }
+
     fn dynamics(&mut self, plant: &Plant, dynamics: &Dynamics) {
         self.section("[dynamics]");
         let discrete = |base| match base {
@@ -225,9 +231,12 @@ impl Writer {
                 let period = discrete(source.base);
                 self.text("kind", if period.is_some() { "difference" } else { "differential" });
                 self.optional("sampling_s", period);
-                let lines: Vec<&str> = source.text.split('\n').collect();
-                let lines: Vec<String> = lines.iter().map(|line| format!("    {},\n", quote(line))).collect();
-                self.raw("equations", format!("[\n{}]", lines.concat()));
+                self.lines("equations", &source.text);
+            }
+            Form::Water(source) => {
+                self.text("kind", "water");
+                self.optional("sampling_s", Some(source.step_s));
+                self.lines("network", &source.network);
             }
             Form::Linear(matrices) => {
                 self.text("kind", "linear");
@@ -251,7 +260,7 @@ impl Writer {
         let parameters = match &dynamics.form {
             Form::BuiltIn { parameters, .. } => parameters.as_slice(),
             Form::Equations(source) => &source.parameters,
-            Form::Linear(_) => &[],
+            Form::Linear(_) | Form::Water(_) => &[],
         };
         if !parameters.is_empty() {
             self.section("[dynamics.parameters]");

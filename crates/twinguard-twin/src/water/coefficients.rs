@@ -150,7 +150,7 @@ impl Hydraulics {
     }
 
     /// Height and slope of a head curve at a flow, converted.
-    fn piece(&self, curve: usize, flow: f64) -> Option<(f64, f64)> {
+    pub(super) fn piece(&self, curve: usize, flow: f64) -> Option<(f64, f64)> {
         let units = &self.network.units;
         let (height, slope) = self.network.curves.get(curve)?.piece(flow * units.flow)?;
         Some((height / units.length, slope * units.flow / units.length))

@@ -2,7 +2,8 @@
 //!
 //! [`Network`] is plain data (an importer makes it, [`crate::importers::epanet`]); [`Hydraulics`] runs it:
 //! [`Hydraulics::solve`] balances heads and flows at an instant, [`Hydraulics::advance`] moves to the next one.
-//! [`Estimator`] follows meters and says what they should have shown. Cost of a trial: one pass over links and Σ c²/2 over the columns of the factor; nothing is allocated after
+//! [`Estimator`] follows meters and says what they should have shown; [`NetworkModel`] is the same as a model that a plant file
+//! names. Cost of a trial: one pass over links and Σ c²/2 over the columns of the factor; nothing is allocated after
 //! [`Hydraulics::new`] but what a rule that fires needs.
 
 mod balance;
@@ -10,14 +11,17 @@ mod clock;
 mod coefficients;
 mod estimator;
 mod hydraulics;
+mod model;
 mod network;
 mod power;
 mod rules;
 mod status;
+mod tangent;
 mod units;
 
 pub use estimator::{Assumptions, Estimator, Meter};
 pub use hydraulics::{Accuracy, Balance, Hydraulics, WaterError};
+pub use model::{ModelError, NetworkModel, Source};
 pub use network::{
     Action, ActionTo, Control, Curve, CurveId, Demand, HeadLoss, Junction, Link, LinkId, LinkKind, Network,
     NodeId, Operand, Options, Pattern, PatternId, Premise, PressureDriven, PumpCurve, Relation, Rule, Status,

@@ -45,6 +45,10 @@ fn recognises_xml(_: &str, bytes: &[u8]) -> bool {
 /// # Errors
 /// The first thing that is wrong: with line and column for the form, with a JSON pointer for the content.
 pub fn aas_xml(bytes: &[u8]) -> Result<Imported, Refused> {
+    environment(&value_of_xml(bytes)?)
+}
+
+fn value_of_xml(bytes: &[u8]) -> Result<Value, Refused> {
     let text = super::xml(bytes)?;
     let tree = tree(&text)?;
     let root = tree.root_element();
@@ -52,7 +56,7 @@ pub fn aas_xml(bytes: &[u8]) -> Result<Imported, Refused> {
     if root.tag_name().name() != "environment" || !known {
         return Err(Refused { place: place(&root), reason: "not an environment of version 3".to_owned() });
     }
-    environment(&xml::object(&root, "Environment", 0)?)
+    xml::object(&root, "Environment", 0)
 }
 
 /// Reads an environment and checks it.
@@ -74,9 +78,20 @@ pub fn aas_verdict(value: &Value, class: &str) -> Result<(), Refused> {
     check::check(value, class)
 }
 
-pub(super) fn environment(value: &Value) -> Result<Imported, Refused> {
-    check::check(value, "Environment")?;
+fn environment(value: &Value) -> Result<Imported, Refused> {
     let mut imported = Imported::new("aas");
+    add(&mut imported, value)?;
+    Ok(imported)
+}
+
+/// Adds what an environment in JSON or XML says to what was read before.
+pub(super) fn add_environment(imported: &mut Imported, bytes: &[u8]) -> Result<(), Refused> {
+    let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    add(imported, &if is_json { json(bytes)? } else { value_of_xml(bytes)? })
+}
+
+fn add(imported: &mut Imported, value: &Value) -> Result<(), Refused> {
+    check::check(value, "Environment")?;
     let list = |name: &str| value.get(name).and_then(Value::as_array).into_iter().flatten();
     for (at, shell) in list("assetAdministrationShells").enumerate() {
         let refused = |reason| Refused { place: format!("/assetAdministrationShells/{at}"), reason };
@@ -101,15 +116,10 @@ pub(super) fn environment(value: &Value) -> Result<Imported, Refused> {
                 imported.edge(Edge { from, to: asset, kind: EdgeKind::Contains }).map_err(refused)?;
             }
         }
-        elements(
-            &mut imported,
-            submodel.get("submodelElements"),
-            &path,
-            asset,
-            &format!("{place}/submodelElements"),
-        )?;
+        let place = format!("{place}/submodelElements");
+        elements(imported, submodel.get("submodelElements"), &path, asset, &place)?;
     }
-    Ok(imported)
+    Ok(())
 }
 
 /// The short name, else the identifier.

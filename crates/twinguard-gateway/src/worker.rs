@@ -27,13 +27,16 @@ enum Word {
     Stop,
 }
 
+/// The thread, and how it ends.
+type Ending = JoinHandle<Result<(), twinguard::Error>>;
+
 /// A handle on the guard's thread.
 #[derive(Clone)]
 pub struct Handle {
     jobs: SyncSender<Word>,
     news: broadcast::Sender<Arc<News>>,
     page: watch::Receiver<Arc<Shown>>,
-    thread: Arc<Mutex<Option<JoinHandle<Result<(), twinguard::Error>>>>>,
+    thread: Arc<Mutex<Option<Ending>>>,
 }
 
 /// The page as it is sent, and the gateway's health.

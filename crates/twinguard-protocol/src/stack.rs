@@ -560,7 +560,7 @@ impl Stack {
                 self.assembler.consume(side, skip);
                 return if found { Next::Again } else { Next::Wait };
             }
-            Speaks::WebSocket(_) => self.next_inside(side),
+            Speaks::WebSocket(_) => return self.next_inside(side),
             Speaks::Unknown(looks) => {
                 match websocket::asked(bytes) {
                     Asked::No => {}

@@ -107,8 +107,10 @@ struct Extra {
 /// Messages of ours alone, in per cent of the reference's.
 const EXTRA_MAX: f64 = 0.5;
 
+type Sums = (BTreeMap<&'static str, Share>, Extra);
+
 /// The sums over all folders, by family.
-static SUMS: Mutex<BTreeMap<String, (BTreeMap<&'static str, Share>, Extra)>> = Mutex::new(BTreeMap::new());
+static SUMS: Mutex<BTreeMap<String, Sums>> = Mutex::new(BTreeMap::new());
 
 fn print_table() {
     println!(

@@ -48,7 +48,7 @@ fn linear(steps: usize, process: &[f64]) {
         assert!(found.nis >= 0.0 && found.log_likelihood().is_finite());
         let (_, d) = filter.kalman().factors();
         assert!(d.iter().all(|d| *d > 0.0 && d.is_finite()), "step {step}: {d:?}");
-        if step % 97 == 0 {
+        if step.is_multiple_of(97) {
             filter.kalman().covariance(&mut covariance);
             assert_positive(&covariance, step);
         }
@@ -101,7 +101,7 @@ fn bent_filter(model: &dyn Model) -> ExtendedKalman {
 fn assert_factored(kalman: &Kalman, step: usize, covariance: &mut [f64; 9]) {
     let (_, d) = kalman.factors();
     assert!(d.iter().all(|d| *d > 0.0 && d.is_finite()), "step {step}: {d:?}");
-    if step % 97 == 0 {
+    if step.is_multiple_of(97) {
         kalman.covariance(covariance);
         assert_positive(covariance, step);
     }

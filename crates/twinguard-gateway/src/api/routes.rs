@@ -123,6 +123,7 @@ impl From<Refusal> for Response {
     }
 }
 
+#[allow(clippy::result_large_err, reason = "the refusal is the answer that is sent")]
 fn admit(shared: &Shared, peer: Peer, headers: &HeaderMap, right: Right) -> Result<Who, Response> {
     shared.stats.api_requests.add();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());

@@ -163,6 +163,9 @@ enum How {
     Mask(u16),
 }
 
+/// A request with other values in it, and what it writes then.
+pub type Rewritten = (Vec<u8>, Vec<(SignalId, Value)>);
+
 /// Why a request is not understood well enough to be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unclear {
@@ -253,7 +256,7 @@ impl Translator {
         device: SocketAddr,
         adu: &[u8],
         values: &[(SignalId, Value)],
-    ) -> Result<(Vec<u8>, Vec<(SignalId, Value)>), Unclear> {
+    ) -> Result<Rewritten, Unclear> {
         let refused = || Unclear {
             exception: Exception::IllegalValue,
             reason: "the nearest safe value cannot be put in the message".to_owned(),

@@ -187,7 +187,9 @@ impl<'a> Message<'a> {
         if payload.is_empty() || metric_tag(self.topic).is_some() {
             return None;
         }
-        let address = if self.topic.is_empty() { None } else { Some(0) };
+        // A topic that no standard allows is the address of nothing.
+        let legal = !self.topic.is_empty() && view::is_topic(self.topic);
+        let address = legal.then_some(0);
         let tag = Tag { space: 0, name: Name::new([self.topic]), address };
         let access = if self.passed { Access::Echo } else { Access::Read };
         let data = Data::Scalar { raw: payload, value: text_value(payload) };

@@ -19,6 +19,14 @@ pub struct Context<'a> {
     pub seed: u64,
 }
 
+impl Context<'_> {
+    /// A deviation as far as it is believed: no less than a ten thousandth of the signal's range.
+    pub(crate) fn believed(&self, signal: SignalId, deviation: f64) -> f64 {
+        let range = self.catalogue.signal(signal).and_then(|signal| signal.range);
+        deviation.max(range.map_or(1e-9, |range| 1e-4 * range.span()))
+    }
+}
+
 /// A kind of detector: learns what is normal.
 ///
 /// A detector that lacks its view or its history yields a fitted form that stays silent and says so in its coverage.

@@ -36,6 +36,7 @@
 mod align;
 pub mod archive;
 mod bank;
+mod bernoulli;
 pub mod calibration;
 mod detector;
 pub mod detectors;

@@ -4,6 +4,7 @@
     reason = "the floor of clocks, files, sockets and threads; `core` alone keeps off them"
 )]
 
+mod accept;
 mod api;
 pub mod config;
 pub mod core;

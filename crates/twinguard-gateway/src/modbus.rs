@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::accept::accept;
 use crate::config::{Modbus, Mode};
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
 use crate::core::{Answer, Line};
@@ -48,30 +49,20 @@ impl Proxy {
     }
 
     /// Serves clients until `stop` changes; those that are being served are let go then.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-        let mut tasks = tokio::task::JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = tasks.join_next(), if !tasks.is_empty() => continue,
-                _ = stop.changed() => break,
-            };
-            let Ok((client, from)) = accepted else {
-                // Out of file descriptors, mostly: clients that leave give some back.
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            };
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let mut tasks = accept(listener, stop.clone(), |client, from| {
             let Some(place) = Place::take(&self, from.ip()) else {
                 self.stats.crowded.add();
-                continue;
+                return None;
             };
             self.stats.clients.add();
             let (proxy, stop) = (self.clone(), stop.clone());
-            tasks.spawn(async move {
+            Some(async move {
                 Session::new(proxy, client, from).run(stop).await;
                 drop(place);
-            });
-        }
+            })
+        })
+        .await;
         // What waits for an answer gets one; then it is over.
         let patience = self.config.answer_time + WRITE;
         let _ = timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;

@@ -61,9 +61,6 @@ struct Room {
     signature: Vec<f64>,
     error: Vec<f64>,
     moved: Vec<f64>,
-    /// What the parameter at hand adds to the state in a step and to the outputs, per unit of it.
-    push: Vec<f64>,
-    shown: Vec<f64>,
 }
 
 impl Bank {
@@ -116,7 +113,7 @@ impl Bank {
         &mut self,
         setup: &Setup,
         now: Timestamp,
-        (filter, held): (&ExtendedKalman, &[f64]),
+        (filter, time_s, held): (&ExtendedKalman, f64, &[f64]),
         process: &[f64],
         excluded: &[bool],
     ) -> &[Explanation] {
@@ -126,17 +123,21 @@ impl Bank {
             && room.look(setup, filter, process, excluded)
         {
             room.whiten(self.rows().map(|(_, row)| row));
+            let effects = setup.effects(time_s, filter.kalman().mean(), held);
             for index in 0..room.causes.len() {
                 let (hypothesis, cause) = room.causes[index];
                 if matches!(hypothesis, Hypothesis::Output(output) if excluded[output]) {
                     continue;
                 }
-                if let Hypothesis::Parameter(number) = hypothesis
-                    && !room.perturb(setup, filter, held, number)
-                {
+                let effect = match hypothesis {
+                    Hypothesis::Parameter(number) => effects.iter().find(|(at, ..)| *at == number),
+                    Hypothesis::Output(_) | Hypothesis::Input(_) => None,
+                };
+                if effect.is_none() && matches!(hypothesis, Hypothesis::Parameter(_)) {
                     continue;
                 }
-                room.sign(setup, filter, hypothesis);
+                let (push, shown) = effect.map_or((&[][..], &[][..]), |(_, push, shown)| (push, shown));
+                room.sign(setup, filter, hypothesis, (push, shown));
                 let Some((age, log_likelihood_ratio, magnitude)) = room.best() else { continue };
                 let since = self.times[(self.count - age) % WINDOW];
                 self.explanations.push(Explanation {
@@ -180,8 +181,6 @@ impl Room {
             signature: vec![0.0; WINDOW * m],
             error: vec![0.0; n],
             moved: vec![0.0; n],
-            push: vec![0.0; n],
-            shown: vec![0.0; m],
         })
     }
 
@@ -226,24 +225,15 @@ impl Room {
         }
     }
 
-    /// What a unit of a parameter adds at the estimate, by a difference over its standard deviation.
-    fn perturb(&mut self, setup: &Setup, filter: &ExtendedKalman, held: &[f64], number: usize) -> bool {
-        let Some((_, model)) = setup.perturbed().find(|(at, _)| *at == number) else { return false };
-        let (state, sigma, scale) =
-            (filter.kalman().mean(), setup.dynamics.parameter_sigma[number], step_scale(setup));
-        let time_s = 0.0;
-        let mut plain = (self.moved.clone(), self.shown.clone());
-        setup.model().dynamics(time_s, state, held, &mut plain.0);
-        setup.model().output(time_s, state, held, &mut plain.1);
-        model.dynamics(time_s, state, held, &mut self.push);
-        model.output(time_s, state, held, &mut self.shown);
-        self.push.iter_mut().zip(&plain.0).for_each(|(a, b)| *a = scale * (*a - b) / sigma);
-        self.shown.iter_mut().zip(&plain.1).for_each(|(a, b)| *a = (*a - b) / sigma);
-        self.push.iter().chain(&self.shown).all(|entry| entry.is_finite())
-    }
-
-    /// The whitened signature of a cause of size 1, from its onset on.
-    fn sign(&mut self, setup: &Setup, filter: &ExtendedKalman, hypothesis: Hypothesis) {
+    /// The whitened signature of a cause of size 1, from its onset on; of a parameter, by what a unit of it adds to the dynamics
+    /// and to the outputs.
+    fn sign(
+        &mut self,
+        setup: &Setup,
+        filter: &ExtendedKalman,
+        hypothesis: Hypothesis,
+        (push, shown): (&[f64], &[f64]),
+    ) {
         let (n, inputs, width) = (self.error.len(), setup.dynamics.inputs.len(), self.expected.len());
         let (rows, direct) = filter.observation();
         let (transition, by_input, scale) = (filter.transition(), filter.by_input(), step_scale(setup));
@@ -254,7 +244,7 @@ impl Room {
                 *moved += match hypothesis {
                     Hypothesis::Output(_) => 0.0,
                     Hypothesis::Input(input) => scale * by_input[i * inputs + input],
-                    Hypothesis::Parameter(_) => self.push[i],
+                    Hypothesis::Parameter(_) => scale * push[i],
                 };
             }
             self.error.copy_from_slice(&self.moved);
@@ -264,7 +254,7 @@ impl Room {
                 let direct = match hypothesis {
                     Hypothesis::Output(biased) => f64::from(u8::from(biased == *output)),
                     Hypothesis::Input(input) => direct[output * inputs + input],
-                    Hypothesis::Parameter(_) => self.shown[*output],
+                    Hypothesis::Parameter(_) => shown[*output],
                 };
                 *slot = dot(&rows[output * n..][..n], &self.moved) + direct;
                 for (error, gain) in self.error.iter_mut().zip(gain) {

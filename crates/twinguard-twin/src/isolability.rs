@@ -15,7 +15,7 @@ use twinguard_types::{Cause, SignalId};
 
 use crate::filters::Kalman;
 use crate::setup::{Room, Setup};
-use crate::{Error, Model, Plant, TimeBase};
+use crate::{Error, Plant, TimeBase};
 
 /// Below this unexplained share two causes count as one.
 pub const AMBIGUOUS: f64 = 0.10;
@@ -240,23 +240,9 @@ impl Signatures {
             let state = (0..n).map(|i| self.scale * self.by_input[i * inputs + input]).collect();
             causes.push((cause, state, (0..m).map(|i| self.direct[i * inputs + input]).collect()));
         }
-        let input = &setup.dynamics.input_defaults;
-        let at = |model: &dyn Model| {
-            let (mut slope, mut output) = (vec![0.0; n], vec![0.0; m]);
-            model.dynamics(0.0, &self.state, input, &mut slope);
-            model.output(0.0, &self.state, input, &mut output);
-            (slope, output)
-        };
-        let (slope, output) = at(setup.model());
-        for (number, model) in setup.perturbed() {
-            let sigma = setup.dynamics.parameter_sigma[number];
-            let (moved, shown) = at(model);
-            let state: Vec<f64> =
-                moved.iter().zip(&slope).map(|(a, b)| self.scale * (a - b) / sigma).collect();
-            let direct: Vec<f64> = shown.iter().zip(&output).map(|(a, b)| (a - b) / sigma).collect();
-            if state.iter().chain(&direct).all(|entry| entry.is_finite()) {
-                causes.push((Cause::FaultMode(u32::try_from(number).unwrap_or(u32::MAX)), state, direct));
-            }
+        for (number, push, shown) in setup.effects(0.0, &self.state, &setup.dynamics.input_defaults) {
+            let state = push.iter().map(|entry| self.scale * entry).collect();
+            causes.push((Cause::FaultMode(u32::try_from(number).unwrap_or(u32::MAX)), state, shown));
         }
         causes
     }

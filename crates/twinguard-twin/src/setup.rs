@@ -127,6 +127,32 @@ impl Setup {
         unsure.map(|(at, _)| at).zip(self.perturbed.0.iter().map(|model| &**model))
     }
 
+    /// What a unit of each uncertain parameter adds to the model's dynamics and to its outputs, by a difference over its
+    /// standard deviation; those that give no number are left out.
+    pub(crate) fn effects(
+        &self,
+        time_s: f64,
+        state: &[f64],
+        input: &[f64],
+    ) -> Vec<(usize, Vec<f64>, Vec<f64>)> {
+        let at = |model: &dyn Model| {
+            let (mut slope, mut output) = (vec![0.0; state.len()], vec![0.0; self.dynamics.outputs.len()]);
+            model.dynamics(time_s, state, input, &mut slope);
+            model.output(time_s, state, input, &mut output);
+            (slope, output)
+        };
+        let (slope, output) = at(self.model());
+        let per_unit = |moved: Vec<f64>, plain: &[f64], sigma: f64| -> Vec<f64> {
+            moved.iter().zip(plain).map(|(moved, plain)| (moved - plain) / sigma).collect()
+        };
+        let effects = self.perturbed().map(|(number, model)| {
+            let (moved, shown) = at(model);
+            let sigma = self.dynamics.parameter_sigma[number];
+            (number, per_unit(moved, &slope, sigma), per_unit(shown, &output, sigma))
+        });
+        effects.filter(|(_, push, shown)| push.iter().chain(shown).all(|entry| entry.is_finite())).collect()
+    }
+
     pub(crate) fn model(&self) -> &dyn Model {
         &*self.dynamics.model
     }

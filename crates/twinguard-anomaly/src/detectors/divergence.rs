@@ -114,9 +114,7 @@ impl Detector for Divergence {
             let mut tail = Tail::default();
             if list.len() >= FEWEST {
                 let (mean, deviation) = clipped_moments(list);
-                let signal = context.catalogue.signal(SignalId(place as u32));
-                let floor = signal.and_then(|it| it.range).map_or(1e-9, |range| 1e-4 * range.span());
-                (pair.offset, pair.scale) = (mean, deviation.max(floor));
+                (pair.offset, pair.scale) = (mean, context.believed(SignalId(place as u32), deviation));
                 let mut runner = pair.clone();
                 let (now, mean): (Vec<f64>, Vec<f64>) = list.iter().map(|d| runner.weigh(*d)).unzip();
                 tail = Tail::fit(&mean, gap(mean.len()), 0.01);

@@ -12,7 +12,7 @@ use twinguard_types::{
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
-    table::Table,
+    archived, table::Table,
 };
 
 const HOURS: usize = 48;
@@ -36,24 +36,7 @@ struct State {
     count: u32,
 }
 
-impl Archive for State {
-    fn save(&self, writer: &mut Writer) {
-        self.id.save(writer);
-        self.seen.save(writer);
-        self.days.save(writer);
-        self.samples.save(writer);
-        self.count.save(writer);
-    }
-    fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            id: Archive::load(reader)?,
-            seen: Archive::load(reader)?,
-            days: Archive::load(reader)?,
-            samples: Archive::load(reader)?,
-            count: Archive::load(reader)?,
-        })
-    }
-}
+archived!(State { id, seen, days, samples, count });
 
 /// The hour of the day, and of a weekend the hour plus 24. Day 0 of the epoch was a Thursday.
 fn hour(at: Timestamp) -> usize {

@@ -1,8 +1,7 @@
 //! Commands on the wire that nobody says they sent.
 //!
-//! Source: Bernoulli CUSUM (Reynolds, Stoumbos, Journal of Quality Technology 31, 1999): + ln(½/q) for a wire command without an intent
-//! within the tolerance, − ln((1−q)/½) for one with. q is the share of unmatched writes that the history shows (a tap loses
-//! frames), at least 10⁻⁴; a sum for each writer and signal, so that a busy controller does not drown a stranger. By Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. Silent as
+//! Source: the Bernoulli CUSUM (`bernoulli`) of wire commands without an intent within the tolerance; the normal share is that of the
+//! history (a tap loses frames). A sum for each writer and signal, so that a busy controller does not drown a stranger. Silent as
 //! long as no intent was ever seen. Values match within what the history shows of rounding on the wire. It lies when
 //! the controller itself is taken: then the intent is forged with the command.
 
@@ -12,13 +11,14 @@ use twinguard_types::{
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
-    archived, detector::tame, table::Table,
+    archived,
+    bernoulli::{Law, Sum},
+    detector::tame,
+    table::Table,
 };
 
 /// How long a command waits for its intent, and an intent for its command.
 const TOLERANCE: Duration = Duration::from_secs(2);
-/// The sum stops here: 18 nats are eight decades.
-const BOUND: f64 = 37.0;
 const PENDING: usize = 256;
 
 /// Writes without an author.
@@ -132,26 +132,15 @@ impl Pairs {
 struct State {
     id: DetectorId,
     pairs: Pairs,
-    up: f64,
-    down: f64,
+    law: Law,
     sums: Table<Key, Sum>,
     commands: usize,
 }
 
-archived!(State { id, pairs, up, down, sums, commands });
+archived!(State { id, pairs, law, sums, commands });
 
 /// Who wrote what.
 type Key = (Option<core::net::IpAddr>, SignalId);
-
-/// The running sum of one writer at one signal.
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    size: f64,
-    run: u32,
-    since: Timestamp,
-}
-
-archived!(Sum { size, run, since });
 
 /// Sums that are kept; a flood of writers beyond shares one.
 const SUMS: usize = 1024;
@@ -219,21 +208,13 @@ impl Detector for Provenance {
                 _ => {}
             }
         }
-        let share = if pairs.intents_seen > 0 && commands > 0 {
-            ((lost as f64 + 0.5) / (commands as f64 + 1.0)).clamp(1e-4, 0.4)
-        } else {
-            0.002
+        let law = match (pairs.intents_seen, commands) {
+            (0, _) | (_, 0) => Law::new(0.002),
+            _ => Law::counted(lost, commands),
         };
         let intents_seen = pairs.intents_seen;
         pairs = Pairs { slack, intents_seen, ..Pairs::new() };
-        Ok(Box::new(State {
-            id: context.id,
-            pairs,
-            up: libm::log(0.5 / share),
-            down: libm::log((1.0 - share) / 0.5),
-            sums: Table::new(SUMS),
-            commands,
-        }))
+        Ok(Box::new(State { id: context.id, pairs, law, sums: Table::new(SUMS), commands }))
     }
     fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
         Ok(Box::new(State::load(reader)?))
@@ -243,11 +224,13 @@ impl Detector for Provenance {
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
         let at = event.at();
-        let (mut unsent, mut loudest) = (None, Sum::default());
+        // of several that come to light at once the one with the largest sum; a write without an author before any other
+        let mut told: Option<(Option<Entry>, Sum)> = None;
         let mut count = |state: &mut Self, outcome: Outcome| {
-            let sum = state.count(outcome, &mut unsent);
-            if sum.size >= loudest.size {
-                loudest = sum;
+            let (unsent, sum) = state.count(outcome);
+            let rank = |it: &(Option<Entry>, Sum)| (it.0.is_some(), it.1.surprise());
+            if told.as_ref().is_none_or(|told| rank(&(unsent, sum)) >= rank(told)) {
+                told = Some((unsent, sum));
             }
         };
         while let Some(entry) = self.pairs.expire(at) {
@@ -258,23 +241,20 @@ impl Fitted for State {
             Event::Intent(intent) => self.pairs.intent(intent),
             _ => None,
         };
-        let told = outcome.is_some();
         if let Some(outcome) = outcome {
             count(self, outcome);
         }
         // without a journal there is nobody to ask
-        if self.pairs.intents_seen == 0 || (unsent.is_none() && !told) {
-            return None;
-        }
-        let surprise = loudest.size / core::f64::consts::LN_10;
-        let detail = unsent.map_or(Detail::None, |entry: Entry| Detail::Unsent {
-            writes: loudest.run,
+        let (unsent, sum) = told.filter(|_| self.pairs.intents_seen > 0)?;
+        let surprise = sum.surprise();
+        let detail = unsent.map_or(Detail::None, |entry| Detail::Unsent {
+            writes: sum.hits,
             signal: entry.signal,
             value: entry.value,
             from: entry.from,
         });
         let score = Score { at, detector: self.id, symptom: Symptom::Provenance, surprise, attribution: &[] };
-        Some(Observation { score, detail, onset: Some(loudest.since) })
+        Some(Observation { score, detail, onset: Some(sum.since) })
     }
     fn coverage(&self) -> Coverage {
         match (self.pairs.intents_seen, self.commands) {
@@ -289,27 +269,21 @@ impl Fitted for State {
 }
 
 impl State {
-    fn count(&mut self, outcome: Outcome, unsent: &mut Option<Entry>) -> Sum {
-        let (Outcome::Matched(entry) | Outcome::Unmatched(entry)) = outcome;
-        let key = if self.sums.len() + 1 < SUMS || self.sums.get(&(entry.from, entry.signal)).is_some() {
-            (entry.from, entry.signal)
-        } else {
-            OTHERS
+    /// The write, where nobody says they sent it, and the sum that it belongs to.
+    fn count(&mut self, outcome: Outcome) -> (Option<Entry>, Sum) {
+        let (entry, unsent) = match outcome {
+            Outcome::Matched(entry) => (entry, None),
+            Outcome::Unmatched(entry) => (entry, Some(entry)),
         };
-        let Some(sum) = self.sums.entry(key, Sum::default) else { return Sum::default() };
-        match outcome {
-            Outcome::Matched(_) => sum.size = (sum.size - self.down).max(0.0),
-            Outcome::Unmatched(_) if self.pairs.intents_seen == 0 => {}
-            Outcome::Unmatched(_) => {
-                if sum.size == 0.0 {
-                    (sum.since, sum.run) = (entry.at, 0);
-                }
-                sum.run = sum.run.saturating_add(1);
-                sum.size = (sum.size + self.up).min(BOUND);
-                *unsent = Some(entry);
-            }
+        let own = (entry.from, entry.signal);
+        let room = self.sums.len() + 1 < SUMS || self.sums.get(&own).is_some();
+        let Some(sum) = self.sums.entry(if room { own } else { OTHERS }, Sum::default) else {
+            return (unsent, Sum::default());
+        };
+        if self.pairs.intents_seen > 0 {
+            sum.step(&self.law, entry.at, unsent.is_some());
         }
-        *sum
+        (unsent, *sum)
     }
 }
 

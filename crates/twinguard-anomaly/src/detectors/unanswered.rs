@@ -1,22 +1,19 @@
 //! Requests that nobody answers, per client and server.
 //!
-//! Source: Bernoulli CUSUM (Reynolds, Stoumbos, Journal of Quality Technology 31, 1999), as for commands without an author: a request
-//! that stays unanswered adds ln(½/q), one that does not takes ln((1−q)/½) away; q is the share in the history, at least 10⁻⁴. By
-//! Lundberg's inequality the sum reaches g with probability at most e^−g, which is its surprise. It lies where a device answers some
-//! functions only, when the mix of what it is asked changes.
+//! Source: the Bernoulli CUSUM (`bernoulli`), as for commands without an author; the normal share is that of the history. It lies where
+//! a device answers some functions only, when the mix of what it is asked changes.
 
 use core::net::IpAddr;
 
-use twinguard_types::{DetectorId, Event, Exchange, ExchangeOutcome, Score, Symptom, Timestamp, View};
+use twinguard_types::{DetectorId, Event, Exchange, ExchangeOutcome, Score, Symptom, View};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Writer,
-    archived, table::Table,
+    archived,
+    bernoulli::{Law, Sum},
+    table::Table,
 };
 
-/// The sum stops here: 18 nats are eight decades.
-const BOUND: f64 = 37.0;
-const LEAST: f64 = 1e-4;
 const MOST_KEYS: usize = 1024;
 /// Exchanges of a pair of ends from which on it is judged.
 const ENOUGH: u32 = 200;
@@ -27,14 +24,11 @@ pub struct Unanswered;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Peer {
-    up: f64,
-    down: f64,
-    sum: f64,
-    run: u32,
-    since: Timestamp,
+    law: Law,
+    sum: Sum,
 }
 
-archived!(Peer { up, down, sum, run, since });
+archived!(Peer { law, sum });
 
 struct State {
     id: DetectorId,
@@ -81,9 +75,8 @@ impl Detector for Unanswered {
         let mut peers = Table::new(counts.len());
         let (mut samples, mut live) = (0, 0);
         for (key, (all, missing)) in counts.iter_mut().filter(|(_, (all, _))| *all >= ENOUGH) {
-            let share = ((f64::from(*missing) + 0.5) / (f64::from(*all) + 1.0)).clamp(LEAST, 0.45);
-            let (up, down) = (libm::log(0.5 / share), libm::log((1.0 - share) / 0.5));
-            peers.entry(*key, || Peer { up, down, ..Peer::default() });
+            let law = Law::counted(*missing as usize, *all as usize);
+            peers.entry(*key, || Peer { law, sum: Sum::default() });
             samples = samples.max(*all as usize);
             live += 1;
         }
@@ -100,14 +93,10 @@ impl Fitted for State {
         let answered = answered(exchange)?;
         let (client, server) = (exchange.client.ip(), exchange.server.ip());
         let peer = self.peers.get_mut(&(client, server))?;
-        if peer.sum == 0.0 {
-            (peer.since, peer.run) = (exchange.at, 0);
-        }
-        peer.run += u32::from(!answered);
-        let step = if answered { -peer.down } else { peer.up };
-        peer.sum = (peer.sum + step).clamp(0.0, BOUND);
-        let surprise = (peer.sum / core::f64::consts::LN_10 - self.price).max(0.0);
-        let (detail, onset) = (Detail::Unanswered { client, server, requests: peer.run }, peer.since);
+        peer.sum.step(&peer.law, exchange.at, !answered);
+        let surprise = (peer.sum.surprise() - self.price).max(0.0);
+        let detail = Detail::Unanswered { client, server, requests: peer.sum.hits };
+        let onset = peer.sum.since;
         let score = Score {
             at: exchange.at,
             detector: self.id,

@@ -224,10 +224,7 @@ impl Detector for Vendor {
             let mut tail = Tail::default();
             if differences[place].len() >= 200 {
                 let (mean, deviation) = clipped_moments(&differences[place]);
-                pair.offset = mean;
-                let info = context.catalogue.signal(twinguard_types::SignalId(place as u32));
-                let floor = info.and_then(|info| info.range).map_or(1e-9, |range| 1e-4 * range.span());
-                pair.scale = deviation.max(floor);
+                (pair.offset, pair.scale) = (mean, context.believed(SignalId(place as u32), deviation));
                 let mut runner = pair.clone();
                 let samples: Vec<f64> =
                     differences[place].iter().map(|difference| runner.weigh(*difference)).collect();

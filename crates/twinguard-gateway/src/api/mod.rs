@@ -11,9 +11,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::Error;
+use crate::accept::accept;
 use crate::config::{Api, Mode, Token};
 use crate::stats::Stats;
 use crate::worker::Handle;
@@ -65,25 +66,13 @@ impl Sidecar {
 
     /// Serves until `stop` changes.
     pub(crate) async fn serve(self, listener: TcpListener) {
-        let mut stop = self.shared.stop.clone();
         let places = Arc::new(Semaphore::new(self.shared.config.connections));
         let router = routes::router(self.shared.clone());
-        let mut tasks = tokio::task::JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = tasks.join_next(), if !tasks.is_empty() => continue,
-                _ = stop.changed() => break,
-            };
-            let Ok((stream, from)) = accepted else {
-                // Out of file descriptors, mostly: clients that leave give some back.
-                sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+        let mut tasks = accept(listener, self.shared.stop.clone(), |stream, from| {
+            let place = places.clone().try_acquire_owned().ok()?;
             let service = router.clone().layer(Extension(Peer(from.ip().to_canonical())));
             let (mut stop, header_time) = (self.shared.stop.clone(), self.shared.config.request_time);
-            tasks.spawn(async move {
+            Some(async move {
                 let _ = stream.set_nodelay(true);
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(header_time).max_buf_size(64 << 10);
@@ -98,8 +87,9 @@ impl Sidecar {
                     }
                 }
                 drop(place);
-            });
-        }
+            })
+        })
+        .await;
         let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
     }
 }

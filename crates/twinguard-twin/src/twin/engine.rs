@@ -150,10 +150,10 @@ impl Engine {
         &mut self,
         setup: &Setup,
         now: Timestamp,
-        held: &[f64],
+        (time_s, held): (f64, &[f64]),
         excluded: &[bool],
     ) -> &[Explanation] {
-        self.bank.explain(setup, now, (&self.filter, held), &self.process, excluded)
+        self.bank.explain(setup, now, (&self.filter, time_s, held), &self.process, excluded)
     }
 
     pub(super) fn refresh(&mut self, setup: &Setup, time_s: f64, held: &[f64]) {

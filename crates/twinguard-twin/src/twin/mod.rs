@@ -302,7 +302,8 @@ impl Twin {
 
     /// Which single causes explain the last 128 innovations, best first: see [`bank`](crate::bank).
     pub fn explain(&mut self, now: Timestamp) -> &[Explanation] {
-        self.engine.explain(&self.setup, now, &self.held, &self.excluded)
+        let time_s = (now - self.start).as_secs_f64();
+        self.engine.explain(&self.setup, now, (time_s, &self.held), &self.excluded)
     }
 
     /// A copy of the estimate to ask "what if".

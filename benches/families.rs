@@ -45,7 +45,7 @@ fn captured() -> BTreeMap<Family, Conversations> {
                 let (count, conversations) = families.entry(message.family()).or_default();
                 if *count < MESSAGES_MAX {
                     *count += 1;
-                    let (source, destination) = (message.source, message.destination);
+                    let (source, destination) = (*message.source, *message.destination);
                     let ends = (source.min(destination), source.max(destination));
                     let context = Context { sender: message.sender, at: message.at, source, destination };
                     conversations.entry(ends).or_default().push((context, message.bytes.to_vec()));

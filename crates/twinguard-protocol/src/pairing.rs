@@ -29,8 +29,6 @@ pub(crate) struct Paired {
     pub(crate) ended: Option<(Option<Duration>, ExchangeOutcome)>,
     /// The serial number of a request that now awaits its answer.
     pub(crate) opened: Option<u64>,
-    /// A request that had to go because too many are open.
-    pub(crate) displaced: Option<Exchange>,
 }
 
 /// Which end, 0 or 1, is the client.
@@ -94,6 +92,13 @@ impl Conversation {
 }
 
 impl Pairing {
+    /// Sender and receiver of what comes from `end`.
+    #[inline]
+    pub(crate) const fn ends_from(&self, end: usize) -> (&Address, &Address) {
+        let [first, second] = &self.ends;
+        if end == 0 { (first, second) } else { (second, first) }
+    }
+
     /// Who sends a message that comes from `end`; learns from its shape while that is not certain.
     #[inline]
     pub(crate) fn sender(&mut self, end: usize, bytes: &[u8]) -> Sender {
@@ -115,8 +120,10 @@ impl Pairing {
         }
     }
 
-    /// Pairs a message; adds what is odd about it in the conversation.
+    /// Pairs a message; adds what is odd about it in the conversation. A request that had to go because too many are
+    /// open is entered in `exchanges`.
     #[inline]
+    #[allow(clippy::too_many_arguments, reason = "what is large is filled in where it stays")]
     pub(crate) fn pair(
         &mut self,
         at: Timestamp,
@@ -125,6 +132,7 @@ impl Pairing {
         header: &Header,
         pdu: &Pdu<'_>,
         oddities: &mut Oddities,
+        exchanges: &mut VecDeque<Exchange>,
     ) -> Paired {
         let Some(key) = header.key else {
             return Paired { ended: Some((None, ExchangeOutcome::OneWay)), ..Paired::default() };
@@ -134,8 +142,8 @@ impl Pairing {
         match part {
             Kind::Request => {
                 self.joined = false;
-                let displaced = self.open(at, serial, most, key, header, pdu, oddities);
-                Paired { opened: Some(serial), displaced, ..Paired::default() }
+                exchanges.extend(self.open(at, serial, most, key, header, pdu, oddities));
+                Paired { opened: Some(serial), ..Paired::default() }
             }
             Kind::Response | Kind::Exception => self.close(at, key, header, pdu, oddities),
             Kind::Event | Kind::Control => Paired::default(),

@@ -20,7 +20,7 @@ use crate::ip::{Defragmenter, IpPacket, Transport};
 use crate::link::{self, Network};
 use crate::pairing::{Conversation, Role};
 use crate::protocol::{Address, Carrier, Context, Cut, Header};
-use crate::registry::{Family, Shared};
+use crate::registry::{Family, Memo, Shared};
 use crate::tcp::{self, Arrival, Assembler, End, Side};
 
 use datagrams::{PendingDatagram, Unnamed};
@@ -95,6 +95,8 @@ pub struct Stack {
     inside_ends: [Address; 2],
     taken: Option<(Side, usize)>,
     found: Option<Found>,
+    /// The request that the last message answers.
+    request: Option<Memo>,
     ended: Option<Ended>,
     exchanges: VecDeque<Exchange>,
     malformed: VecDeque<Malformed>,
@@ -172,6 +174,7 @@ impl Stack {
             inside_ends: [Address::Mac(Mac([0; 6])); 2],
             taken: None,
             found: None,
+            request: None,
             ended: None,
             exchanges: VecDeque::new(),
             malformed: VecDeque::new(),
@@ -665,17 +668,18 @@ impl Stack {
         conversation.settled = true;
         let Conversation { pairing, session, .. } = conversation;
         let sender = pairing.sender(end, bytes);
-        let [first, second] = &pairing.ends;
-        let (source, destination) = if end == 0 { (first, second) } else { (second, first) };
+        let (source, destination) = pairing.ends_from(end);
         let context = Context { sender, at: arrival.at, source: *source, destination: *destination };
         let family = session.family();
-        let Some(pdu) = session.decode(&mut self.shared, &context, bytes) else {
+        // Held and looked at where it is: a content is large, and copied once only, into what is told.
+        let decoded = session.decode(&mut self.shared, &context, bytes);
+        let Some(pdu) = &decoded else {
             // Its length said that it is whole; more may lie behind it.
             return Some(Item::Malformed(Malformed {
                 at: arrival.at,
                 family: family.label(),
-                source: source.socket(),
-                destination: destination.socket(),
+                source: context.source.socket(),
+                destination: context.destination.socket(),
                 offset: 0,
                 oddity: Oddity::Truncated,
             }));
@@ -686,15 +690,14 @@ impl Stack {
         let most = self.config.open_requests;
         // Time may have gone on without frames; what was held came when it came.
         let at = if arrival.frame == self.frame { self.now } else { arrival.at };
-        let paired = pairing.pair(at, self.serial, most, &header, &pdu, &mut oddities);
+        let paired = pairing.pair(at, self.serial, most, &header, pdu, &mut oddities, &mut self.exchanges);
         if let Some(serial) = paired.opened {
             self.deadlines.push_back(Deadline { at: self.now + self.config.patience, serial, place });
         }
-        if let Some(displaced) = paired.displaced {
-            self.exchanges.push_back(displaced);
-        }
         self.ended = paired.ended.map(|(latency, outcome)| Ended { place, header, latency, outcome });
+        self.request = paired.memo;
         self.counters.messages += 1;
+        let (source, destination) = pairing.ends_from(end);
         let (frame, index) = &mut self.told;
         *index = if *frame == arrival.frame { *index + 1 } else { 0 };
         *frame = arrival.frame;
@@ -702,14 +705,14 @@ impl Stack {
             frame: arrival.frame,
             at: arrival.at,
             index: *index,
-            source: context.source,
-            destination: context.destination,
+            source,
+            destination,
             sender,
             header,
             bytes,
-            pdu,
+            pdu: *pdu,
             oddities,
-            request: paired.memo,
+            request: self.request.as_ref(),
         }))
     }
 

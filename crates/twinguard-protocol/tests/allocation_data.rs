@@ -56,7 +56,7 @@ fn check(folder: &Path) -> Result<(), Failed> {
             stack.handle(&frame);
             while let Some(item) = stack.poll() {
                 let Item::Message(message) = item else { continue };
-                let (source, destination) = (message.source, message.destination);
+                let (source, destination) = (*message.source, *message.destination);
                 let key = (message.family(), source.min(destination), source.max(destination));
                 let context = Context { sender: message.sender, at: message.at, source, destination };
                 conversations.entry(key).or_default().push(Kept { context, bytes: message.bytes.to_vec() });

@@ -16,9 +16,9 @@ pub struct Message<'a> {
     /// Its place among the messages of that frame, from 0.
     pub index: u32,
     /// Sender.
-    pub source: Address,
+    pub source: &'a Address,
     /// Receiver.
-    pub destination: Address,
+    pub destination: &'a Address,
     /// Which of the two asks and which answers, as far as known.
     pub sender: Sender,
     /// What it does.
@@ -29,7 +29,7 @@ pub struct Message<'a> {
     pub pdu: Pdu<'a>,
     /// What is odd about it, by itself and in its conversation.
     pub oddities: Oddities,
-    pub(super) request: Option<Memo>,
+    pub(super) request: Option<&'a Memo>,
 }
 
 impl<'a> Message<'a> {
@@ -42,13 +42,15 @@ impl<'a> Message<'a> {
     /// The end that asks.
     #[must_use]
     pub const fn client(&self) -> Address {
-        if self.is_from_server() { self.destination } else { self.source }
+        let client = if self.is_from_server() { self.destination } else { self.source };
+        *client
     }
 
     /// The end that answers.
     #[must_use]
     pub const fn server(&self) -> Address {
-        if self.is_from_server() { self.source } else { self.destination }
+        let server = if self.is_from_server() { self.source } else { self.destination };
+        *server
     }
 
     const fn is_from_server(&self) -> bool {
@@ -69,7 +71,7 @@ impl<'a> Message<'a> {
     /// What it did to the device beyond values: known with the answer, or at once where none is expected.
     #[must_use]
     pub fn action(&self) -> Option<Action> {
-        match (&self.request, self.header.key) {
+        match (self.request, self.header.key) {
             (Some(memo), _) => memo.action(),
             (None, None) => self.pdu.memo().action(),
             (None, Some(_)) => None,
@@ -80,7 +82,7 @@ impl<'a> Message<'a> {
     #[inline]
     #[must_use]
     pub fn blocks(&self) -> Blocks<'a> {
-        self.pdu.blocks(self.request.as_ref())
+        self.pdu.blocks(self.request)
     }
 
     /// The values it carries, one by one.

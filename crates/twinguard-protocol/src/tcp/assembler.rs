@@ -118,7 +118,7 @@ impl Assembler {
         self.counters.bytes += segment.payload.len() as u64;
         self.expire(at);
         let (slot, end) = self
-            .find(source, destination)
+            .find(&source, &destination)
             .unwrap_or_else(|| (self.insert(at, frame, source, destination), End::First));
         let end = self.control(at, frame, slot, end, segment);
         self.touch(slot);
@@ -274,23 +274,24 @@ impl Assembler {
 
     /// The slot of a connection, and which end `source` is.
     #[inline]
-    fn find(&mut self, source: SocketAddr, destination: SocketAddr) -> Option<(u32, End)> {
+    fn find(&mut self, source: &SocketAddr, destination: &SocketAddr) -> Option<(u32, End)> {
         let place = cache_place(source, destination);
         let cached = self.cache.get(place).copied().unwrap_or(NONE);
         if let Some(slot) = self.slots.get(cached as usize).filter(|slot| slot.live) {
-            if slot.flow.ends == [source, destination] {
+            let [first, second] = &slot.flow.ends;
+            if first == source && second == destination {
                 return Some((cached, End::First));
             }
-            if slot.flow.ends == [destination, source] {
+            if second == source && first == destination {
                 return Some((cached, End::Second));
             }
         }
-        let found = *self.by_ends.get(&ordered(source, destination))?;
+        let found = *self.by_ends.get(&ordered(*source, *destination))?;
         if let Some(entry) = self.cache.get_mut(place) {
             *entry = found;
         }
         let first = self.slots.get(found as usize)?.flow.address(End::First);
-        Some((found, if first == source { End::First } else { End::Second }))
+        Some((found, if first == *source { End::First } else { End::Second }))
     }
 
     /// Handles SYN, FIN and RST; returns which end the sender is afterwards, for a new connection may begin.
@@ -407,7 +408,7 @@ impl Assembler {
         }
         self.counters.flows += 1;
         self.by_ends.insert(ordered(source, destination), slot);
-        if let Some(entry) = self.cache.get_mut(cache_place(source, destination)) {
+        if let Some(entry) = self.cache.get_mut(cache_place(&source, &destination)) {
             *entry = slot;
         }
         self.link(slot);
@@ -503,8 +504,8 @@ fn ordered(a: SocketAddr, b: SocketAddr) -> (SocketAddr, SocketAddr) {
 
 /// A place in the cache, the same for both directions. Nobody gains by forging collisions: a miss costs a lookup.
 #[inline]
-fn cache_place(a: SocketAddr, b: SocketAddr) -> usize {
-    let fold = |address: SocketAddr| {
+fn cache_place(a: &SocketAddr, b: &SocketAddr) -> usize {
+    let fold = |address: &SocketAddr| {
         let ip = match address.ip() {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
             IpAddr::V6(ip) => {

@@ -236,7 +236,7 @@ fn feed(assembler: &mut Assembler, at: Timestamp, index: u64, frame: &[u8]) -> u
         && let (Transport::Tcp(segment), Some((source, destination))) = (&ip.transport, ip.endpoints())
     {
         let pushed = assembler.push(at, index, source, destination, segment);
-        for side in pushed.ready.into_iter().flatten() {
+        for side in pushed.ready.sides() {
             loop {
                 let count = assembler.readable(side).len();
                 bytes += count;

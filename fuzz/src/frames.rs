@@ -62,7 +62,7 @@ pub fn tcp(data: &[u8]) {
         };
         let pushed = assembler.push(at, 0, source, destination, &segment);
         assert!(assembler.memory() <= BOUND, "{} bytes held", assembler.memory());
-        for side in pushed.ready.into_iter().flatten() {
+        for side in pushed.ready.sides() {
             loop {
                 let count = assembler.readable(side).len();
                 // Some readers leave bytes for later.

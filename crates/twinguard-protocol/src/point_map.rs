@@ -264,7 +264,7 @@ impl PointMap {
             let outcome = if refused { AccessOutcome::Refused } else { AccessOutcome::Granted };
             out.push(Event::Access(Accessed {
                 at: message.at,
-                principal: self.principal(Client::of(&client)),
+                principal: self.principal(Client::of(client)),
                 action: action.label(),
                 outcome,
                 from: client.socket().map(|socket| socket.ip()),
@@ -276,18 +276,18 @@ impl PointMap {
                 continue;
             }
             let writer = match block.access {
-                Access::Write => Some((self.principal(Client::of(&client)), client.socket())),
+                Access::Write => Some((self.principal(Client::of(client)), client.socket())),
                 _ => None,
             };
             let context = Context { at: message.at, writer };
             if self.discovery.is_some() {
-                self.found(&context, message.family(), server, &block, out);
+                self.found(&context, message.family(), *server, &block, out);
                 continue;
             }
             let Some(name) = self.names.find(&block.tag.name) else { continue };
             let [socket, host, mac, any] = self.kinds;
             let family = message.family();
-            match server {
+            match *server {
                 Address::Socket(server) => {
                     if socket {
                         self.bound(

@@ -21,7 +21,7 @@ use crate::link::{self, Network};
 use crate::pairing::{Conversation, Role};
 use crate::protocol::{Address, Carrier, Context, Cut, Header};
 use crate::registry::{Family, Memo, Shared};
-use crate::tcp::{self, Arrival, Assembler, End, Side};
+use crate::tcp::{self, Arrival, Assembler, End, Ready, Side};
 
 use datagrams::{PendingDatagram, Unnamed};
 use duplicates::Duplicates;
@@ -87,7 +87,7 @@ pub struct Stack {
     told: (u64, u32),
     /// Whether nothing is left to tell until a frame or the time comes.
     is_drained: bool,
-    ready: [Option<Side>; 2],
+    ready: Ready,
     datagram: Vec<u8>,
     pending_datagram: Option<PendingDatagram>,
     /// Families that lie in the same Ethernet frame and are told after it, and its ends.
@@ -167,7 +167,7 @@ impl Stack {
             at: Timestamp::MIN,
             told: (u64::MAX, 0),
             is_drained: false,
-            ready: [None; 2],
+            ready: Ready::NONE,
             datagram: Vec::new(),
             pending_datagram: None,
             inside: VecDeque::new(),
@@ -384,9 +384,10 @@ impl Stack {
         {
             return self.tunnelled(frame, inner, depth);
         }
-        let Some((source, destination)) = packet.endpoints() else { return };
         match &packet.transport {
             Transport::Tcp(segment) => {
+                let source = SocketAddr::new(packet.source, segment.source_port);
+                let destination = SocketAddr::new(packet.destination, segment.destination_port);
                 let pushed = self.assembler.push(self.at, self.frame, source, destination, segment);
                 self.ready = pushed.ready;
                 if pushed.oddities.any() {
@@ -394,7 +395,9 @@ impl Stack {
                 }
             }
             Transport::Udp(datagram) => {
-                let ends = [Address::Socket(source), Address::Socket(destination)];
+                let ends =
+                    [(packet.source, datagram.source_port), (packet.destination, datagram.destination_port)]
+                        .map(|(ip, port)| Address::Socket(SocketAddr::new(ip, port)));
                 let payload = datagram.payload;
                 let sent = (packet.identification, payload);
                 if let Some(family) = self.family_of(Carrier::Udp(datagram.destination_port), payload) {
@@ -423,7 +426,7 @@ impl Stack {
         for oddity in pushed.oddities.iter().filter(|oddity| *oddity != Oddity::Gap) {
             tell(source, destination, oddity);
         }
-        for side in pushed.ready.into_iter().flatten().filter(|side| self.assembler.gap(*side).is_some()) {
+        for side in pushed.ready.sides().filter(|side| self.assembler.gap(*side).is_some()) {
             let own = self.assembler.source(side) == Some(source);
             let (source, destination) = if own { (source, destination) } else { (destination, source) };
             tell(source, destination, Oddity::Gap);
@@ -438,8 +441,7 @@ impl Stack {
         }
         let (mut held, mut idle) = (usize::MAX, 0);
         loop {
-            let slot = self.ready.iter_mut().find(|slot| slot.is_some())?;
-            let side = (*slot)?;
+            let side = self.ready.first()?;
             match self.next_in(side) {
                 Next::Message(len) => return Some(Found::Stream { side, len }),
                 Next::Inside(len) => return Some(Found::Inside { side, len }),
@@ -459,8 +461,8 @@ impl Stack {
             (held, idle) = (usize::MAX, 0);
             if self.assembler.cross(side).is_some() {
                 self.unsync(side);
-            } else if let Some(slot) = self.ready.iter_mut().find(|slot| slot.is_some()) {
-                *slot = None;
+            } else {
+                self.ready = self.ready.rest();
             }
         }
     }

@@ -6,6 +6,6 @@ mod segment;
 mod stream;
 
 pub use assembler::Assembler;
-pub use flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
+pub use flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Ready, Side};
 pub use segment::{TcpFlags, TcpSegment};
 pub use stream::Arrival;

@@ -40,7 +40,7 @@ fn a_frame_in_the_steady_state_allocates_nothing() {
                 continue;
             };
             let pushed = assembler.push(frame.at, frame.index, source, destination, &segment);
-            for side in pushed.ready.into_iter().flatten() {
+            for side in pushed.ready.sides() {
                 let count = assembler.readable(side).len();
                 bytes += count;
                 assembler.consume(side, count);

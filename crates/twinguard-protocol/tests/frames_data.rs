@@ -71,7 +71,7 @@ fn check(path: &Path) -> Result<(), Failed> {
         let Some(ip) = whole.packet else { continue };
         if let (Transport::Tcp(segment), Some((source, destination))) = (ip.transport, ip.endpoints()) {
             let pushed = assembler.push(frame.at, frame.index, source, destination, &segment);
-            for side in pushed.ready.into_iter().flatten() {
+            for side in pushed.ready.sides() {
                 loop {
                     let count = assembler.readable(side).len();
                     shown += count as u64;

@@ -71,7 +71,7 @@ impl Bench {
         let pushed = self.assembler.push(self.at, self.frame, source, destination, &segment);
         assert_eq!(self.assembler.source(pushed.side), Some(source));
         assert_eq!(self.assembler.destination(pushed.side), Some(destination));
-        for side in pushed.ready.into_iter().flatten() {
+        for side in pushed.ready.sides() {
             self.drain(side);
         }
         self.last = Some(pushed);

@@ -49,7 +49,7 @@ fn told(says: &[(End, Vec<u8>)], skip: Option<usize>) -> (Vec<String>, Stack) {
                     let points = message.points();
                     let points: String =
                         points.map(|point| format!(" {}={}", family.show_place(&point), point.raw)).collect();
-                    let sender = if *message.source == message.client() { "client" } else { "server" };
+                    let sender = if message.source == message.client() { "client" } else { "server" };
                     format!("{sender}: {family} {}{points}", family.function_name(message.header.function))
                 }
                 Item::Exchange(exchange) if exchange.latency.is_some() => format!("{:?}", exchange.outcome),

@@ -41,16 +41,14 @@ impl<'a> Message<'a> {
 
     /// The end that asks.
     #[must_use]
-    pub const fn client(&self) -> Address {
-        let client = if self.is_from_server() { self.destination } else { self.source };
-        *client
+    pub const fn client(&self) -> &'a Address {
+        if self.is_from_server() { self.destination } else { self.source }
     }
 
     /// The end that answers.
     #[must_use]
-    pub const fn server(&self) -> Address {
-        let server = if self.is_from_server() { self.source } else { self.destination };
-        *server
+    pub const fn server(&self) -> &'a Address {
+        if self.is_from_server() { self.source } else { self.destination }
     }
 
     const fn is_from_server(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use twinguard_types::Timestamp;
 
-use super::flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Side};
+use super::flow::{Counters, End, Flow, FlowId, Limits, Oddities, Pushed, Ready, Side};
 use super::segment::{TcpFlags, TcpSegment};
 use super::stream::{Arrival, Effect, Stream};
 
@@ -34,7 +34,7 @@ use super::stream::{Arrival, Effect, Stream};
 /// for (frame, (sequence, payload)) in [(7, &b"Hel"[..]), (13, b"world"), (10, b"lo ")].into_iter().enumerate() {
 ///     let segment = segment(sequence, payload);
 ///     let pushed = assembler.push(Timestamp::ZERO, frame as u64 + 1, client, server, &segment);
-///     for side in pushed.ready.into_iter().flatten() {
+///     for side in pushed.ready.sides() {
 ///         loop {
 ///             let bytes = assembler.readable(side);
 ///             let count = bytes.len(); // a real reader takes whole messages
@@ -126,7 +126,7 @@ impl Assembler {
         let Some(entry) = self.slots.get_mut(slot as usize) else {
             // Every slot that `find` and `insert` name is there.
             let side = Side { flow: FlowId { slot, generation: 0 }, end };
-            return Pushed { side, ready: [None; 2], oddities: Oddities::default() };
+            return Pushed { side, ready: Ready::NONE, oddities: Oddities::default() };
         };
         entry.flow.last_at = entry.flow.last_at.max(at);
         let side = Side { flow: FlowId { slot, generation: entry.generation }, end };
@@ -153,7 +153,7 @@ impl Assembler {
         let memory = own.memory() + peer.memory();
         self.memory = self.memory + memory - entry.memory;
         entry.memory = memory;
-        let ready = [peer_gap.then_some(side.other()), (effect.added > 0 || own_gap).then_some(side)];
+        let ready = Ready { side, peer: peer_gap, own: effect.added > 0 || own_gap };
         self.count(effect);
         let oddities = Oddities {
             gap: own_gap || peer_gap,

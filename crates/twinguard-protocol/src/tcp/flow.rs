@@ -102,6 +102,7 @@ pub struct Side {
 impl Side {
     /// The other direction.
     #[must_use]
+    #[inline]
     pub const fn other(self) -> Self {
         Self { flow: self.flow, end: self.end.other() }
     }
@@ -178,14 +179,53 @@ impl Oddities {
     }
 }
 
+/// Directions of one connection that are to be read, in that order: what the peer sent was there before the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    pub(super) side: Side,
+    pub(super) peer: bool,
+    pub(super) own: bool,
+}
+
+impl Ready {
+    /// Nothing to read.
+    pub const NONE: Self = Self {
+        side: Side { flow: FlowId { slot: 0, generation: 0 }, end: End::First },
+        peer: false,
+        own: false,
+    };
+
+    /// The first of them.
+    #[inline]
+    #[must_use]
+    pub const fn first(self) -> Option<Side> {
+        match self {
+            Self { side, peer: true, .. } => Some(side.other()),
+            Self { side, own: true, .. } => Some(side),
+            _ => None,
+        }
+    }
+
+    /// Those behind the first.
+    #[inline]
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        Self { peer: false, own: self.peer && self.own, ..self }
+    }
+
+    /// All of them.
+    pub fn sides(self) -> impl Iterator<Item = Side> {
+        [self.peer.then_some(self.side.other()), self.own.then_some(self.side)].into_iter().flatten()
+    }
+}
+
 /// What a segment led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// The direction that the segment belongs to.
     pub side: Side,
-    /// Directions that now have something to read or a hole to step over, in the order in which to read them:
-    /// what the peer sent was there before this segment.
-    pub ready: [Option<Side>; 2],
+    /// Directions that now have something to read or a hole to step over.
+    pub ready: Ready,
     /// What was odd.
     pub oddities: Oddities,
 }

@@ -4,6 +4,7 @@
 //! cargo run --release --example dissect -- plant.pcap                # a table for people
 //! cargo run --release --example dissect -- plant.pcap --places      # and every place with its values
 //! cargo run --release --example dissect -- plant.pcap --points > values.csv   # a time series for every tag
+//! cargo run --release --example dissect -- plant.pcap --points=values.parquet # the same as a Parquet file
 //! cargo run --release --example dissect -- plant.pcap --json        # one line a message, for tools
 //! cargo run --release --example dissect -- plant.pcap --draft plant.toml   # a plant file to start from
 //! ```
@@ -24,9 +25,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use twinguard::protocol::stack::{Config, Item, Stack};
+use twinguard::protocol::series::ParquetWriter;
+use twinguard::protocol::stack::{Checksums, Config, Item, Stack};
 use twinguard::protocol::survey::{Place, Survey};
 use twinguard::protocol::{Family, PointMap, capture::Reader};
 use twinguard::twin::Plant;
@@ -47,9 +49,20 @@ struct Arguments {
     /// Only this protocol, for example `modbus`; may be given several times.
     #[arg(long, value_name = "P")]
     protocol: Vec<Family>,
-    /// Print every value as a row of CSV: time, family, device, tag, access, value, raw, quality, device time.
-    #[arg(long, conflicts_with_all = ["json", "places"])]
-    points: bool,
+    /// Print every value as a row of CSV: time, family, device, tag, access, value, raw, quality, device time; with
+    /// `=F` write them to the Parquet file F instead.
+    #[arg(
+        long,
+        value_name = "F",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "-",
+        conflicts_with_all = ["json", "places"]
+    )]
+    points: Option<PathBuf>,
+    /// What to do about wrong checksums of IP, TCP and UDP: nothing, count and tell, or drop the packet as well.
+    #[arg(long, value_enum, default_value = "ignore", value_name = "WHAT")]
+    checksums: WrongChecksums,
     /// List every place with its type as far as its values tell, its rate and its values.
     #[arg(long, conflicts_with = "json")]
     places: bool,
@@ -61,10 +74,18 @@ struct Arguments {
     json: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WrongChecksums {
+    Ignore,
+    Tell,
+    Refuse,
+}
+
 /// What is printed.
 enum Show<W: Write> {
     Lines(W),
     Series(Box<Series<W>>),
+    Parquet(Box<ParquetWriter<BufWriter<File>>>),
     Table(W),
 }
 
@@ -98,7 +119,14 @@ fn run(arguments: &Arguments) -> Result<()> {
         (Box::new(file), size)
     };
     let mut reader = Reader::new(BufReader::with_capacity(1 << 16, input)).with_context(|| name.clone())?;
-    let mut config = Config::default();
+    let mut config = Config {
+        checksums: match arguments.checksums {
+            WrongChecksums::Ignore => Checksums::Ignore,
+            WrongChecksums::Tell => Checksums::Tell,
+            WrongChecksums::Refuse => Checksums::Refuse,
+        },
+        ..Config::default()
+    };
     if !arguments.protocol.is_empty() {
         config.families.clone_from(&arguments.protocol);
     }
@@ -113,10 +141,16 @@ fn run(arguments: &Arguments) -> Result<()> {
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut show = match arguments {
         Arguments { json: true, .. } => Show::Lines(out),
-        Arguments { points: true, .. } => Show::Series(Box::new(Series::new(out)?)),
+        Arguments { points: Some(path), .. } if path.as_os_str() == "-" => {
+            Show::Series(Box::new(Series::new(out)?))
+        }
+        Arguments { points: Some(path), .. } => {
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            Show::Parquet(Box::new(ParquetWriter::new(BufWriter::new(file))?))
+        }
         _ => Show::Table(out),
     };
-    let bar = progress(size, (arguments.json || arguments.points) && io::stdout().is_terminal());
+    let bar = progress(size, (arguments.json || arguments.points.is_some()) && io::stdout().is_terminal());
     let want_places = arguments.places || arguments.draft.is_some();
     let mut end = Ok(());
     loop {
@@ -135,6 +169,7 @@ fn run(arguments: &Arguments) -> Result<()> {
             match (&item, &mut show) {
                 (Item::Message(message), Show::Lines(out)) => json::line(out, message)?,
                 (Item::Message(message), Show::Series(series)) => series.take(message)?,
+                (Item::Message(message), Show::Parquet(series)) => series.take(message)?,
                 (item, Show::Table(_)) => overview.item(item),
                 _ => {}
             }
@@ -152,6 +187,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     match show {
         Show::Lines(mut out) => out.flush()?,
         Show::Series(series) => series.finish()?,
+        Show::Parquet(series) => series.finish()?.flush()?,
         Show::Table(mut out) => {
             // A capture that has ended answers nothing any more, but what it did not have time to answer is not odd.
             overview.print(&mut out, &name, &stack)?;

@@ -4,7 +4,6 @@ use std::io;
 
 use anyhow::Result;
 use twinguard::protocol::Access;
-use twinguard::protocol::protocol::{Raw, Scalar};
 use twinguard::protocol::stack::Message;
 
 use crate::json::seconds;
@@ -35,16 +34,7 @@ impl<W: io::Write> Series<W> {
                 Access::Select => "select",
                 Access::Argument => "argument",
             };
-            let value = match point.raw {
-                Raw::Bit(bit) => u8::from(bit).to_string(),
-                Raw::Switch(word) => u8::from(word == [0xff, 0]).to_string(),
-                Raw::Word(word) => u16::from_be_bytes(word).to_string(),
-                Raw::Scalar { value: Scalar::Opaque, .. } | Raw::Number { value: Scalar::Opaque, .. } => {
-                    String::new()
-                }
-                Raw::Scalar { value, .. } | Raw::Number { value, .. } => value.to_string(),
-                _ => String::new(),
-            };
+            let value = point.raw.scalar().map(|value| value.to_string()).unwrap_or_default();
             self.writer.write_record([
                 seconds(message.at),
                 family.to_string(),

@@ -184,6 +184,13 @@ impl Overview {
                 tally.count, tally.first_frame
             )?;
         }
+        if counters.checksums_wrong + counters.checksums_offloaded > 0 {
+            writeln!(
+                out,
+                "\n{} packets with a wrong checksum, {} whose checksum was left to the sender's network card",
+                counters.checksums_wrong, counters.checksums_offloaded
+            )?;
+        }
         if counters.undecoded > 0 {
             writeln!(out, "\n{} frames could not be decoded", counters.undecoded)?;
         }

@@ -20,6 +20,14 @@ pub enum Error {
         /// What the output said.
         source: std::io::Error,
     },
+    /// The output of values as a table could not be written.
+    #[cfg(feature = "parquet")]
+    #[error("cannot write values: {source}")]
+    Table {
+        /// What the output or the encoder said.
+        #[from]
+        source: parquet::errors::ParquetError,
+    },
     /// The input is neither pcap nor pcapng.
     #[error("not a capture file: unknown magic number `{magic:08x}` at byte 0")]
     NotACapture {

@@ -49,6 +49,8 @@ pub mod point_map;
 pub mod protocol;
 pub mod protocols;
 mod registry;
+#[cfg(feature = "parquet")]
+pub mod series;
 pub mod stack;
 pub mod survey;
 pub mod tcp;

@@ -23,8 +23,6 @@ pub(crate) struct Request {
 /// What pairing made of a message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Paired {
-    /// The request behind a response.
-    pub(crate) memo: Option<Memo>,
     /// The exchange that the message completed: how long it took, how it ended.
     pub(crate) ended: Option<(Option<Duration>, ExchangeOutcome)>,
     /// The serial number of a request that now awaits its answer.
@@ -120,8 +118,8 @@ impl Pairing {
         }
     }
 
-    /// Pairs a message; adds what is odd about it in the conversation. A request that had to go because too many are
-    /// open is entered in `exchanges`.
+    /// Pairs a message; adds what is odd about it in the conversation. What a response answers is left in `answered`, a
+    /// request that had to go because too many are open in `exchanges`.
     #[inline]
     #[allow(clippy::too_many_arguments, reason = "what is large is filled in where it stays")]
     pub(crate) fn pair(
@@ -132,8 +130,10 @@ impl Pairing {
         header: &Header,
         pdu: &Pdu<'_>,
         oddities: &mut Oddities,
+        answered: &mut Option<Memo>,
         exchanges: &mut VecDeque<Exchange>,
     ) -> Paired {
+        *answered = None;
         let Some(key) = header.key else {
             return Paired { ended: Some((None, ExchangeOutcome::OneWay)), ..Paired::default() };
         };
@@ -145,7 +145,7 @@ impl Pairing {
                 exchanges.extend(self.open(at, serial, most, key, header, pdu, oddities));
                 Paired { opened: Some(serial), ..Paired::default() }
             }
-            Kind::Response | Kind::Exception => self.close(at, key, header, pdu, oddities),
+            Kind::Response | Kind::Exception => self.close(at, key, header, pdu, oddities, answered),
             Kind::Event | Kind::Control => Paired::default(),
         }
     }
@@ -190,6 +190,7 @@ impl Pairing {
         header: &Header,
         pdu: &Pdu<'_>,
         oddities: &mut Oddities,
+        answered: &mut Option<Memo>,
     ) -> Paired {
         // The best fit; among equals the one that waits longest, for a server answers in order.
         let mut best: Option<(usize, Fit, bool)> = None;
@@ -219,11 +220,8 @@ impl Pairing {
             (Kind::Exception, None) => ExchangeOutcome::Exception(0),
             _ => ExchangeOutcome::Answered,
         };
-        Paired {
-            memo: Some(request.memo),
-            ended: Some((Some(at.since(request.at)), outcome)),
-            ..Paired::default()
-        }
+        *answered = Some(request.memo);
+        Paired { ended: Some((Some(at.since(request.at)), outcome)), ..Paired::default() }
     }
 
     /// Marks the request of this number as unanswered; nothing when it was answered meanwhile.

@@ -692,12 +692,12 @@ impl Stack {
         let most = self.config.open_requests;
         // Time may have gone on without frames; what was held came when it came.
         let at = if arrival.frame == self.frame { self.now } else { arrival.at };
-        let paired = pairing.pair(at, self.serial, most, &header, pdu, &mut oddities, &mut self.exchanges);
+        let (request, exchanges) = (&mut self.request, &mut self.exchanges);
+        let paired = pairing.pair(at, self.serial, most, &header, pdu, &mut oddities, request, exchanges);
         if let Some(serial) = paired.opened {
             self.deadlines.push_back(Deadline { at: self.now + self.config.patience, serial, place });
         }
         self.ended = paired.ended.map(|(latency, outcome)| Ended { place, header, latency, outcome });
-        self.request = paired.memo;
         self.counters.messages += 1;
         let (source, destination) = pairing.ends_from(end);
         let (frame, index) = &mut self.told;

@@ -1,12 +1,14 @@
 //! ML-DSA keys, to stand beside Ed25519: a signature that also holds against whoever has a quantum computer.
 //!
-//! The implementation is not audited: use it together with Ed25519 ([`crate::Holder`] of both keys), never alone. Signing is
-//! deterministic, with an empty context. Keys are PEM: `PUBLIC KEY`, and `PRIVATE KEY` with the seed.
+//! Signatures are verified by `libcrux-ml-dsa`, whose arithmetic, transforms and encodings are formally verified, and made by
+//! the crate `ml-dsa`; neither was audited as a whole: use them together with Ed25519 ([`crate::Holder`] of both keys), never
+//! alone. Signing is deterministic, with an empty context. Keys are PEM: `PUBLIC KEY`, and `PRIVATE KEY` with the seed.
 //!
 //! Sources: FIPS 204 §5.2, §5.3 (signing with context), Algorithms 2 and 3; RFC 9881 (keys in X.509 and PKCS#8).
 
 use core::fmt;
 
+use libcrux_ml_dsa::{MLDSASignature, MLDSAVerificationKey};
 use ml_dsa::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding,
 };
@@ -15,6 +17,12 @@ use ml_dsa::{MlDsa44, MlDsa65};
 use zeroize::Zeroizing;
 
 use crate::Error;
+
+/// Bytes of public keys and of signatures (FIPS 204 table 2).
+const LEN_44: usize = 1_312;
+const LEN_65: usize = 1_952;
+const SIGNATURE_44: usize = 2_420;
+const SIGNATURE_65: usize = 3_309;
 
 /// A parameter set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +34,10 @@ pub enum ParameterSet {
     MlDsa65,
 }
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 enum Public {
-    MlDsa44(Box<ml_dsa::VerifyingKey<MlDsa44>>),
-    MlDsa65(Box<ml_dsa::VerifyingKey<MlDsa65>>),
+    MlDsa44(Box<MLDSAVerificationKey<LEN_44>>),
+    MlDsa65(Box<MLDSAVerificationKey<LEN_65>>),
 }
 
 #[derive(Clone)]
@@ -49,10 +57,26 @@ enum Secret {
 /// assert!(!public.verifies(b"other", &key.sign(b"model")?));
 /// # Ok::<(), twinguard_integrity::Error>(())
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct MlDsaPublicKey(Public);
 
+impl PartialEq for MlDsaPublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
 impl Eq for MlDsaPublicKey {}
+
+impl Public {
+    fn small(key: &ml_dsa::VerifyingKey<MlDsa44>) -> Self {
+        Self::MlDsa44(Box::new(MLDSAVerificationKey::new(key.encode().into())))
+    }
+
+    fn large(key: &ml_dsa::VerifyingKey<MlDsa65>) -> Self {
+        Self::MlDsa65(Box::new(MLDSAVerificationKey::new(key.encode().into())))
+    }
+}
 
 impl MlDsaPublicKey {
     /// Reads `PUBLIC KEY` in PEM.
@@ -61,12 +85,8 @@ impl MlDsaPublicKey {
     /// [`Error::Key`] for anything but an ML-DSA-44 or ML-DSA-65 key.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
         let pem = pem.trim_end();
-        let small = || {
-            ml_dsa::VerifyingKey::<MlDsa44>::from_public_key_pem(pem).ok().map(Box::new).map(Public::MlDsa44)
-        };
-        let large = || {
-            ml_dsa::VerifyingKey::<MlDsa65>::from_public_key_pem(pem).ok().map(Box::new).map(Public::MlDsa65)
-        };
+        let small = || ml_dsa::VerifyingKey::from_public_key_pem(pem).ok().map(|key| Public::small(&key));
+        let large = || ml_dsa::VerifyingKey::from_public_key_pem(pem).ok().map(|key| Public::large(&key));
         let key = small().or_else(large);
         key.map(Self)
             .ok_or(Error::Key { reason: "it is not the PEM of an ML-DSA-44 or ML-DSA-65 public key" })
@@ -78,14 +98,12 @@ impl MlDsaPublicKey {
     /// [`Error::Key`] for another length.
     pub fn from_bytes(set: ParameterSet, bytes: &[u8]) -> Result<Self, Error> {
         let key = match set {
-            ParameterSet::MlDsa44 => bytes
-                .try_into()
-                .ok()
-                .map(|bytes| Public::MlDsa44(Box::new(ml_dsa::VerifyingKey::<MlDsa44>::decode(&bytes)))),
-            ParameterSet::MlDsa65 => bytes
-                .try_into()
-                .ok()
-                .map(|bytes| Public::MlDsa65(Box::new(ml_dsa::VerifyingKey::<MlDsa65>::decode(&bytes)))),
+            ParameterSet::MlDsa44 => {
+                bytes.try_into().ok().map(MLDSAVerificationKey::new).map(Box::new).map(Public::MlDsa44)
+            }
+            ParameterSet::MlDsa65 => {
+                bytes.try_into().ok().map(MLDSAVerificationKey::new).map(Box::new).map(Public::MlDsa65)
+            }
         };
         key.map(Self).ok_or(Error::Key { reason: "it is not of its parameter set's length" })
     }
@@ -105,8 +123,10 @@ impl MlDsaPublicKey {
     /// [`Error::Key`], which no key that was read gives.
     pub fn to_pem(&self) -> Result<String, Error> {
         let pem = match &self.0 {
-            Public::MlDsa44(key) => key.to_public_key_pem(LineEnding::LF),
-            Public::MlDsa65(key) => key.to_public_key_pem(LineEnding::LF),
+            Public::MlDsa44(key) => ml_dsa::VerifyingKey::<MlDsa44>::decode((**key).as_ref().into())
+                .to_public_key_pem(LineEnding::LF),
+            Public::MlDsa65(key) => ml_dsa::VerifyingKey::<MlDsa65>::decode((**key).as_ref().into())
+                .to_public_key_pem(LineEnding::LF),
         };
         pem.map_err(|_| Error::Key { reason: "it has no PEM" })
     }
@@ -114,9 +134,13 @@ impl MlDsaPublicKey {
     /// The key's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Public::MlDsa44(key) => key.encode().to_vec(),
-            Public::MlDsa65(key) => key.encode().to_vec(),
+            Public::MlDsa44(key) => key.as_slice(),
+            Public::MlDsa65(key) => key.as_slice(),
         }
     }
 
@@ -130,10 +154,14 @@ impl MlDsaPublicKey {
     #[must_use]
     pub fn verifies_in(&self, message: &[u8], context: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
-            Public::MlDsa44(key) => ml_dsa::Signature::<MlDsa44>::try_from(signature)
-                .is_ok_and(|signature| key.verify_with_context(message, context, &signature)),
-            Public::MlDsa65(key) => ml_dsa::Signature::<MlDsa65>::try_from(signature)
-                .is_ok_and(|signature| key.verify_with_context(message, context, &signature)),
+            Public::MlDsa44(key) => <[u8; SIGNATURE_44]>::try_from(signature).is_ok_and(|signature| {
+                let signature = MLDSASignature::new(signature);
+                libcrux_ml_dsa::ml_dsa_44::verify(key, message, context, &signature).is_ok()
+            }),
+            Public::MlDsa65(key) => <[u8; SIGNATURE_65]>::try_from(signature).is_ok_and(|signature| {
+                let signature = MLDSASignature::new(signature);
+                libcrux_ml_dsa::ml_dsa_65::verify(key, message, context, &signature).is_ok()
+            }),
         }
     }
 }
@@ -191,8 +219,8 @@ impl MlDsaSigningKey {
     #[must_use]
     pub fn public(&self) -> MlDsaPublicKey {
         MlDsaPublicKey(match &self.0 {
-            Secret::MlDsa44(key) => Public::MlDsa44(Box::new(key.verifying_key())),
-            Secret::MlDsa65(key) => Public::MlDsa65(Box::new(key.verifying_key())),
+            Secret::MlDsa44(key) => Public::small(&key.verifying_key()),
+            Secret::MlDsa65(key) => Public::large(&key.verifying_key()),
         })
     }
 

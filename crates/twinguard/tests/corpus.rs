@@ -67,4 +67,9 @@ fn every_target_has_its_file_its_binary_and_its_corpus() {
     let binaries = manifest["bin"].as_array().unwrap().iter();
     let binaries: BTreeSet<_> = binaries.map(|bin| bin["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(listed, binaries, "[[bin]] in fuzz/Cargo.toml");
+    let chapter = fs::read_to_string(fuzz().join("../docs/src/fuzzing.md")).unwrap();
+    let table = chapter.split("## Runs").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));
+    let told = table.filter_map(|row| row.split_once(" | ")).flat_map(|(names, _)| names.split(", "));
+    let told: BTreeSet<_> = told.filter(|name| *name != "target").map(str::to_owned).collect();
+    assert_eq!(listed, told, "the table of targets in docs/src/fuzzing.md");
 }

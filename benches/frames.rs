@@ -218,7 +218,8 @@ fn assemble(criterion: &mut Criterion) {
                 for port in 0..flows {
                     let source = SocketAddr::new([10, 0, 0, 1].into(), port);
                     let destination = SocketAddr::new([10, 0, 0, 2].into(), 502);
-                    let pushed = assembler.push(Timestamp::ZERO, 1, source, destination, &segment(sequence));
+                    let pushed =
+                        assembler.push(Timestamp::ZERO, 1, &source, &destination, &segment(sequence));
                     assembler.consume(pushed.side, 12);
                 }
                 sequence = sequence.wrapping_add(12);
@@ -235,7 +236,7 @@ fn feed(assembler: &mut Assembler, at: Timestamp, index: u64, frame: &[u8]) -> u
         && let Network::Ip(ip) = &packet.network
         && let (Transport::Tcp(segment), Some((source, destination))) = (&ip.transport, ip.endpoints())
     {
-        let pushed = assembler.push(at, index, source, destination, segment);
+        let pushed = assembler.push(at, index, &source, &destination, segment);
         for side in pushed.ready.sides() {
             loop {
                 let count = assembler.readable(side).len();

@@ -60,7 +60,7 @@ pub fn tcp(data: &[u8]) {
             missing: u32::from(head & 0x40),
             payload,
         };
-        let pushed = assembler.push(at, 0, source, destination, &segment);
+        let pushed = assembler.push(at, 0, &source, &destination, &segment);
         assert!(assembler.memory() <= BOUND, "{} bytes held", assembler.memory());
         for side in pushed.ready.sides() {
             loop {

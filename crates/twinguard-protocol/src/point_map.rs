@@ -327,7 +327,7 @@ impl PointMap {
         let Some(start) = block.tag.address else { return };
         let end = start.saturating_add(block.data.len());
         let least = start.saturating_sub(group.widest - 1);
-        let first = entries.partition_point(|entry| entry.address < least);
+        let first = first_from(entries, least);
         let touched = entries.get_mut(first..).unwrap_or_default().iter_mut();
         let touched = touched.take_while(|entry| entry.address < end);
         match context.writer {
@@ -402,6 +402,19 @@ impl PointMap {
         }
         id
     }
+}
+
+/// The first of these entries, in the order of their addresses, that does not lie before `least`.
+#[inline]
+fn first_from(entries: &[Entry], least: u32) -> usize {
+    // Bound places mostly follow each other without holes: then it is found by counting.
+    let counted = entries.first().map_or(0, |entry| least.saturating_sub(entry.address)) as usize;
+    let (before, after) = (counted.checked_sub(1).map(|place| entries.get(place)), entries.get(counted));
+    let is_behind = before.is_none_or(|entry| entry.is_some_and(|entry| entry.address < least));
+    if is_behind && after.is_none_or(|entry| entry.address >= least) {
+        return counted;
+    }
+    entries.partition_point(|entry| entry.address < least)
 }
 
 /// What all events of one message share.

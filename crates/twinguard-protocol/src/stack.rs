@@ -388,7 +388,7 @@ impl Stack {
             Transport::Tcp(segment) => {
                 let source = SocketAddr::new(packet.source, segment.source_port);
                 let destination = SocketAddr::new(packet.destination, segment.destination_port);
-                let pushed = self.assembler.push(self.at, self.frame, source, destination, segment);
+                let pushed = self.assembler.push(self.at, self.frame, &source, &destination, segment);
                 self.ready = pushed.ready;
                 if pushed.oddities.any() {
                     self.odd_segment(&pushed, source, destination);

@@ -39,7 +39,7 @@ fn a_frame_in_the_steady_state_allocates_nothing() {
             else {
                 continue;
             };
-            let pushed = assembler.push(frame.at, frame.index, source, destination, &segment);
+            let pushed = assembler.push(frame.at, frame.index, &source, &destination, &segment);
             for side in pushed.ready.sides() {
                 let count = assembler.readable(side).len();
                 bytes += count;

@@ -70,7 +70,7 @@ fn check(path: &Path) -> Result<(), Failed> {
         let Ok(whole) = defragmenter.push(frame.at, &ip) else { continue };
         let Some(ip) = whole.packet else { continue };
         if let (Transport::Tcp(segment), Some((source, destination))) = (ip.transport, ip.endpoints()) {
-            let pushed = assembler.push(frame.at, frame.index, source, destination, &segment);
+            let pushed = assembler.push(frame.at, frame.index, &source, &destination, &segment);
             for side in pushed.ready.sides() {
                 loop {
                     let count = assembler.readable(side).len();

@@ -68,7 +68,7 @@ impl Bench {
         };
         self.frame += 1;
         self.at = self.at + Duration::from_millis(1);
-        let pushed = self.assembler.push(self.at, self.frame, source, destination, &segment);
+        let pushed = self.assembler.push(self.at, self.frame, &source, &destination, &segment);
         assert_eq!(self.assembler.source(pushed.side), Some(source));
         assert_eq!(self.assembler.destination(pushed.side), Some(destination));
         for side in pushed.ready.sides() {
@@ -356,7 +356,7 @@ fn unread_bytes_are_bounded() {
             missing: 0,
             payload: &payload,
         };
-        assembler.push(Timestamp::ZERO, frame, source, destination, &segment);
+        assembler.push(Timestamp::ZERO, frame, &source, &destination, &segment);
         sequence = sequence.wrapping_add(100);
         assert!(assembler.memory() < 8_000, "{}", assembler.memory());
     }
@@ -384,7 +384,7 @@ fn connections_are_bounded_and_the_silent_go_first() {
             payload: b"x",
         };
         let client = SocketAddr::new([10, 0, 0, 1].into(), port);
-        assembler.push(Timestamp::ZERO, 0, client, server, &segment);
+        assembler.push(Timestamp::ZERO, 0, &client, &server, &segment);
         let mut ports: Vec<_> = assembler.flows().map(|(_, flow)| flow.ends[0].port()).collect();
         ports.sort_unstable();
         ports
@@ -415,12 +415,12 @@ fn silence_and_memory_end_connections() {
     let client = |port| SocketAddr::new([0xfe80, 0, 0, 0, 0, 0, 0, 1].into(), port);
     let mut assembler = Assembler::new(Limits { total_bytes: 10_000, ..Limits::default() });
     for port in 0..100 {
-        assembler.push(Timestamp::ZERO, 0, client(port), server, &segment(&[0; 1_000]));
+        assembler.push(Timestamp::ZERO, 0, &client(port), &server, &segment(&[0; 1_000]));
         assert!(assembler.memory() <= 10_000);
     }
     assert_eq!(assembler.flows().count(), 10);
-    assembler.push(Timestamp::from_secs(100_000), 0, client(200), server, &segment(b""));
-    assembler.push(Timestamp::from_secs(100_000), 0, client(200), server, &segment(b""));
+    assembler.push(Timestamp::from_secs(100_000), 0, &client(200), &server, &segment(b""));
+    assembler.push(Timestamp::from_secs(100_000), 0, &client(200), &server, &segment(b""));
     assert_eq!(assembler.flows().count(), 9, "two went, one a segment, and one came");
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use proptest::prelude::*;
 use twinguard_protocol::emit::datagram;
 use twinguard_protocol::protocols::modbus::{BitBuffer, Body, Function, Repr, WordBuffer};
 use twinguard_protocol::stack::{Config, Stack};
@@ -260,4 +261,32 @@ fn discovery_names_every_place_once_up_to_its_bound() {
     let catalogue = wire.map.catalogue().unwrap();
     let paths: Vec<_> = catalogue.iter().map(|(_, signal)| &*signal.path).collect();
     assert_eq!(paths, ["u1/hr/10", "u1/hr/11", "u1/hr/9"].map(|tag| format!("modbus/10.0.0.2:502/{tag}")));
+}
+
+proptest! {
+    /// Of places with holes, runs and several bindings each, exactly those that lie whole in what was read are told.
+    #[test]
+    fn what_lies_whole_in_a_block_is_told(
+        mut places in proptest::collection::vec((0u32..60, any::<bool>()), 1..40),
+        start in 0u16..60,
+        words in proptest::collection::vec(any::<u16>(), 1..40),
+    ) {
+        places.sort_unstable();
+        let encoding = |wide: bool| if wide { Encoding::U32 } else { Encoding::U16 };
+        let bindings: Vec<_> = (0..).zip(&places).map(|(signal, (place, wide))| {
+            binding(signal, &format!("u1/hr/{place}"), encoding(*wide))
+        }).collect();
+        let word = |place: u32| words.get(place.checked_sub(u32::from(start))? as usize).map(|word| u32::from(*word));
+        let expect = (0..).zip(&places).filter_map(|(signal, (place, wide)): (u32, _)| {
+            let value = if *wide { word(*place)? << 16 | word(place + 1)? } else { word(*place)? };
+            Some((signal, f64::from(value)))
+        });
+        let told = map(&bindings).read(3, start, &words);
+        let mut told: Vec<_> = told.iter().map(|event| match event {
+            Event::Point(point) => (point.signal.0, point.value.as_f64()),
+            other => panic!("{other:?}"),
+        }).collect();
+        told.sort_by_key(|(signal, _)| *signal);
+        prop_assert_eq!(told, expect.collect::<Vec<_>>());
+    }
 }

@@ -33,7 +33,7 @@ use super::stream::{Arrival, Effect, Stream};
 /// let mut got = Vec::new();
 /// for (frame, (sequence, payload)) in [(7, &b"Hel"[..]), (13, b"world"), (10, b"lo ")].into_iter().enumerate() {
 ///     let segment = segment(sequence, payload);
-///     let pushed = assembler.push(Timestamp::ZERO, frame as u64 + 1, client, server, &segment);
+///     let pushed = assembler.push(Timestamp::ZERO, frame as u64 + 1, &client, &server, &segment);
 ///     for side in pushed.ready.sides() {
 ///         loop {
 ///             let bytes = assembler.readable(side);
@@ -110,16 +110,16 @@ impl Assembler {
         &mut self,
         at: Timestamp,
         frame: u64,
-        source: SocketAddr,
-        destination: SocketAddr,
+        source: &SocketAddr,
+        destination: &SocketAddr,
         segment: &TcpSegment<'_>,
     ) -> Pushed {
         self.counters.segments += 1;
         self.counters.bytes += segment.payload.len() as u64;
         self.expire(at);
         let (slot, end) = self
-            .find(&source, &destination)
-            .unwrap_or_else(|| (self.insert(at, frame, source, destination), End::First));
+            .find(source, destination)
+            .unwrap_or_else(|| (self.insert(at, frame, *source, *destination), End::First));
         let end = self.control(at, frame, slot, end, segment);
         self.touch(slot);
         let limits = self.limits;

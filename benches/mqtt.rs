@@ -79,7 +79,7 @@ fn parse(criterion: &mut Criterion) {
                         Packet::Publish(publish) => {
                             publish.topic.len() + publish.payload.len() + usize::from(publish.id.unwrap_or(0))
                         }
-                        Packet::Ack { id, .. } => usize::from(*id),
+                        Packet::Ack { id, .. } => usize::from(id),
                         _ => usize::from(view.kind()),
                     })
                     .sum::<usize>()

@@ -23,7 +23,7 @@ pub(super) fn list(message: &Message<'_>, put: Put<'_>) {
     }
     put("mqtt.len", Field::Number(u64::from(view.remaining())));
     packet(view, put);
-    if let Some(topic) = &message.sparkplug {
+    if let Some(topic) = message.sparkplug() {
         put("sparkplugb.namespace", Field::Text(NAMESPACE));
         put("sparkplugb.groupid", Field::Text(topic.group));
         put("sparkplugb.messagetype", Field::Text(topic.kind.as_bytes()));
@@ -40,7 +40,7 @@ fn number(number: u8) -> Field<'static> {
 
 fn packet(view: &View<'_>, put: Put<'_>) {
     let five = view.version() == Version::V5;
-    match view.packet() {
+    match &view.packet() {
         Packet::Connect(message) => connect(message, put),
         Packet::ConnAck { flags, code, properties } => {
             put("mqtt.conack.flags", Field::Hex(u64::from(*flags), 2));

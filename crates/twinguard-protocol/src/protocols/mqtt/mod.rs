@@ -59,7 +59,7 @@ pub struct Message<'a> {
     reversed: bool,
     /// Of a publication, also where an alias stood for it.
     topic: &'a [u8],
-    sparkplug: Option<Topic<'a>>,
+    /// What explains the metrics of a Sparkplug payload.
     birth: Option<&'a Birth>,
     /// Milliseconds at which a Sparkplug payload was published.
     time: Option<u64>,
@@ -82,51 +82,8 @@ impl<'a> Message<'a> {
 
     /// The topic as Sparkplug reads it.
     #[must_use]
-    pub const fn sparkplug(&self) -> Option<&Topic<'a>> {
-        self.sparkplug.as_ref()
-    }
-
-    fn payload(&self) -> &'a [u8] {
-        match self.view.packet() {
-            Packet::Publish(publish) => publish.payload,
-            _ => &[],
-        }
-    }
-
-    /// The type of the answer that a request awaits, and its packet identifier.
-    #[inline]
-    fn awaits(&self) -> Option<(u8, u16)> {
-        match *self.view.packet() {
-            Packet::Publish(Publish { dup: false, qos: qos @ 1..=2, id: Some(id), .. }) => {
-                Some((if qos == 1 { kind::PUBACK } else { kind::PUBREC }, id))
-            }
-            Packet::Ack { kind: kind::PUBREL, id, .. } => Some((kind::PUBCOMP, id)),
-            Packet::Subscribe { id, filters, .. } => {
-                Some((if filters.has_options() { kind::SUBACK } else { kind::UNSUBACK }, id))
-            }
-            Packet::Connect(_) => Some((kind::CONNACK, 0)),
-            Packet::Ping { kind: kind::PINGREQ } => Some((kind::PINGRESP, 0)),
-            _ => None,
-        }
-    }
-
-    /// The packet identifier and the code of an answer.
-    #[inline]
-    fn answers(&self) -> Option<(u16, u8)> {
-        match *self.view.packet() {
-            Packet::Ack { kind, id, reason, .. } if kind != kind::PUBREL => Some((id, reason.unwrap_or(0))),
-            Packet::SubAck { id, codes, .. } => Some((id, codes.iter().copied().max().unwrap_or(0))),
-            Packet::ConnAck { code, .. } => Some((0, code)),
-            Packet::Ping { kind: kind::PINGRESP } => Some((0, 0)),
-            _ => None,
-        }
-    }
-
-    /// The code of an answer that refuses: from 0x80 (V5 §2.4), in CONNACK before 5.0 from 1 (V3 §3.2.2.3).
-    fn refuses(&self) -> Option<u8> {
-        let (_, code) = self.answers()?;
-        let connack = matches!(self.view.packet(), Packet::ConnAck { .. });
-        (code >= 0x80 || connack && code != 0).then_some(code)
+    pub fn sparkplug(&self) -> Option<Topic<'a>> {
+        Topic::new(self.topic)
     }
 
     fn action(&self) -> Option<Action> {
@@ -142,47 +99,31 @@ impl<'a> Message<'a> {
             // Sparkplug 3.0.0 §6.4.19: a metric that edge nodes may offer.
             Packet::Publish(Publish { payload, .. }) if self.is_command() => Payload::new(payload)
                 .metrics()
-                .any(|metric| self.named(&metric).0 == Some(b"Node Control/Reboot"))
+                .any(|metric| named(self.birth, &metric).0 == Some(b"Node Control/Reboot"))
                 .then_some(Action::Restart),
             _ => None,
         }
     }
 
     fn is_command(&self) -> bool {
-        !self.passed && self.sparkplug.is_some_and(|topic| topic.kind.is_command())
+        !self.passed && self.sparkplug().is_some_and(|topic| topic.kind.is_command())
     }
 
-    /// Name and data type of a metric, by itself or by the birth; no name where an alias means nothing.
-    #[inline]
-    fn named(&self, metric: &Metric<'a>) -> (Option<&'a [u8]>, u32) {
-        if !metric.name.is_empty() {
-            let known = if metric.data_type == 0 { self.birth } else { None };
-            return (Some(metric.name), known.map_or(0, |birth| birth.data_type(metric.name)));
-        }
-        let found = metric.alias.and_then(|alias| self.birth?.by_alias(alias));
-        found.map_or((None, 0), |(name, data_type)| (Some(name), data_type))
-    }
-
-    fn block(&self, topic: &Topic<'a>, metric: &Metric<'a>) -> Block<'a> {
-        let (name, data_type) = self.named(metric);
-        let address = name.map(|_| 0);
-        let name = Name::new([topic.group, topic.place, name.unwrap_or_default()]);
-        let access = match topic.kind.is_command() {
+    /// The metrics of a Sparkplug publication.
+    fn metrics(&self, topic: Topic<'a>, payload: &'a [u8]) -> Metrics<'a> {
+        let Topic { group, kind, place } = topic;
+        let access = match kind.is_command() {
             _ if self.passed => Access::Echo,
             true => Access::Write,
             false => Access::Read,
         };
-        Block {
-            variant: metric.alias.unwrap_or_default().min(u64::from(u32::MAX)) as u32,
-            quality: metric.quality(),
-            at: metric.timestamp.or(self.time).and_then(sparkplug::time),
-            ..Block::new(Tag { space: METRICS, name, address }, access, metric.data(data_type))
-        }
+        let (birth, time) = (self.birth, self.time);
+        Metrics { fields: sparkplug::Fields::new(payload), group, place, access, birth, time }
     }
 
     /// The value of a publication outside Sparkplug.
     fn plain(&self) -> Option<Block<'a>> {
-        let payload = self.payload();
+        let Packet::Publish(Publish { payload, retain, .. }) = self.view.packet() else { return None };
         // Topics that would read as a metric's tag are none of ours.
         if payload.is_empty() || metric_tag(self.topic).is_some() {
             return None;
@@ -193,12 +134,58 @@ impl<'a> Message<'a> {
         let tag = Tag { space: 0, name: Name::new([self.topic]), address };
         let access = if self.passed { Access::Echo } else { Access::Read };
         let data = Data::Scalar { raw: payload, value: text_value(payload) };
-        let kept = matches!(self.view.packet(), Packet::Publish(Publish { retain: true, .. }));
         // A client that subscribes gets what was kept, however old (V5 §3.3.1.3).
-        let old = kept && self.sender == Sender::Server;
+        let old = retain && self.sender == Sender::Server;
         let quality = if old { Quality::Uncertain } else { Quality::Good };
         Some(Block { quality, ..Block::new(tag, access, data) })
     }
+}
+
+/// The type of the answer that a request awaits, and its packet identifier.
+#[inline]
+fn awaits(packet: &Packet<'_>) -> Option<(u8, u16)> {
+    match *packet {
+        Packet::Publish(Publish { dup: false, qos: qos @ 1..=2, id: Some(id), .. }) => {
+            Some((if qos == 1 { kind::PUBACK } else { kind::PUBREC }, id))
+        }
+        Packet::Ack { kind: kind::PUBREL, id, .. } => Some((kind::PUBCOMP, id)),
+        Packet::Subscribe { id, filters, .. } => {
+            Some((if filters.has_options() { kind::SUBACK } else { kind::UNSUBACK }, id))
+        }
+        Packet::Connect(_) => Some((kind::CONNACK, 0)),
+        Packet::Ping { kind: kind::PINGREQ } => Some((kind::PINGRESP, 0)),
+        _ => None,
+    }
+}
+
+/// The packet identifier and the code of an answer.
+#[inline]
+fn answers(packet: &Packet<'_>) -> Option<(u16, u8)> {
+    match *packet {
+        Packet::Ack { kind, id, reason, .. } if kind != kind::PUBREL => Some((id, reason.unwrap_or(0))),
+        Packet::SubAck { id, codes, .. } => Some((id, codes.iter().copied().max().unwrap_or(0))),
+        Packet::ConnAck { code, .. } => Some((0, code)),
+        Packet::Ping { kind: kind::PINGRESP } => Some((0, 0)),
+        _ => None,
+    }
+}
+
+/// The code of an answer that refuses: from 0x80 (V5 §2.4), in CONNACK before 5.0 from 1 (V3 §3.2.2.3).
+fn refuses(packet: &Packet<'_>) -> Option<u8> {
+    let (_, code) = answers(packet)?;
+    let connack = matches!(packet, Packet::ConnAck { .. });
+    (code >= 0x80 || connack && code != 0).then_some(code)
+}
+
+/// Name and data type of a metric, by itself or by the birth; no name where an alias means nothing.
+#[inline]
+fn named<'a>(birth: Option<&'a Birth>, metric: &Metric<'a>) -> (Option<&'a [u8]>, u32) {
+    if !metric.name.is_empty() {
+        let known = if metric.data_type == 0 { birth } else { None };
+        return (Some(metric.name), known.map_or(0, |birth| birth.data_type(metric.name)));
+    }
+    let found = metric.alias.and_then(|alias| birth?.by_alias(alias));
+    found.map_or((None, 0), |(name, data_type)| (Some(name), data_type))
 }
 
 /// The values of a publication.
@@ -207,8 +194,9 @@ pub struct Blocks<'a>(Values<'a>);
 
 #[derive(Clone, Debug)]
 enum Values<'a> {
-    Plain(Option<Block<'a>>),
-    Metrics(sparkplug::Fields<'a>, Topic<'a>, Message<'a>),
+    /// The one of this message, if it has one.
+    Plain(Option<Message<'a>>),
+    Metrics(Metrics<'a>),
 }
 
 impl<'a> Iterator for Blocks<'a> {
@@ -216,12 +204,39 @@ impl<'a> Iterator for Blocks<'a> {
 
     fn next(&mut self) -> Option<Block<'a>> {
         match &mut self.0 {
-            Values::Plain(block) => block.take(),
-            Values::Metrics(fields, topic, message) => fields.find_map(|(number, wire)| match wire {
-                Wire::Bytes(bytes) if number == 2 => Some(message.block(topic, &Metric::new(bytes))),
-                _ => None,
-            }),
+            Values::Plain(message) => message.take()?.plain(),
+            Values::Metrics(metrics) => metrics.next(),
         }
+    }
+}
+
+/// Metrics that are still to be told.
+#[derive(Clone, Debug)]
+struct Metrics<'a> {
+    fields: sparkplug::Fields<'a>,
+    group: &'a [u8],
+    place: &'a [u8],
+    access: Access,
+    birth: Option<&'a Birth>,
+    time: Option<u64>,
+}
+
+impl<'a> Metrics<'a> {
+    fn next(&mut self) -> Option<Block<'a>> {
+        let bytes = self.fields.find_map(|(number, wire)| match wire {
+            Wire::Bytes(bytes) if number == 2 => Some(bytes),
+            _ => None,
+        })?;
+        let metric = Metric::new(bytes);
+        let (name, data_type) = named(self.birth, &metric);
+        let address = name.map(|_| 0);
+        let name = Name::new([self.group, self.place, name.unwrap_or_default()]);
+        Some(Block {
+            variant: metric.alias.unwrap_or_default().min(u64::from(u32::MAX)) as u32,
+            quality: metric.quality(),
+            at: metric.timestamp.or(self.time).and_then(sparkplug::time),
+            ..Block::new(Tag { space: METRICS, name, address }, self.access, metric.data(data_type))
+        })
     }
 }
 
@@ -296,12 +311,11 @@ impl Protocol for Mqtt {
             sender: context.sender,
             reversed,
             topic: &[],
-            sparkplug: None,
             birth: None,
             time: None,
             passed: false,
         };
-        match *view.packet() {
+        match view.packet() {
             Packet::Connect(connect) => {
                 let will = connect.will.and_then(|will| state::birth_death(&Payload::new(will.payload)));
                 session.connect(view::level_of(connect.level), will);
@@ -314,7 +328,8 @@ impl Protocol for Mqtt {
 
     #[inline]
     fn header(message: &Message<'_>) -> Header {
-        let (kind, key) = match (message.awaits(), message.answers()) {
+        let packet = message.view.packet();
+        let (kind, key) = match (awaits(&packet), answers(&packet)) {
             (Some((awaited, id)), _) => (awaited, Some((message.reversed, id))),
             (None, Some((id, _))) => (message.view.kind(), Some((!message.reversed, id))),
             (None, None) => (0, None),
@@ -327,9 +342,10 @@ impl Protocol for Mqtt {
 
     #[inline]
     fn part(message: &Message<'_>) -> Kind {
-        match (message.awaits(), message.answers()) {
+        let packet = message.view.packet();
+        match (awaits(&packet), answers(&packet)) {
             (Some(_), _) => Kind::Request,
-            (None, Some(_)) if message.refuses().is_some() => Kind::Exception,
+            (None, Some(_)) if refuses(&packet).is_some() => Kind::Exception,
             (None, Some(_)) => Kind::Response,
             (None, None) => Self::header(message).kind,
         }
@@ -352,7 +368,7 @@ impl Protocol for Mqtt {
     }
 
     fn refusal(message: &Message<'_>) -> Option<u8> {
-        message.refuses()
+        refuses(&message.view.packet())
     }
 
     fn action(memo: &Memo) -> Option<Action> {
@@ -361,10 +377,12 @@ impl Protocol for Mqtt {
 
     #[inline]
     fn blocks<'a>(message: &Self::Pdu<'a>, _request: Option<&Memo>) -> Self::Blocks<'a> {
-        Blocks(match message.sparkplug {
-            Some(topic) => Values::Metrics(sparkplug::Fields::new(message.payload()), topic, *message),
-            None if message.view.kind() == kind::PUBLISH => Values::Plain(message.plain()),
-            None => Values::Plain(None),
+        Blocks(match (message.sparkplug(), message.view.packet()) {
+            (Some(topic), Packet::Publish(Publish { payload, .. })) => {
+                Values::Metrics(message.metrics(topic, payload))
+            }
+            (None, Packet::Publish(_)) => Values::Plain(Some(*message)),
+            _ => Values::Plain(None),
         })
     }
 
@@ -604,7 +622,6 @@ fn published<'a>(
         message.passed = shared.passes(message.topic, publish.payload, to);
     }
     let Some(topic) = Topic::new(message.topic) else { return };
-    message.sparkplug = Some(topic);
     let payload = Payload::new(publish.payload);
     let (time, sequence, flaw) = payload.head();
     message.time = time;

@@ -28,8 +28,7 @@ impl<'a> Repr<'a> {
         let mut bytes = Vec::new();
         repr.emit(&mut bytes);
         let view = View::new(&bytes, version)?;
-        (version != Version::Unknown && view.oddities().is_empty() && *view.packet() == packet)
-            .then_some(repr)
+        (version != Version::Unknown && view.oddities().is_empty() && view.packet() == packet).then_some(repr)
     }
 
     /// What it says.
@@ -204,7 +203,7 @@ mod tests {
             let mut out = Vec::new();
             repr.unwrap().emit(&mut out);
             let view = View::new(&out, version).unwrap();
-            prop_assert_eq!(view.packet(), &packet);
+            prop_assert_eq!(view.packet(), packet);
             prop_assert!(view.oddities().is_empty());
         }
     }

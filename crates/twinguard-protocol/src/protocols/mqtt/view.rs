@@ -137,9 +137,10 @@ impl<'a> Filters<'a> {
         self.options
     }
 
-    /// Number of bytes that whole filters take.
-    fn whole(&self) -> usize {
-        self.iter().map(|(filter, _)| filter.len() + 2 + usize::from(self.options)).sum()
+    /// Where the first one that is cut begins.
+    fn flaw(&self) -> Option<usize> {
+        let whole = self.iter().map(|(filter, _)| filter.len() + 2 + usize::from(self.options)).sum();
+        (whole < self.bytes.len()).then_some(whole)
     }
 }
 
@@ -226,8 +227,9 @@ pub enum Packet<'a> {
 pub struct View<'a> {
     bytes: &'a [u8],
     remaining: u32,
+    /// Bytes of the fixed header.
+    base: u8,
     version: Version,
-    packet: Packet<'a>,
     oddities: Oddities,
 }
 
@@ -253,17 +255,16 @@ impl<'a> View<'a> {
         }
         let base = bytes.len() - held.len();
         let mut cursor = Cursor::new(body);
-        let packet = read(*head, &mut cursor, version, base, &mut oddities);
-        let packet = packet.unwrap_or_else(|| {
-            if body.len() == remaining as usize && *head >> 4 != 0 {
-                oddities.push(Oddity::Truncated, base + body.len() - cursor.rest().len());
+        let is_whole = read(*head, &mut cursor, version, base, &mut Rules(Some(&mut oddities))).is_some();
+        let at = base + body.len() - cursor.rest().len();
+        if is_whole {
+            if !cursor.rest().is_empty() {
+                oddities.push(Oddity::TrailingBytes, at);
             }
-            Packet::Opaque { data: body }
-        });
-        if !cursor.rest().is_empty() && !matches!(packet, Packet::Opaque { .. }) {
-            oddities.push(Oddity::TrailingBytes, base + body.len() - cursor.rest().len());
+        } else if body.len() == remaining as usize && *head >> 4 != 0 {
+            oddities.push(Oddity::Truncated, at);
         }
-        Some(Self { bytes, remaining, version, packet, oddities })
+        Some(Self { bytes, remaining, base: base as u8, version, oddities })
     }
 
     /// All bytes.
@@ -298,11 +299,14 @@ impl<'a> View<'a> {
         self.version
     }
 
-    /// What it says.
+    /// What it says: read from its bytes with each call, since a packet is much larger than what is kept of it.
     #[inline]
     #[must_use]
-    pub const fn packet(&self) -> &Packet<'a> {
-        &self.packet
+    pub fn packet(&self) -> Packet<'a> {
+        let held = self.bytes.get(usize::from(self.base)..).unwrap_or_default();
+        let data = held.get(..self.remaining as usize).unwrap_or(held);
+        let packet = read(self.head(), &mut Cursor::new(data), self.version, 0, &mut Rules(None));
+        packet.unwrap_or(Packet::Opaque { data })
     }
 
     /// What is odd about it.
@@ -317,11 +321,18 @@ impl<'a> View<'a> {
     }
 }
 
-/// Flags where a rule of the standard is broken, told as a byte offset in the packet.
-#[inline]
-fn require(oddities: &mut Oddities, holds: bool, oddity: Oddity, at: usize) {
-    if !holds {
-        oddities.push(oddity, at);
+/// Where it is told which rules of the standard a packet breaks; `None` where that was told before.
+struct Rules<'o>(Option<&'o mut Oddities>);
+
+impl Rules<'_> {
+    /// Flags a rule that does not hold; `at` is a byte offset in the packet.
+    #[inline]
+    fn require(&mut self, holds: impl FnOnce() -> bool, oddity: Oddity, at: usize) {
+        if let Some(oddities) = &mut self.0
+            && !holds()
+        {
+            oddities.push(oddity, at);
+        }
     }
 }
 
@@ -362,13 +373,15 @@ fn properties<'a>(
     cursor: &mut Cursor<'a>,
     version: Version,
     end: usize,
-    oddities: &mut Oddities,
+    rules: &mut Rules<'_>,
 ) -> Option<Properties<'a>> {
     if version != Version::V5 {
         return Some(Properties::default());
     }
     let properties = cursor.properties()?;
-    if let Some(flaw) = properties.flaw() {
+    if let Rules(Some(oddities)) = rules
+        && let Some(flaw) = properties.flaw()
+    {
         let begin = end - cursor.rest().len() - properties.as_bytes().len();
         oddities.push(Oddity::BadValue, begin + flaw);
     }
@@ -382,7 +395,7 @@ fn read<'a>(
     cursor: &mut Cursor<'a>,
     version: Version,
     base: usize,
-    oddities: &mut Oddities,
+    rules: &mut Rules<'_>,
 ) -> Option<Packet<'a>> {
     let (kind, flags) = (head >> 4, head & 0xf);
     let end = base + cursor.rest().len();
@@ -391,18 +404,18 @@ fn read<'a>(
         let topic = cursor.text()?;
         let id = if qos == 0 { None } else { Some(cursor.word()?) };
         let after = cursor.rest();
-        let properties = properties(cursor, version, end, oddities)?;
+        let properties = properties(cursor, version, end, rules)?;
         let payload = cursor.rest();
         *cursor = Cursor::new(&[]);
         // V5 §3.3.1.1, §3.3.1.2, §2.2.1, §3.3.2.1.
-        require(oddities, qos < 3 && (qos != 0 || flags & 8 == 0), Oddity::BadValue, 0);
-        require(oddities, id != Some(0), Oddity::BadValue, end - after.len() - 2);
+        rules.require(|| qos < 3 && (qos != 0 || flags & 8 == 0), Oddity::BadValue, 0);
+        rules.require(|| id != Some(0), Oddity::BadValue, end - after.len() - 2);
         let named = !topic.is_empty() || !properties.as_bytes().is_empty();
-        require(oddities, named && is_topic(topic), Oddity::BadValue, base + 2);
+        rules.require(|| named && is_topic(topic), Oddity::BadValue, base + 2);
         let (dup, retain) = (flags & 8 != 0, flags & 1 != 0);
         return Some(Packet::Publish(Publish { dup, qos, retain, topic, id, properties, payload }));
     }
-    rare(kind, flags, cursor, version, (base, end), oddities)
+    rare(kind, flags, cursor, version, (base, end), rules)
 }
 
 fn rare<'a>(
@@ -411,7 +424,7 @@ fn rare<'a>(
     cursor: &mut Cursor<'a>,
     version: Version,
     (base, end): (usize, usize),
-    oddities: &mut Oddities,
+    rules: &mut Rules<'_>,
 ) -> Option<Packet<'a>> {
     // V5 §2.1.3; 3.1 has flags for repetition and quality of service there.
     let reserved = match kind {
@@ -419,59 +432,58 @@ fn rare<'a>(
         _ => 0,
     };
     let meant = if matches!(version, Version::V31 | Version::Unknown) { flags & 7 } else { flags };
-    require(oddities, kind == 0 || meant == reserved, Oddity::BadValue, 0);
+    rules.require(|| kind == 0 || meant == reserved, Oddity::BadValue, 0);
     let five = version == Version::V5;
-    let identified = |oddities: &mut Oddities, id: u16| {
-        require(oddities, id != 0, Oddity::BadValue, base);
+    let identified = |rules: &mut Rules<'_>, id: u16| {
+        rules.require(|| id != 0, Oddity::BadValue, base);
         id
     };
     Some(match kind {
-        kind::CONNECT => Packet::Connect(connect(cursor, (base, end), oddities)?),
+        kind::CONNECT => Packet::Connect(connect(cursor, (base, end), rules)?),
         kind::CONNACK => {
             let (flags, code) = (cursor.byte()?, cursor.byte()?);
-            require(oddities, flags < 2, Oddity::BadValue, base);
-            require(oddities, five || version == Version::Unknown || code < 6, Oddity::BadValue, base + 1);
-            Packet::ConnAck { flags, code, properties: properties(cursor, version, end, oddities)? }
+            rules.require(|| flags < 2, Oddity::BadValue, base);
+            rules.require(|| five || version == Version::Unknown || code < 6, Oddity::BadValue, base + 1);
+            Packet::ConnAck { flags, code, properties: properties(cursor, version, end, rules)? }
         }
         kind::PUBACK | kind::PUBREC | kind::PUBREL | kind::PUBCOMP => {
-            let id = identified(oddities, cursor.word()?);
+            let id = identified(rules, cursor.word()?);
             // V5 §3.4.2.1: reason and properties may be left out.
             let reason = if five { cursor.byte() } else { None };
             let more = five && !cursor.rest().is_empty();
             let properties =
-                if more { properties(cursor, version, end, oddities)? } else { Properties::default() };
+                if more { properties(cursor, version, end, rules)? } else { Properties::default() };
             Packet::Ack { kind, id, reason, properties }
         }
         kind::SUBSCRIBE | kind::UNSUBSCRIBE => {
-            let id = identified(oddities, cursor.word()?);
-            let properties = properties(cursor, version, end, oddities)?;
+            let id = identified(rules, cursor.word()?);
+            let properties = properties(cursor, version, end, rules)?;
             let filters = Filters { bytes: cursor.rest(), options: kind == kind::SUBSCRIBE };
             let at = end - filters.bytes.len();
-            require(oddities, filters.iter().next().is_some(), Oddity::BadQuantity, at);
-            require(
-                oddities,
-                filters.whole() == filters.bytes.len(),
-                Oddity::Truncated,
-                at + filters.whole(),
-            );
+            rules.require(|| filters.iter().next().is_some(), Oddity::BadQuantity, at);
+            if let Rules(Some(oddities)) = rules
+                && let Some(flaw) = filters.flaw()
+            {
+                oddities.push(Oddity::Truncated, at + flaw);
+            }
             // V5 §3.8.3.1: two bits of quality, the upper two reserved; before 5.0 only quality.
             let most = if five { 0x3f } else { 3 };
-            let legal = filters
-                .iter()
-                .all(|(filter, bits)| is_filter(filter) && bits & 3 != 3 && bits <= most && bits >> 4 != 3);
-            require(oddities, legal, Oddity::BadValue, at);
+            let legal = |(filter, bits): (&[u8], u8)| {
+                is_filter(filter) && bits & 3 != 3 && bits <= most && bits >> 4 != 3
+            };
+            rules.require(|| filters.iter().all(legal), Oddity::BadValue, at);
             *cursor = Cursor::new(&[]);
             Packet::Subscribe { id, properties, filters }
         }
         kind::SUBACK | kind::UNSUBACK => {
-            let id = identified(oddities, cursor.word()?);
-            let properties = properties(cursor, version, end, oddities)?;
+            let id = identified(rules, cursor.word()?);
+            let properties = properties(cursor, version, end, rules)?;
             let codes = cursor.rest();
             // V3 §3.11: an UNSUBACK has no payload.
             let bare = kind == kind::UNSUBACK && !five;
-            require(oddities, codes.is_empty() == bare, Oddity::BadQuantity, base + 2);
-            let known = five || codes.iter().all(|code| matches!(code, 0..=2 | 0x80));
-            require(oddities, known, Oddity::BadValue, end - codes.len());
+            rules.require(|| codes.is_empty() == bare, Oddity::BadQuantity, base + 2);
+            let known = |code: &u8| matches!(code, 0..=2 | 0x80);
+            rules.require(|| five || codes.iter().all(known), Oddity::BadValue, end - codes.len());
             *cursor = Cursor::new(&[]);
             Packet::SubAck { kind, id, properties, codes }
         }
@@ -479,15 +491,15 @@ fn rare<'a>(
         kind::DISCONNECT | kind::AUTH => {
             // V5 §2.1.2: 15 was reserved before 5.0.
             let known = five || kind == kind::DISCONNECT || version == Version::Unknown;
-            require(oddities, known, Oddity::UnknownFunction, 0);
+            rules.require(|| known, Oddity::UnknownFunction, 0);
             let reason = if five { cursor.byte() } else { None };
             let more = five && !cursor.rest().is_empty();
             let properties =
-                if more { properties(cursor, version, end, oddities)? } else { Properties::default() };
+                if more { properties(cursor, version, end, rules)? } else { Properties::default() };
             Packet::End { kind, reason, properties }
         }
         _ => {
-            oddities.push(Oddity::UnknownFunction, 0);
+            rules.require(|| false, Oddity::UnknownFunction, 0);
             return None;
         }
     })
@@ -497,30 +509,30 @@ fn rare<'a>(
 fn connect<'a>(
     cursor: &mut Cursor<'a>,
     (base, end): (usize, usize),
-    oddities: &mut Oddities,
+    rules: &mut Rules<'_>,
 ) -> Option<Connect<'a>> {
     let protocol = cursor.text()?;
     let (level, flags, keep_alive) = (cursor.byte()?, cursor.byte()?, cursor.word()?);
     let version = level_of(level);
     let name: &[u8] = if version == Version::V31 { b"MQIsdp" } else { b"MQTT" };
     // The upper bit marks a bridge in common use.
-    require(oddities, protocol == name && version != Version::Unknown, Oddity::BadProtocolId, base);
+    rules.require(|| protocol == name && version != Version::Unknown, Oddity::BadProtocolId, base);
     let (will, qos) = (flags & 4 != 0, flags >> 3 & 3);
     // V5 §3.1.2.3, §3.1.2.6, §3.1.2.7, §3.1.2.9.
     let consistent = flags & 1 == 0
         && qos < 3
         && (will || flags & 0x38 == 0)
         && (version == Version::V5 || flags & 0xc0 != 0x40);
-    require(oddities, consistent, Oddity::BadValue, base + protocol.len() + 3);
+    rules.require(|| consistent, Oddity::BadValue, base + protocol.len() + 3);
     let properties_of =
-        |cursor: &mut Cursor<'a>, oddities: &mut Oddities| properties(cursor, version, end, oddities);
-    let properties = properties_of(cursor, oddities)?;
+        |cursor: &mut Cursor<'a>, rules: &mut Rules<'_>| properties(cursor, version, end, rules);
+    let properties = properties_of(cursor, rules)?;
     let client_id = cursor.text()?;
-    require(oddities, is_text(client_id), Oddity::BadValue, end - cursor.rest().len() - client_id.len());
+    rules.require(|| is_text(client_id), Oddity::BadValue, end - cursor.rest().len() - client_id.len());
     let will = if will {
-        let properties = properties_of(cursor, oddities)?;
+        let properties = properties_of(cursor, rules)?;
         let (topic, payload) = (cursor.text()?, cursor.text()?);
-        require(oddities, !topic.is_empty() && is_topic(topic), Oddity::BadValue, end - cursor.rest().len());
+        rules.require(|| !topic.is_empty() && is_topic(topic), Oddity::BadValue, end - cursor.rest().len());
         Some(Will { qos, retain: flags & 0x20 != 0, properties, topic, payload })
     } else {
         None

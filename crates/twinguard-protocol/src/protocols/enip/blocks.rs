@@ -22,67 +22,111 @@ pub struct Blocks<'a> {
 /// The values of one service.
 #[derive(Clone, Copy, Debug)]
 enum Run<'a> {
-    One(Option<Block<'a>>),
-    /// Neighbouring elements of a tag.
-    Elements {
-        tag: Tag<'a>,
-        access: Access,
-        quality: Quality,
-        code: u16,
-        handle: Option<u16>,
-        size: usize,
-        rest: &'a [u8],
-    },
-    /// Attributes with their numbers; those of a response with their status.
-    Attributes {
-        target: Option<Target<'a>>,
-        response: bool,
-        left: u16,
-        rest: &'a [u8],
-    },
+    None,
+    Values(Values<'a>),
+    Attributes(Attributes<'a>),
 }
 
-impl<'a> Iterator for Run<'a> {
-    type Item = Block<'a>;
+/// One value, or the neighbouring elements of a tag.
+#[derive(Clone, Copy, Debug)]
+struct Values<'a> {
+    space: u64,
+    name: &'a [u8],
+    address: Option<u32>,
+    access: Access,
+    quality: Quality,
+    /// `None` when all was told.
+    shape: Option<Shape>,
+    /// Bytes of each element.
+    size: u32,
+    rest: &'a [u8],
+}
 
+/// What values are.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// One, whose bytes only its class knows.
+    Bytes,
+    /// One that is no value.
+    Opaque,
+    /// The masks of a change.
+    Masks,
+    /// Elements of this type.
+    Elements(u16),
+    /// Structures with this handle.
+    Structures(u16),
+}
+
+/// Attributes with their numbers; those of a response with their status.
+#[derive(Clone, Copy, Debug)]
+struct Attributes<'a> {
+    class: Option<u32>,
+    instance: Option<u32>,
+    response: bool,
+    left: u16,
+    rest: &'a [u8],
+}
+
+impl<'a> Run<'a> {
     fn next(&mut self) -> Option<Block<'a>> {
         match self {
-            Self::One(block) => block.take(),
-            Self::Elements { tag, access, quality, code, handle, size, rest } => {
-                let (raw, behind) = rest.split_at_checked(*size).filter(|(raw, _)| !raw.is_empty())?;
-                *rest = behind;
-                let value = match handle {
-                    Some(handle) => structure(*handle, raw),
-                    None => scalar(*code, raw),
-                };
-                let block =
-                    Block { quality: *quality, ..Block::new(*tag, *access, Data::Scalar { raw, value }) };
-                tag.address = tag.address.and_then(|index| index.checked_add(1));
-                Some(block)
+            Self::None => None,
+            Self::Values(values) => values.next(),
+            Self::Attributes(attributes) => attributes.next(),
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn of(tag: Tag<'a>, access: Access, shape: Shape, rest: &'a [u8]) -> Self {
+        let (Tag { space, address, .. }, [name, ..]) = (tag, tag.name.parts());
+        Self { space, name, address, access, quality: Quality::Good, shape: Some(shape), size: 0, rest }
+    }
+
+    fn next(&mut self) -> Option<Block<'a>> {
+        let shape = self.shape?;
+        let raw = if let Shape::Elements(_) | Shape::Structures(_) = shape {
+            let (raw, behind) = self.rest.split_at_checked(self.size as usize)?;
+            self.rest = behind;
+            Some(raw).filter(|raw| !raw.is_empty())?
+        } else {
+            self.shape = None;
+            self.rest
+        };
+        let value = match shape {
+            Shape::Bytes | Shape::Opaque => Scalar::Opaque,
+            Shape::Masks => modified(raw),
+            Shape::Elements(code) => scalar(code, raw),
+            Shape::Structures(handle) => structure(handle, raw),
+        };
+        let data = if let Shape::Bytes = shape { Data::Bytes(raw) } else { Data::Scalar { raw, value } };
+        let tag = Tag { space: self.space, name: Name::new([self.name]), address: self.address };
+        self.address = self.address.and_then(|index| index.checked_add(1));
+        Some(Block { quality: self.quality, ..Block::new(tag, self.access, data) })
+    }
+}
+
+impl<'a> Attributes<'a> {
+    fn next(&mut self) -> Option<Block<'a>> {
+        while let Some(after) = self.left.checked_sub(1) {
+            self.left = after;
+            let number = le16(self.rest, 0)?;
+            let (status, behind) = if self.response { (le16(self.rest, 2)?, 4) } else { (0, 2) };
+            self.rest = self.rest.get(behind..)?;
+            if status != 0 {
+                continue;
             }
-            Self::Attributes { target, response, left, rest } => {
-                while let Some(after) = left.checked_sub(1) {
-                    *left = after;
-                    let number = le16(rest, 0)?;
-                    let (status, behind) = if *response { (le16(rest, 2)?, 4) } else { (0, 2) };
-                    *rest = rest.get(behind..)?;
-                    if status != 0 {
-                        continue;
-                    }
-                    // The list says no sizes: from the first attribute that only its class knows, all is one value.
-                    let class = target.and_then(|target| target.class);
-                    let size = class.and_then(|class| attribute(class, number, rest)).unwrap_or(rest.len());
-                    let (raw, behind) = rest.split_at_checked(size)?;
-                    *rest = behind;
-                    let place = target.and_then(|target| Place::object(&target, Some(u32::from(number))));
-                    let access = if *response { Access::Read } else { Access::Write };
-                    if !raw.is_empty() {
-                        return Some(Block::new(tag_of(place), access, Data::Bytes(raw)));
-                    }
-                }
-                None
+            // The list says no sizes: from the first attribute that only its class knows, all is one value.
+            let size = self.class.and_then(|class| attribute(class, number, self.rest));
+            let (raw, behind) = self.rest.split_at_checked(size.unwrap_or(self.rest.len()))?;
+            self.rest = behind;
+            let place = Place::object(self.class, self.instance, Some(u32::from(number)));
+            let access = if self.response { Access::Read } else { Access::Write };
+            if !raw.is_empty() {
+                return Some(Block::new(tag_of(place), access, Data::Bytes(raw)));
             }
         }
+        None
     }
 }
 
@@ -96,7 +140,7 @@ impl<'a> Blocks<'a> {
             leaves: Leaves::default(),
             asked: Leaves::default(),
             texts: Texts(view.request.map_or(&[], |request| request.texts)),
-            run: Run::One(None),
+            run: Run::None,
         };
         match view.body() {
             Body::Service { message, service: Some(service), .. } => {
@@ -105,7 +149,9 @@ impl<'a> Blocks<'a> {
                     blocks.asked = Leaves::of(request.message);
                 }
             }
-            Body::Io { connection, data, .. } => blocks.run = Run::One(io(view, connection, data)),
+            Body::Io { connection, data, .. } => {
+                blocks.run = io(view, connection, data).map_or(Run::None, Run::Values);
+            }
             _ => {}
         }
         blocks
@@ -123,7 +169,7 @@ impl<'a> Blocks<'a> {
         let meaning = target.map_or_else(|| unknown(code), |target| Meaning::of(code, &target));
         let tag = target.map_or(Tag::default(), |target| place(code, meaning, &target, text));
         if leaf.data.is_empty() {
-            return Run::One(None);
+            return Run::None;
         }
         if leaf.response {
             response(leaf, asked, meaning, tag, target)
@@ -169,10 +215,12 @@ fn place<'a>(code: u8, meaning: Meaning, target: &Target<'a>, text: Option<(&'a 
             let named = index.filter(|_| begins_name(name) && (text.is_some() || is_plain(name)));
             Tag { space: Place::Symbol.space(), name: Name::new([name]), address: named }
         }
-        Meaning::GetAll | Meaning::SetAll | Meaning::GetList | Meaning::SetList => {
-            tag_of(Place::object(target, None))
-        }
-        Meaning::GetSingle | Meaning::SetSingle => tag_of(Place::object(target, target.attribute)),
+        Meaning::GetAll
+        | Meaning::SetAll
+        | Meaning::GetList
+        | Meaning::SetList
+        | Meaning::GetSingle
+        | Meaning::SetSingle => tag_of(Place::object(target.class, target.instance, target.attribute)),
         _ => {
             let (Some(class), instance) = (class, target.instance.unwrap_or(0)) else {
                 return Tag::default();
@@ -185,18 +233,13 @@ fn place<'a>(code: u8, meaning: Meaning, target: &Target<'a>, text: Option<(&'a 
     }
 }
 
-fn one<'a>(tag: Tag<'a>, access: Access, data: &'a [u8]) -> Run<'a> {
-    Run::One(Some(Block::new(tag, access, Data::Bytes(data))))
-}
-
 /// Elements from `rest`, of which the first has this many bytes before it.
 fn elements<'a>(
     tag: Tag<'a>,
     access: Access,
-    quality: Quality,
     (code, handle, rest): (u16, Option<u16>, &'a [u8]),
     (count, before): (u16, u32),
-) -> Run<'a> {
+) -> Values<'a> {
     // Structures say no size: as many bytes each as fit their number.
     let each = match size(code) {
         Some(size) => size,
@@ -207,7 +250,19 @@ fn elements<'a>(
     };
     let skipped = before.checked_div(each as u32).unwrap_or(0);
     let address = tag.address.and_then(|index| index.checked_add(skipped));
-    Run::Elements { tag: Tag { address, ..tag }, access, quality, code, handle, size: each, rest }
+    let shape = handle.map_or(Shape::Elements(code), Shape::Structures);
+    Values { size: each as u32, ..Values::of(Tag { address, ..tag }, access, shape, rest) }
+}
+
+/// A list of attributes behind their number.
+fn attributes<'a>(leaf: &Service<'a>, target: Option<Target<'a>>) -> Attributes<'a> {
+    Attributes {
+        class: target.and_then(|target| target.class),
+        instance: target.and_then(|target| target.instance),
+        response: leaf.response,
+        left: le16(leaf.data, 0).unwrap_or_default(),
+        rest: leaf.data.get(2..).unwrap_or_default(),
+    }
 }
 
 fn request<'a>(leaf: Service<'a>, meaning: Meaning, tag: Tag<'a>, target: Option<Target<'a>>) -> Run<'a> {
@@ -216,40 +271,36 @@ fn request<'a>(leaf: Service<'a>, meaning: Meaning, tag: Tag<'a>, target: Option
         let (code, handle, rest) = typed(data)?;
         let count = le16(rest, 0)?;
         let before = if skip == 6 { le32(rest, 2)? } else { 0 };
-        Some(elements(tag, Access::Write, Quality::Good, (code, handle, rest.get(skip..)?), (count, before)))
+        Some(elements(tag, Access::Write, (code, handle, rest.get(skip..)?), (count, before)))
     };
-    match meaning {
-        Meaning::WriteTag => written(2).unwrap_or(Run::One(None)),
-        Meaning::WriteFragment => written(6).unwrap_or(Run::One(None)),
-        Meaning::ModifyTag => Run::One(modified(tag, data)),
-        Meaning::SetSingle | Meaning::SetAll => one(tag, Access::Write, data),
-        Meaning::SetList => Run::Attributes {
-            target,
-            response: false,
-            left: le16(data, 0).unwrap_or_default(),
-            rest: data.get(2..).unwrap_or_default(),
-        },
-        Meaning::GetList | Meaning::Connection => Run::One(None),
+    let values = match meaning {
+        Meaning::WriteTag => written(2),
+        Meaning::WriteFragment => written(6),
+        Meaning::ModifyTag => masks(data).map(|masks| Values::of(tag, Access::Write, Shape::Masks, masks)),
+        Meaning::SetSingle | Meaning::SetAll => Some(Values::of(tag, Access::Write, Shape::Bytes, data)),
+        Meaning::SetList => return Run::Attributes(attributes(&leaf, target)),
+        Meaning::GetList | Meaning::Connection => None,
         Meaning::ReadTag | Meaning::ReadFragment => {
-            let data = Data::Scalar { raw: data, value: Scalar::Opaque };
-            Run::One(Some(Block::new(tag, Access::Argument, data)))
+            Some(Values::of(tag, Access::Argument, Shape::Opaque, data))
         }
-        Meaning::GetSingle | Meaning::GetAll | Meaning::Other => one(tag, Access::Argument, data),
-    }
+        Meaning::GetSingle | Meaning::GetAll | Meaning::Other => {
+            Some(Values::of(tag, Access::Argument, Shape::Bytes, data))
+        }
+    };
+    values.map_or(Run::None, Run::Values)
 }
 
-/// Masks of one size: bits to set, bits to keep (PM020). One changed bit of a single byte is a state.
-fn modified<'a>(tag: Tag<'a>, data: &'a [u8]) -> Option<Block<'a>> {
-    let raw = data.get(2..)?.get(..usize::from(le16(data, 0)?) * 2)?;
-    let value = match raw {
-        [or, and] => {
-            let changed = or | !and;
-            let single = changed == 1 && (*or == 1 || *and == 0xfe);
-            if single { Scalar::Boolean(*or & 1 == 1) } else { Scalar::Opaque }
-        }
+/// Masks of one size: bits to set, bits to keep (PM020).
+fn masks(data: &[u8]) -> Option<&[u8]> {
+    data.get(2..)?.get(..usize::from(le16(data, 0)?) * 2)
+}
+
+/// One changed bit of a single byte is a state.
+fn modified(masks: &[u8]) -> Scalar<'_> {
+    match masks {
+        [or, and] if or | !and == 1 && (*or == 1 || *and == 0xfe) => Scalar::Boolean(or & 1 == 1),
         _ => Scalar::Opaque,
-    };
-    Some(Block::new(tag, Access::Write, Data::Scalar { raw, value }))
+    }
 }
 
 fn response<'a>(
@@ -262,32 +313,24 @@ fn response<'a>(
     let data = leaf.data;
     // B-1: 6 is a part of what was asked for; with other statuses data are no values.
     let quality = if matches!(leaf.status, 0 | 6) { Quality::Good } else { Quality::Bad };
-    match meaning {
+    let values = match meaning {
         Meaning::ReadTag | Meaning::ReadFragment if quality == Quality::Good => {
             let given = asked.map(|asked| asked.data).unwrap_or_default();
             let count = le16(given, 0).unwrap_or(1);
             let before = if meaning == Meaning::ReadFragment { le32(given, 2).unwrap_or(0) } else { 0 };
-            typed(data)
-                .map_or(Run::One(None), |typed| elements(tag, Access::Read, quality, typed, (count, before)))
+            typed(data).map(|typed| elements(tag, Access::Read, typed, (count, before)))
         }
-        Meaning::GetList => Run::Attributes {
-            target,
-            response: true,
-            left: le16(data, 0).unwrap_or_default(),
-            rest: data.get(2..).unwrap_or_default(),
-        },
-        Meaning::SetList | Meaning::Connection => Run::One(None),
-        _ => {
-            let block = Block::new(tag, Access::Read, Data::Bytes(data));
-            Run::One(Some(Block { quality, ..block }))
-        }
-    }
+        Meaning::GetList => return Run::Attributes(attributes(&leaf, target)),
+        Meaning::SetList | Meaning::Connection => None,
+        _ => Some(Values { quality, ..Values::of(tag, Access::Read, Shape::Bytes, data) }),
+    };
+    values.map_or(Run::None, Run::Values)
 }
 
-fn io<'a>(view: &View<'a>, connection: u32, data: &'a [u8]) -> Option<Block<'a>> {
+fn io<'a>(view: &View<'a>, connection: u32, data: &'a [u8]) -> Option<Values<'a>> {
     let Some(channel) = view.channel else {
         return (!data.is_empty())
-            .then(|| Block::new(Place::Connection(connection).tag(0), Access::Read, Data::Bytes(data)));
+            .then(|| Values::of(Place::Connection(connection).tag(0), Access::Read, Shape::Bytes, data));
     };
     // V1 3-4.3: classes 1 to 3 have a sequence count before the data.
     let data = if channel.class == 0 { data } else { data.get(2..)? };
@@ -299,5 +342,5 @@ fn io<'a>(view: &View<'a>, connection: u32, data: &'a [u8]) -> Option<Block<'a>>
         attribute: 3,
     });
     let access = if channel.to_target { Access::Write } else { Access::Read };
-    (!data.is_empty()).then(|| Block::new(place.tag(0), access, Data::Bytes(data)))
+    (!data.is_empty()).then(|| Values::of(place.tag(0), access, Shape::Bytes, data))
 }

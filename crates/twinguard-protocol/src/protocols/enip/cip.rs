@@ -86,7 +86,7 @@ impl<'a> Service<'a> {
         let count = le16(self.data, 0)?;
         // The table of offsets has to be there.
         let held = usize::from(count).min(self.data.len().saturating_sub(2) / 2).min(SERVICES_MAX);
-        Some(Multiple { bytes: self.data, count, held: held as u16, next: 0, read: 2 + 2 * held })
+        Some(Multiple { bytes: self.data, count, held: held as u16, next: 0, read: 2 + 2 * held as u16 })
     }
 }
 
@@ -98,8 +98,8 @@ pub struct Multiple<'a> {
     pub count: u16,
     held: u16,
     next: u16,
-    /// Bytes that were read: the table and the services before.
-    read: usize,
+    /// Bytes that were read: the table and the services before, as far as offsets reach.
+    read: u16,
 }
 
 impl Multiple<'_> {
@@ -132,38 +132,45 @@ impl<'a> Iterator for Multiple<'a> {
     /// The next service; one that cannot be read is empty, so that places stay.
     #[inline]
     fn next(&mut self) -> Option<Service<'a>> {
-        let start = usize::from(self.offset(self.next)?);
+        let start = self.offset(self.next)?;
         self.next += 1;
         let end = self.offset(self.next).map_or(self.bytes.len(), usize::from);
         // A service lies behind the table and the one before: bytes are read once, whatever the offsets say.
-        let bytes = if start < self.read { None } else { self.bytes.get(start..end) };
-        self.read = if bytes.is_some() { end } else { self.read };
+        let bytes = if start < self.read { None } else { self.bytes.get(usize::from(start)..end) };
+        self.read = if bytes.is_some() { end.min(usize::from(u16::MAX)) as u16 } else { self.read };
         Some(bytes.and_then(Service::new).unwrap_or_default())
     }
 }
 
 /// The services of a message that are no wrapping: those in a multiple service packet, in an `Unconnected_Send` or alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Leaves<'a> {
-    single: Option<Service<'a>>,
-    multiple: Option<Multiple<'a>>,
+#[derive(Clone, Copy, Debug)]
+pub struct Leaves<'a>(Left<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Left<'a> {
+    /// These bytes are one; empty when it was told.
+    Single(&'a [u8]),
+    Multiple(Multiple<'a>),
+}
+
+impl Default for Leaves<'_> {
+    fn default() -> Self {
+        Self(Left::Single(&[]))
+    }
 }
 
 impl<'a> Leaves<'a> {
     /// Of a message.
     #[inline]
     #[must_use]
-    pub fn of(message: &'a [u8]) -> Self {
+    pub fn of(mut message: &'a [u8]) -> Self {
         let Some(mut service) = Service::new(message) else { return Self::default() };
         // An Unconnected_Send in another one is not followed: nobody routes so.
         if let Some((inner, _)) = service.forwarded() {
-            let Some(inner) = Service::new(inner) else { return Self::default() };
-            service = inner;
+            let Some(routed) = Service::new(inner) else { return Self::default() };
+            (message, service) = (inner, routed);
         }
-        match service.multiple() {
-            Some(multiple) => Self { single: None, multiple: Some(multiple) },
-            None => Self { single: Some(service), multiple: None },
-        }
+        Self(service.multiple().map_or(Left::Single(message), Left::Multiple))
     }
 }
 
@@ -172,7 +179,10 @@ impl<'a> Iterator for Leaves<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Service<'a>> {
-        self.single.take().or_else(|| self.multiple.as_mut()?.next())
+        match &mut self.0 {
+            Left::Single(bytes) => Service::new(core::mem::take(bytes)),
+            Left::Multiple(multiple) => multiple.next(),
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use super::path::Target;
 use crate::protocol::{Name, Tag};
 
 /// What the space of a tag packs: a kind in the top three bits, then what the kind needs.
@@ -68,11 +67,11 @@ impl Place {
         (place.space() == tag.space).then_some(place)
     }
 
-    /// The place of a target's attribute, if tags can name it.
-    pub(super) fn object(target: &Target<'_>, attribute: Option<u32>) -> Option<Self> {
-        let class = u16::try_from(target.class?).ok()?;
-        let instance = target.instance.unwrap_or(0);
-        let attribute = u16::try_from(attribute.or(target.attribute).unwrap_or(0)).ok()?;
+    /// The place of an object's attribute, if tags can name it.
+    pub(super) fn object(class: Option<u32>, instance: Option<u32>, attribute: Option<u32>) -> Option<Self> {
+        let class = u16::try_from(class?).ok()?;
+        let instance = instance.unwrap_or(0);
+        let attribute = u16::try_from(attribute.unwrap_or(0)).ok()?;
         Some(match (class, attribute) {
             (0x6b, 0) => Self::Listed(instance),
             _ if instance > INSTANCE_MAX => return None,

@@ -13,6 +13,8 @@ use crate::protocol::{Cut, Oddities, Sender};
 pub const HEADER_LEN: usize = 24;
 /// Items of one packet that are shown.
 pub const ITEMS_MAX: usize = 8;
+/// Bytes of interface handle and timeout (2-4.7).
+const INTERFACE_LEN: usize = 6;
 
 /// Encapsulation commands (table 2-3.2).
 pub mod command {
@@ -144,9 +146,7 @@ pub enum Body<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     bytes: &'a [u8],
-    head: Option<Head>,
-    packet: &'a [u8],
-    body: Body<'a>,
+    carried: Option<Carried>,
     oddities: Oddities,
     sender: Sender,
     /// The request that a response answers, or the texts of this request's places.
@@ -155,6 +155,14 @@ pub struct View<'a> {
     pub(super) link: u32,
     /// What is known of the connection that I/O data belong to.
     pub(super) channel: Option<Channel>,
+}
+
+/// Where the bytes of a service lie, and the connection and sequence count before them.
+#[derive(Clone, Copy, Debug)]
+struct Carried {
+    connected: Option<(u32, u16)>,
+    at: u32,
+    len: u16,
 }
 
 /// The encapsulation header (2-3.1).
@@ -192,11 +200,19 @@ impl<'a> View<'a> {
     #[inline]
     #[must_use]
     pub fn new(bytes: &'a [u8], sender: Sender) -> Option<Self> {
-        let mut oddities = Oddities::NONE;
+        let mut view = Self {
+            bytes,
+            carried: None,
+            oddities: Oddities::NONE,
+            sender,
+            request: None,
+            link: 0,
+            channel: None,
+        };
+        let oddities = &mut view.oddities;
         if is_io(bytes) {
-            let body = io(bytes).unwrap_or(Body::Command(bytes));
-            check_items(bytes, 0, &mut oddities);
-            return Some(Self::of(bytes, None, bytes, body, oddities, sender));
+            check_items(bytes, 0, oddities);
+            return Some(view);
         }
         let head = Head::new(bytes)?;
         let data = bytes.get(HEADER_LEN..)?;
@@ -213,38 +229,21 @@ impl<'a> View<'a> {
         if head.options != 0 {
             oddities.push(Oddity::BadValue, 20);
         }
-        let (packet, body) = match head.command {
-            command::SEND_RR_DATA | command::SEND_UNIT_DATA if !data.is_empty() || head.status == 0 => {
-                // Interface handle (4), timeout (2).
-                let packet = data.get(6..).unwrap_or_default();
-                if le32(data, 0) != Some(0) {
-                    oddities.push(Oddity::BadValue, HEADER_LEN);
-                }
-                check_items(packet, HEADER_LEN + 6, &mut oddities);
-                (packet, service(bytes, packet, data, &mut oddities))
+        let mut service = None;
+        if let Some(packet) = packet(bytes, &head) {
+            let at = HEADER_LEN + if sends(head.command) { INTERFACE_LEN } else { 0 };
+            if sends(head.command) && le32(data, 0) != Some(0) {
+                oddities.push(Oddity::BadValue, HEADER_LEN);
             }
-            command::LIST_IDENTITY | command::LIST_INTERFACES | command::LIST_SERVICES if data.len() >= 2 => {
-                check_items(data, HEADER_LEN, &mut oddities);
-                (data, Body::Command(data))
+            check_items(packet, at, oddities);
+            if sends(head.command) {
+                (view.carried, service) = carried(bytes, packet, oddities).unzip();
             }
-            _ => (&[][..], Body::Command(data)),
-        };
-        let sender = match sender {
-            Sender::Unknown => shape(&head, &body),
-            known => known,
-        };
-        Some(Self::of(bytes, Some(head), packet, body, oddities, sender))
-    }
-
-    fn of(
-        bytes: &'a [u8],
-        head: Option<Head>,
-        packet: &'a [u8],
-        body: Body<'a>,
-        oddities: Oddities,
-        sender: Sender,
-    ) -> Self {
-        Self { bytes, head, packet, body, oddities, sender, request: None, link: 0, channel: None }
+        }
+        if sender == Sender::Unknown {
+            view.sender = shape(&head, service.flatten());
+        }
+        Some(view)
     }
 
     /// All bytes of the message.
@@ -254,33 +253,48 @@ impl<'a> View<'a> {
     }
 
     /// The header; I/O data have none.
+    #[inline]
     #[must_use]
-    pub const fn head(&self) -> Option<&Head> {
-        self.head.as_ref()
+    pub fn head(&self) -> Option<Head> {
+        if is_io(self.bytes) { None } else { Head::new(self.bytes) }
+    }
+
+    fn packet(&self) -> &'a [u8] {
+        self.head().map_or(self.bytes, |head| packet(self.bytes, &head).unwrap_or_default())
     }
 
     /// The packet items.
     #[must_use]
     pub fn items(&self) -> Items<'a> {
-        Items::new(self.packet)
+        Items::new(self.packet())
     }
 
     /// The number of items, as told.
     #[must_use]
     pub fn item_count(&self) -> Option<u16> {
-        le16(self.packet, 0)
+        le16(self.packet(), 0)
     }
 
     /// What it carries.
+    #[inline]
     #[must_use]
-    pub const fn body(&self) -> Body<'a> {
-        self.body
+    pub fn body(&self) -> Body<'a> {
+        match self.carried {
+            Some(Carried { connected, at, len }) => {
+                let (at, len) = (at as usize, usize::from(len));
+                let message = self.bytes.get(at..at + len).unwrap_or_default();
+                Body::Service { connected, message, service: Service::new(message) }
+            }
+            None if is_io(self.bytes) => io(self.bytes).unwrap_or(Body::Command(self.bytes)),
+            None => Body::Command(self.bytes.get(HEADER_LEN..).unwrap_or_default()),
+        }
     }
 
     /// The service in it.
+    #[inline]
     #[must_use]
-    pub const fn service(&self) -> Option<Service<'a>> {
-        match self.body {
+    pub fn service(&self) -> Option<Service<'a>> {
+        match self.body() {
             Body::Service { service, .. } => service,
             _ => None,
         }
@@ -299,6 +313,11 @@ impl<'a> View<'a> {
     }
 }
 
+/// Whether a command carries a message: interface handle and timeout, then the packet (2-4.7, 2-4.8).
+const fn sends(command: u16) -> bool {
+    matches!(command, command::SEND_RR_DATA | command::SEND_UNIT_DATA)
+}
+
 /// Whether a command is one of table 2-3.2.
 const fn known(command: u16) -> bool {
     matches!(command, 0 | 4 | 0x63..=0x66 | 0x6f | 0x70)
@@ -307,6 +326,20 @@ const fn known(command: u16) -> bool {
 /// I/O data begin with two or more items, of which the first is a sequenced address (V2 3-2.2).
 fn is_io(bytes: &[u8]) -> bool {
     matches!(bytes, [2..=4, 0, 2, 0x80, 8, 0, ..])
+}
+
+/// The common packet behind a header, from its item count on; `None` where there is none.
+fn packet<'a>(bytes: &'a [u8], head: &Head) -> Option<&'a [u8]> {
+    let data = bytes.get(HEADER_LEN..)?;
+    match head.command {
+        command if sends(command) && (!data.is_empty() || head.status == 0) => {
+            Some(data.get(INTERFACE_LEN..).unwrap_or_default())
+        }
+        command::LIST_IDENTITY | command::LIST_INTERFACES | command::LIST_SERVICES if data.len() >= 2 => {
+            Some(data)
+        }
+        _ => None,
+    }
 }
 
 fn io(bytes: &[u8]) -> Option<Body<'_>> {
@@ -330,7 +363,12 @@ fn check_items(packet: &[u8], at: usize, oddities: &mut Oddities) {
     }
 }
 
-fn service<'a>(bytes: &[u8], packet: &'a [u8], data: &'a [u8], oddities: &mut Oddities) -> Body<'a> {
+/// Finds the service among the items; flags one that cannot be read, and what is odd about those inside it.
+fn carried<'a>(
+    bytes: &[u8],
+    packet: &'a [u8],
+    oddities: &mut Oddities,
+) -> Option<(Carried, Option<Service<'a>>)> {
     let mut connection = None;
     for held in Items::new(packet) {
         let (connected, message) = match held.kind {
@@ -357,16 +395,16 @@ fn service<'a>(bytes: &[u8], packet: &'a [u8], data: &'a [u8], oddities: &mut Od
                 }
             }
         }
-        return Body::Service { connected, message, service };
+        return Some((Carried { connected, at: at as u32, len: message.len() as u16 }, service));
     }
-    Body::Command(data)
+    None
 }
 
 /// Who sends it, by what only one side says.
-fn shape(head: &Head, body: &Body<'_>) -> Sender {
+fn shape(head: &Head, service: Option<Service<'_>>) -> Sender {
     let by = |asks| if asks { Sender::Client } else { Sender::Server };
-    match (head.command, body) {
-        (_, Body::Service { service: Some(service), .. }) => by(!service.response),
+    match (head.command, service) {
+        (_, Some(service)) => by(!service.response),
         (command::REGISTER_SESSION, _) => by(head.session == 0 && head.status == 0),
         (command::UNREGISTER_SESSION, _) => Sender::Client,
         (command::LIST_IDENTITY | command::LIST_SERVICES | command::LIST_INTERFACES, _) => {
@@ -410,7 +448,7 @@ pub(super) fn probe(bytes: &[u8]) -> Option<Sender> {
         let (message, after) = rest.split_at_checked(len)?;
         let view = View::new(message, Sender::Unknown)?;
         let legal = view.oddities.is_empty()
-            && match (view.head, view.body) {
+            && match (view.head(), view.body()) {
                 (None, Body::Io { .. }) => view.item_count() == Some(2),
                 (Some(head), body) => plausible(&head, &body, &view),
                 _ => false,

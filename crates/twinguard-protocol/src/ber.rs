@@ -56,6 +56,11 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// The bytes of what follows.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Whether no byte is left.
     pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()

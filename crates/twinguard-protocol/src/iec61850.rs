@@ -5,7 +5,7 @@
 
 use twinguard_types::{Oddity, Quality, Timestamp};
 
-use crate::ber::{self, Fault, Reader};
+use crate::ber::{self, Reader};
 use crate::protocol::{Data, Scalar};
 
 /// Structures and arrays inside each other that are followed; deeper ones are refused.
@@ -114,29 +114,36 @@ impl<'a> Leaf<'a> {
 /// The values in a list of `Data`, structures and arrays flattened.
 #[derive(Clone, Copy, Debug)]
 pub struct Leaves<'a> {
-    rest: Reader<'a>,
+    rest: &'a [u8],
+    /// Where the rest begins; where the values end early, where that is.
+    at: u32,
     ends: [u32; DEPTH_MAX],
     depth: u8,
     /// What was wrong with the bytes where the values end early.
-    fault: Option<Fault>,
+    fault: Option<Oddity>,
 }
 
 impl<'a> Leaves<'a> {
     /// The values in these bytes, which begin at this offset of their message.
     #[must_use]
-    pub fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { rest: Reader::new(bytes, at), ends: [0; DEPTH_MAX], depth: 0, fault: None }
+    pub const fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { rest: bytes, at: at as u32, ends: [0; DEPTH_MAX], depth: 0, fault: None }
     }
 
     /// Where, and why, the values end early.
     #[must_use]
     pub fn fault(&self) -> Option<(Oddity, usize)> {
-        self.fault.map(|fault| (fault.oddity, fault.at))
+        self.fault.map(|oddity| (oddity, self.at as usize))
     }
 
-    fn refuse(&mut self, fault: Fault) {
-        self.fault = Some(fault);
-        self.rest = Reader::default();
+    #[inline]
+    fn go(&mut self, to: Reader<'a>) {
+        (self.rest, self.at) = (to.rest(), to.at() as u32);
+    }
+
+    #[cold]
+    fn refuse(&mut self, oddity: Oddity, at: usize) {
+        (self.rest, self.at, self.fault) = (&[], at as u32, Some(oddity));
     }
 }
 
@@ -147,18 +154,16 @@ impl<'a> Iterator for Leaves<'a> {
         let mut opens = false;
         loop {
             while self.depth > 0
-                && self
-                    .ends
-                    .get(usize::from(self.depth) - 1)
-                    .is_some_and(|end| self.rest.at() >= *end as usize)
+                && self.ends.get(usize::from(self.depth) - 1).is_some_and(|end| self.at >= *end)
             {
                 self.depth -= 1;
             }
-            let start = self.rest;
-            let element = match self.rest.next()? {
+            let start = Reader::new(self.rest, self.at as usize);
+            let mut behind = start;
+            let element = match behind.next()? {
                 Ok(element) => element,
                 Err(fault) => {
-                    self.refuse(fault);
+                    self.refuse(fault.oddity, fault.at);
                     return None;
                 }
             };
@@ -166,26 +171,27 @@ impl<'a> Iterator for Leaves<'a> {
             let around = usize::from(self.depth).checked_sub(1).and_then(|place| self.ends.get(place));
             let beyond = around.is_some_and(|around| end > *around as usize);
             if beyond {
-                self.refuse(Fault { at: start.at(), oddity: Oddity::LengthMismatch });
+                self.refuse(Oddity::LengthMismatch, start.at());
                 return None;
             }
             match element.tag {
                 0xa1 | 0xa2 => {
                     let Some(place) = self.ends.get_mut(usize::from(self.depth)) else {
-                        self.refuse(Fault { at: start.at(), oddity: Oddity::BadQuantity });
+                        self.refuse(Oddity::BadQuantity, start.at());
                         return None;
                     };
                     *place = end as u32;
                     self.depth += 1;
                     opens = true;
-                    self.rest = start.enter(&element);
+                    self.go(start.enter(&element));
                 }
                 tag @ 0x83..=0x91 => {
+                    self.go(behind);
                     let kind = (tag & 0x1f) as u8;
                     return Some(Leaf { kind, content: element.content, depth: self.depth, opens });
                 }
                 _ => {
-                    self.refuse(Fault { at: start.at(), oddity: Oddity::BadValue });
+                    self.refuse(Oddity::BadValue, start.at());
                     return None;
                 }
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use twinguard_types::{Duration, Oddity, Timestamp};
 
-use super::view::View;
+use super::view::{View, field};
 use crate::protocol::Address;
 
 /// Publishers that are followed; a further one takes the place of the first by its key.
@@ -53,9 +53,10 @@ impl Shared {
             self.held.insert(key, fresh);
             return;
         };
-        let [state_at, sequence_at, revision_at] = view.places;
+        let [state_at, sequence_at] =
+            [field::STATE_NUMBER, field::SEQUENCE_NUMBER].map(|field| view.place(field));
         if held.revision != fresh.revision {
-            view.oddities.push(Oddity::BadValue, revision_at);
+            view.oddities.push(Oddity::BadValue, view.place(field::REVISION));
         }
         // Beyond its time to live nobody holds the last message for valid.
         let lapsed = at.since(held.at) > held.lives;
@@ -65,7 +66,7 @@ impl Shared {
             let next = if held.sequence == u32::MAX { 1 } else { held.sequence + 1 };
             if sequence == next {
                 if fresh.data != held.data {
-                    view.oddities.push(Oddity::BadValue, view.data_at());
+                    view.oddities.push(Oddity::BadValue, view.place(field::DATA));
                 }
             } else if sequence > held.sequence || restarts && lapsed {
                 view.oddities.push(Oddity::Gap, sequence_at);

@@ -3,9 +3,11 @@
 //! Sources: IEC 61850-8-1 (2011) Annex A (`IECGoosePdu`), Annex C.2 (header on Ethernet); IEC 61850-90-5 §8.3 (session
 //! header of routed messages), ISO 8602 (the transport header before it).
 
+use core::num::NonZeroU32;
+
 use twinguard_types::Oddity;
 
-use crate::ber::{self, Reader};
+use crate::ber::{self, Element, Reader};
 use crate::bytes::be16;
 use crate::iec61850::{Leaves, UtcTime};
 use crate::protocol::Oddities;
@@ -17,6 +19,22 @@ pub const SIMULATED: u16 = 0x8000;
 /// Beginning of a routed message: unit data of ISO 8602, session identifier of GOOSE (IEC 61850-90-5 §8.3.2).
 pub const ROUTED: [u8; 3] = [0x01, 0x40, 0xa1];
 
+/// The fields of `IECGoosePdu` by the numbers of their tags (Annex A).
+pub(super) mod field {
+    pub(crate) const CONTROL_BLOCK: usize = 0;
+    pub(crate) const TIME_ALLOWED_TO_LIVE: usize = 1;
+    pub(crate) const DATA_SET: usize = 2;
+    pub(crate) const ID: usize = 3;
+    pub(crate) const TIME: usize = 4;
+    pub(crate) const STATE_NUMBER: usize = 5;
+    pub(crate) const SEQUENCE_NUMBER: usize = 6;
+    pub(crate) const SIMULATION: usize = 7;
+    pub(crate) const REVISION: usize = 8;
+    pub(crate) const NEEDS_COMMISSIONING: usize = 9;
+    pub(crate) const ENTRIES: usize = 10;
+    pub(crate) const DATA: usize = 11;
+}
+
 /// Shows any bytes as a GOOSE message.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -25,17 +43,9 @@ pub struct View<'a> {
     length: u16,
     simulated: bool,
     is_routed: bool,
-    texts: [Option<&'a [u8]>; 3],
-    time_allowed_to_live: Option<u32>,
-    time: Option<UtcTime>,
-    numbers: [Option<u32>; 4],
-    simulation: Option<bool>,
-    needs_commissioning: Option<bool>,
-    data: &'a [u8],
-    data_at: usize,
+    /// Where the elements of the fields begin, by their numbers.
+    fields: [Option<NonZeroU32>; 12],
     pub(super) oddities: Oddities,
-    /// Offsets of state number, sequence number, configuration revision.
-    pub(super) places: [usize; 3],
 }
 
 impl<'a> View<'a> {
@@ -88,16 +98,8 @@ impl<'a> View<'a> {
             length: 0,
             simulated: false,
             is_routed: false,
-            texts: [None; 3],
-            time_allowed_to_live: None,
-            time: None,
-            numbers: [None; 4],
-            simulation: None,
-            needs_commissioning: None,
-            data: &[],
-            data_at: 0,
+            fields: [None; 12],
             oddities: Oddities::NONE,
-            places: [0; 3],
         }
     }
 
@@ -123,85 +125,97 @@ impl<'a> View<'a> {
             }
             None => return self.oddities.push(Oddity::Truncated, at),
         };
-        self.fields(inner);
-        let wanted =
-            [self.numbers[0], self.numbers[1], self.numbers[2], self.numbers[3], self.time_allowed_to_live];
-        let complete =
-            wanted.iter().all(Option::is_some) && self.texts[0].is_some() && self.texts[1].is_some();
-        if !complete || self.time.is_none() {
+        self.find(inner);
+        let wanted = [
+            self.state_number(),
+            self.sequence_number(),
+            self.revision(),
+            self.entries(),
+            self.time_allowed_to_live(),
+        ];
+        let named = self.control_block().is_some() && self.data_set().is_some();
+        if !wanted.iter().all(Option::is_some) || !named || self.time().is_none() {
             self.oddities.push(Oddity::Truncated, at);
         }
         self.values();
     }
 
-    fn fields(&mut self, mut reader: Reader<'a>) {
+    /// Takes note of where the fields lie.
+    fn find(&mut self, mut reader: Reader<'a>) {
         let mut last = 0;
-        while let Some(element) = reader.next() {
-            let element = match element {
-                Ok(element) => element,
-                Err(fault) => return self.oddities.push(fault.oddity, fault.at),
+        loop {
+            let start = NonZeroU32::new(reader.at() as u32);
+            let element = match reader.next() {
+                Some(Ok(element)) => element,
+                Some(Err(fault)) => return self.oddities.push(fault.oddity, fault.at),
+                None => return,
             };
             // A sequence: each field once, in order (X.690 §8.9).
             if element.tag & 0x1f < last {
                 self.oddities.push(Oddity::BadValue, element.at);
             }
             last = (element.tag & 0x1f) + 1;
-            let content = element.content;
-            let number = || ber::unsigned(content).and_then(|number| u32::try_from(number).ok());
-            let place = |slot: &mut Option<u32>, oddities: &mut Oddities| {
-                *slot = number();
-                if slot.is_none() {
-                    oddities.push(Oddity::BadValue, element.at);
+            let is_legal = match element.tag {
+                0x80 | 0x82 | 0x83 | 0x87 | 0x89 | 0xab => true,
+                0x81 | 0x85 | 0x86 | 0x88 | 0x8a => number(&element).is_some(),
+                0x84 => element.content.len() == 8,
+                // Security, reserved for a digital signature.
+                0x8c | 0xac => continue,
+                _ => {
+                    self.oddities.push(Oddity::BadValue, element.at);
+                    continue;
                 }
             };
-            let [state, sequence, revision, entries] = &mut self.numbers;
-            let [state_at, sequence_at, revision_at] = &mut self.places;
-            match element.tag {
-                0x80 => self.texts[0] = Some(content),
-                0x81 => place(&mut self.time_allowed_to_live, &mut self.oddities),
-                0x82 => self.texts[1] = Some(content),
-                0x83 => self.texts[2] = Some(content),
-                0x84 => match <[u8; 8]>::try_from(content) {
-                    Ok(bytes) => self.time = Some(UtcTime(bytes)),
-                    Err(_) => self.oddities.push(Oddity::BadValue, element.at),
-                },
-                0x85 => {
-                    *state_at = element.at;
-                    place(state, &mut self.oddities);
-                }
-                0x86 => {
-                    *sequence_at = element.at;
-                    place(sequence, &mut self.oddities);
-                }
-                0x87 => self.simulation = content.last().map(|byte| *byte != 0),
-                0x88 => {
-                    *revision_at = element.at;
-                    place(revision, &mut self.oddities);
-                }
-                0x89 => self.needs_commissioning = content.last().map(|byte| *byte != 0),
-                0x8a => place(entries, &mut self.oddities),
-                0xab => (self.data, self.data_at) = (content, element.at),
-                // Security, reserved for a digital signature.
-                0x8c | 0xac => {}
-                _ => self.oddities.push(Oddity::BadValue, element.at),
+            if !is_legal {
+                self.oddities.push(Oddity::BadValue, element.at);
+            }
+            // A time that is none leaves one before it.
+            if (is_legal || element.tag != 0x84)
+                && let Some(field) = self.fields.get_mut(element.number() as usize)
+            {
+                *field = start;
             }
         }
     }
 
     /// The values are as many as the message says, and whole.
     fn values(&mut self) {
-        let (mut reader, mut count) = (Reader::new(self.data, self.data_at), 0);
+        let (data, at) = (self.data(), self.place(field::DATA));
+        let (mut reader, mut count) = (Reader::new(data, at), 0);
         while let Some(Ok(_)) = reader.next() {
             count += 1;
         }
-        if self.numbers[3].is_some_and(|told| told != count) {
-            self.oddities.push(Oddity::BadQuantity, self.data_at);
+        if self.entries().is_some_and(|told| told != count) {
+            self.oddities.push(Oddity::BadQuantity, at);
         }
         let mut leaves = self.leaves();
         while leaves.next().is_some() {}
         if let Some((oddity, at)) = leaves.fault() {
             self.oddities.push(oddity, at);
         }
+    }
+
+    #[inline]
+    fn field(&self, number: usize) -> Option<Element<'a>> {
+        let at = self.fields.get(number).copied().flatten()?.get() as usize;
+        Reader::new(self.bytes.get(at..)?, at).next()?.ok()
+    }
+
+    fn content(&self, number: usize) -> Option<&'a [u8]> {
+        self.field(number).map(|field| field.content)
+    }
+
+    fn number(&self, field: usize) -> Option<u32> {
+        number(&self.field(field)?)
+    }
+
+    fn state(&self, field: usize) -> Option<bool> {
+        self.content(field)?.last().map(|byte| *byte != 0)
+    }
+
+    /// Where the content of a field begins; 0 where there is none.
+    pub(super) fn place(&self, field: usize) -> usize {
+        self.field(field).map_or(0, |field| field.at)
     }
 
     /// All bytes, padding included.
@@ -231,90 +245,85 @@ impl<'a> View<'a> {
     /// Whether it says of itself, in the header or in the PDU, that it is simulated.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
-        self.simulated || self.simulation == Some(true)
+        self.simulated || self.simulation() == Some(true)
     }
 
     /// The simulation field of the PDU (edition 1: test).
     #[must_use]
-    pub const fn simulation(&self) -> Option<bool> {
-        self.simulation
+    pub fn simulation(&self) -> Option<bool> {
+        self.state(field::SIMULATION)
     }
 
     /// Reference of the control block, which names the publisher.
     #[must_use]
-    pub const fn control_block(&self) -> Option<&'a [u8]> {
-        self.texts[0]
+    pub fn control_block(&self) -> Option<&'a [u8]> {
+        self.content(field::CONTROL_BLOCK)
     }
 
     /// Reference of the data set.
     #[must_use]
-    pub const fn data_set(&self) -> Option<&'a [u8]> {
-        self.texts[1]
+    pub fn data_set(&self) -> Option<&'a [u8]> {
+        self.content(field::DATA_SET)
     }
 
     /// Identifier given by the user.
     #[must_use]
-    pub const fn id(&self) -> Option<&'a [u8]> {
-        self.texts[2]
+    pub fn id(&self) -> Option<&'a [u8]> {
+        self.content(field::ID)
     }
 
     /// Milliseconds within which the next message comes.
     #[must_use]
-    pub const fn time_allowed_to_live(&self) -> Option<u32> {
-        self.time_allowed_to_live
+    pub fn time_allowed_to_live(&self) -> Option<u32> {
+        self.number(field::TIME_ALLOWED_TO_LIVE)
     }
 
     /// When the state number last went up.
     #[must_use]
-    pub const fn time(&self) -> Option<UtcTime> {
-        self.time
+    pub fn time(&self) -> Option<UtcTime> {
+        self.content(field::TIME)?.try_into().ok().map(UtcTime)
     }
 
     /// State number: goes up with each change of a value.
     #[must_use]
-    pub const fn state_number(&self) -> Option<u32> {
-        self.numbers[0]
+    pub fn state_number(&self) -> Option<u32> {
+        self.number(field::STATE_NUMBER)
     }
 
     /// Sequence number: goes up with each message of one state.
     #[must_use]
-    pub const fn sequence_number(&self) -> Option<u32> {
-        self.numbers[1]
+    pub fn sequence_number(&self) -> Option<u32> {
+        self.number(field::SEQUENCE_NUMBER)
     }
 
     /// Revision of the data set.
     #[must_use]
-    pub const fn revision(&self) -> Option<u32> {
-        self.numbers[2]
+    pub fn revision(&self) -> Option<u32> {
+        self.number(field::REVISION)
     }
 
     /// Number of values that it says to carry.
     #[must_use]
-    pub const fn entries(&self) -> Option<u32> {
-        self.numbers[3]
+    pub fn entries(&self) -> Option<u32> {
+        self.number(field::ENTRIES)
     }
 
     /// Whether the publisher needs commissioning.
     #[must_use]
-    pub const fn needs_commissioning(&self) -> Option<bool> {
-        self.needs_commissioning
+    pub fn needs_commissioning(&self) -> Option<bool> {
+        self.state(field::NEEDS_COMMISSIONING)
     }
 
     /// Its values, flattened.
     #[must_use]
     pub fn leaves(&self) -> Leaves<'a> {
-        Leaves::new(self.data, self.data_at)
+        self.field(field::DATA).map_or(Leaves::new(&[], 0), |data| Leaves::new(data.content, data.at))
     }
 
     /// The bytes of its values.
     #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
-    }
-
-    /// Where its values begin.
-    pub(super) const fn data_at(&self) -> usize {
-        self.data_at
+    pub fn data(&self) -> &'a [u8] {
+        self.content(field::DATA).unwrap_or_default()
     }
 
     /// What is odd about it by itself.
@@ -322,4 +331,9 @@ impl<'a> View<'a> {
     pub const fn oddities(&self) -> &Oddities {
         &self.oddities
     }
+}
+
+/// A number of 32 bits without a sign.
+fn number(element: &Element<'_>) -> Option<u32> {
+    ber::unsigned(element.content).and_then(|number| u32::try_from(number).ok())
 }

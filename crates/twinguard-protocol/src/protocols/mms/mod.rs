@@ -176,14 +176,12 @@ impl Protocol for Mms {
     #[inline]
     fn blocks<'a>(view: &Self::Pdu<'a>, _request: Option<&Memo>) -> Blocks<'a> {
         let access = if view.kind() == Some(pdu::REQUEST) { Access::Write } else { Access::Read };
-        Blocks {
-            variables: view.variables(),
-            values: view.values(),
-            members: Members::new(Leaves::new(&[], 0)),
-            access,
-            place: None,
-            entry: 0,
-        }
+        let (names, is_list) = match view.variables() {
+            Variables::List(names) => (names.rest(), true),
+            _ => (view.named(), false),
+        };
+        let (values, members) = (view.values().rest(), Members::new(Leaves::new(&[], 0)));
+        Blocks { names, is_list, values, members, access, entry: 0, leaf: 0 }
     }
 
     fn command(write: &Write<'_>, number: u32, out: &mut Vec<u8>) -> Option<()> {
@@ -363,13 +361,31 @@ fn entry(value: Value, encoding: Encoding) -> Option<Entry<'static>> {
 /// The values of a message.
 #[derive(Clone, Debug)]
 pub struct Blocks<'a> {
-    variables: Variables<'a>,
-    values: Reader<'a>,
+    /// The entries of a list from the variable at hand on; else how one name stands for all of them, if anything does.
+    names: &'a [u8],
+    is_list: bool,
+    /// Behind the value at hand.
+    values: &'a [u8],
     members: Members<'a>,
     access: Access,
-    /// The variable at hand, its number in a list of that name, and the number of its next value.
-    place: Option<(ObjectName<'a>, Option<u32>, u32)>,
+    /// Values that were begun.
     entry: u32,
+    /// The number of the next part of the value at hand.
+    leaf: u32,
+}
+
+impl<'a> Blocks<'a> {
+    /// The variable at hand, and its number in a list of that name.
+    fn place(&self) -> Option<(ObjectName<'a>, Option<u32>)> {
+        let place = if self.is_list {
+            Names::new(self.names).next().flatten().map(|name| (name, None))
+        } else if let Variables::Named(name) = Variables::read(self.names) {
+            Some((name, self.entry.checked_sub(1)))
+        } else {
+            None
+        };
+        place.filter(|(name, _)| !name.item.is_empty())
+    }
 }
 
 impl<'a> Iterator for Blocks<'a> {
@@ -378,27 +394,26 @@ impl<'a> Iterator for Blocks<'a> {
     fn next(&mut self) -> Option<Block<'a>> {
         loop {
             if let Some(member) = self.members.next() {
-                let place = self.place.as_mut();
-                let (tag, select) = place.map_or((Tag::default(), false), |(name, entry, leaf)| {
-                    let tag = tag(*name, *entry, *leaf);
-                    *leaf += 1;
+                let (tag, select) = self.place().map_or((Tag::default(), false), |(name, entry)| {
                     // IEC 61850-8-1 §20: the first of two steps writes to a variable of its own.
-                    (tag, name.item.ends_with(b"$SBOw"))
+                    (tag(name, entry, self.leaf), name.item.ends_with(b"$SBOw"))
                 });
+                self.leaf += 1;
                 let access =
                     if select && self.access == Access::Write { Access::Select } else { self.access };
                 let block = Block::new(tag, access, member.leaf.data());
                 return Some(Block { quality: member.quality, at: member.at, ..block });
             }
-            let (value, bytes) = self.values.whole()?;
-            let entry = self.entry;
+            let mut values = Reader::new(self.values, 0);
+            let (value, bytes) = values.whole()?;
+            self.values = values.rest();
+            if self.is_list && self.entry > 0 {
+                let mut names = Names::new(self.names);
+                names.next();
+                self.names = names.rest();
+            }
             self.entry += 1;
-            self.place = match &mut self.variables {
-                Variables::Unknown => None,
-                Variables::List(names) => names.next().flatten().map(|name| (name, None, 0)),
-                Variables::Named(name) => Some((*name, Some(entry), 0)),
-            };
-            self.place = self.place.filter(|(name, ..)| !name.item.is_empty());
+            self.leaf = 0;
             // A failure in place of a value.
             if value.tag != 0x80 {
                 self.members = Members::new(Leaves::new(bytes, 0));

@@ -5,7 +5,7 @@
 use twinguard_types::Oddity;
 
 use super::lower::{Content, content};
-use super::view::{Variables, View, pdu, service};
+use super::view::{View, pdu, service};
 use crate::protocol::{Address, Context};
 use crate::protocols::cotp::{Assembly, data};
 
@@ -58,7 +58,7 @@ impl Session {
         let Some(invoke) = view.invoke() else { return Some(view) };
         match (view.kind(), view.service()) {
             (Some(pdu::REQUEST), Some(service::READ)) => {
-                let variables = view.specification().map(|(_, bytes)| bytes).unwrap_or_default();
+                let variables = view.specification().unwrap_or_default();
                 if variables.len() <= VARIABLES_MAX {
                     put(&mut self.reads, &mut self.next, context.source, invoke, variables);
                 }
@@ -69,7 +69,7 @@ impl Session {
                 if let Some(open) = self.reads.iter_mut().find(asked) {
                     open.invoke = None;
                     if view.service() == Some(service::READ) {
-                        view.asked = Variables::read(&open.variables);
+                        view.asked = &open.variables;
                     }
                 }
             }

@@ -3,6 +3,8 @@
 //! Source: ISO 9506-2 (2003) clauses 7 (PDUs), 8 (environment), 14 (variable access), 15 to 19 (other services); data by
 //! clause 14.4.2.
 
+use core::num::NonZeroU32;
+
 use twinguard_types::Oddity;
 
 use super::lower::find;
@@ -114,7 +116,7 @@ impl<'a> Variables<'a> {
         }
     }
 
-    /// From the bytes that a request named them with.
+    /// From the bytes that a message names them with.
     pub(super) fn read(bytes: &'a [u8]) -> Self {
         match Reader::new(bytes, 0).next() {
             Some(Ok(element)) => Self::of(&element),
@@ -126,6 +128,18 @@ impl<'a> Variables<'a> {
 /// The variables of a list; those that have an address or a description in place of a name are `None`.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a>(Reader<'a>);
+
+impl<'a> Names<'a> {
+    /// From the bytes of their entries.
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self(Reader::new(bytes, 0))
+    }
+
+    /// The bytes of the entries that are left.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.0.rest()
+    }
+}
 
 impl<'a> Iterator for Names<'a> {
     type Item = Option<ObjectName<'a>>;
@@ -142,8 +156,10 @@ pub struct View<'a> {
     bytes: &'a [u8],
     kind: Option<u8>,
     invoke: Option<u32>,
-    service: Option<(u32, Element<'a>)>,
-    pub(super) asked: Variables<'a>,
+    /// Where the element of the service begins.
+    service: Option<NonZeroU32>,
+    /// How the request named the variables of this answer.
+    pub(super) asked: &'a [u8],
     sender: Sender,
     oddities: Oddities,
 }
@@ -153,12 +169,12 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn new(bytes: &'a [u8], at: usize, sender: Sender) -> Self {
         let (kind, invoke, service, oddities) = (None, None, None, Oddities::NONE);
-        let mut view = Self { bytes, kind, invoke, service, asked: Variables::Unknown, sender, oddities };
+        let mut view = Self { bytes, kind, invoke, service, asked: &[], sender, oddities };
         let mut outer = Reader::new(bytes, at);
         match outer.next() {
             Some(Ok(element)) if element.tag & 0x80 != 0 && element.number() <= 13 => {
                 view.kind = Some(element.number() as u8);
-                view.read(element);
+                view.read(element, at);
             }
             Some(Ok(_)) => view.flag(Oddity::UnknownFunction, at),
             Some(Err(fault)) => view.flag(fault.oddity, fault.at),
@@ -170,7 +186,7 @@ impl<'a> View<'a> {
         view
     }
 
-    fn read(&mut self, element: Element<'a>) {
+    fn read(&mut self, element: Element<'a>, begin: usize) {
         let mut inside = element.inside();
         match self.kind {
             Some(pdu::REQUEST | pdu::RESPONSE) => {
@@ -180,20 +196,22 @@ impl<'a> View<'a> {
                 if self.invoke.is_none() {
                     self.flag(Oddity::BadValue, element.at);
                 }
-                self.serve(inside);
+                self.serve(inside, begin);
             }
             Some(pdu::ERROR | pdu::REJECT) => {
                 self.invoke = find(inside, 0x80).and_then(|number| invoke(number.content));
             }
             Some(pdu::CANCEL | pdu::CANCELLED) => self.invoke = invoke(element.content),
-            Some(pdu::UNCONFIRMED) => self.serve(inside),
+            Some(pdu::UNCONFIRMED) => self.serve(inside, begin),
             _ => {}
         }
     }
 
-    fn serve(&mut self, mut inside: Reader<'a>) {
+    /// Takes note of the service, which comes next in a message that begins at this offset.
+    fn serve(&mut self, mut inside: Reader<'a>, begin: usize) {
+        let at = inside.at() - begin;
         match inside.next() {
-            Some(Ok(element)) if element.tag & 0x80 != 0 => self.service = Some((element.number(), element)),
+            Some(Ok(element)) if element.tag & 0x80 != 0 => self.service = NonZeroU32::new(at as u32),
             Some(Ok(element)) => self.flag(Oddity::UnknownFunction, element.at),
             Some(Err(fault)) => self.flag(fault.oddity, fault.at),
             None => self.flag(Oddity::Truncated, inside.at()),
@@ -225,7 +243,12 @@ impl<'a> View<'a> {
     /// The service of a request, response or unconfirmed message.
     #[must_use]
     pub fn service(&self) -> Option<u32> {
-        self.service.map(|(number, _)| number)
+        self.body().map(|element| element.number())
+    }
+
+    /// The service and what belongs to it.
+    fn body(&self) -> Option<Element<'a>> {
+        Reader::new(self.bytes.get(self.service?.get() as usize..)?, 0).next()?.ok()
     }
 
     /// Which end sends it.
@@ -240,33 +263,36 @@ impl<'a> View<'a> {
         &self.oddities
     }
 
-    /// The variables that it names itself, as they lie in it.
-    pub(super) fn specification(&self) -> Option<(Element<'a>, &'a [u8])> {
-        let (number, element) = self.service?;
+    /// How it names its variables itself.
+    pub(super) fn specification(&self) -> Option<&'a [u8]> {
+        let element = self.body()?;
         let mut inside = element.inside();
-        match (self.kind?, number) {
+        let (_, bytes) = match (self.kind?, element.number()) {
             // A read: whether the answer is to repeat the names, then the names in a tag of their own.
             (pdu::REQUEST, service::READ) => find(inside, 0xa1)?.inside().whole(),
             (pdu::RESPONSE, service::READ) => inside.take(0xa0)?.inside().whole(),
             (pdu::REQUEST, service::WRITE) | (pdu::UNCONFIRMED, 0) => inside.whole(),
             _ => None,
-        }
+        }?;
+        Some(bytes)
+    }
+
+    /// How the variables that its values belong to are named, by it or by its request.
+    pub(super) fn named(&self) -> &'a [u8] {
+        self.specification().unwrap_or(self.asked)
     }
 
     /// The variables that its values belong to.
     #[must_use]
     pub fn variables(&self) -> Variables<'a> {
-        match self.specification() {
-            Some((element, _)) => Variables::of(&element),
-            None => self.asked,
-        }
+        Variables::read(self.named())
     }
 
     /// Its values, one for each variable; of a read, a report or a write.
     pub(super) fn values(&self) -> Reader<'a> {
-        let Some((number, element)) = self.service else { return Reader::default() };
+        let Some(element) = self.body() else { return Reader::default() };
         let mut inside = element.inside();
-        let list = match (self.kind, number) {
+        let list = match (self.kind, element.number()) {
             (Some(pdu::RESPONSE), service::READ) => find(inside, 0xa1),
             (Some(pdu::REQUEST), service::WRITE) | (Some(pdu::UNCONFIRMED), 0) => {
                 inside.next();
@@ -282,7 +308,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn refusal(&self) -> Option<u8> {
         let outer = Reader::new(self.bytes, 0).next()?.ok()?;
-        match (self.kind?, self.service) {
+        match (self.kind?, self.service()) {
             (pdu::ERROR | pdu::INITIATE_ERROR | pdu::CONCLUDE_ERROR, _) => {
                 let error = find(outer.inside(), 0xa2).unwrap_or(outer);
                 let class = find(error.inside(), 0xa0)?.inside().next()?.ok()?;
@@ -293,10 +319,10 @@ impl<'a> View<'a> {
                 let _ = inside.take(0x80);
                 inside.next()?.ok()?.content.last().copied()
             }
-            (pdu::RESPONSE, Some((service::WRITE, element))) => {
-                find(element.inside(), 0x80)?.content.last().copied()
+            (pdu::RESPONSE, Some(service::WRITE)) => {
+                find(self.body()?.inside(), 0x80)?.content.last().copied()
             }
-            (pdu::RESPONSE, Some((service::READ, _))) => {
+            (pdu::RESPONSE, Some(service::READ)) => {
                 let mut values = self.values();
                 let first = values.next()?.ok().filter(|value| value.tag == 0x80)?;
                 while let Some(value) = values.next() {
@@ -310,17 +336,17 @@ impl<'a> View<'a> {
 
     /// Tells each name of a variable, list, semaphore or journal in the message, in order.
     pub fn names(&self, mut put: impl FnMut(ObjectName<'a>)) {
-        let Some((number, element)) = self.service else { return };
+        let Some(element) = self.body() else { return };
         let mut tell = |variables: Variables<'a>| match variables {
             Variables::Named(name) => put(name),
             Variables::List(names) => names.flatten().for_each(&mut put),
             Variables::Unknown => {}
         };
-        if let Some((element, _)) = self.specification() {
-            return tell(Variables::of(&element));
+        if let Some(bytes) = self.specification() {
+            return tell(Variables::read(bytes));
         }
         let explicit = |element: &Element<'a>| ObjectName::in_explicit(element).map(Variables::Named);
-        match (self.kind, number) {
+        match (self.kind, element.number()) {
             // The name alone, or before a list of variables.
             (Some(pdu::REQUEST), 9 | 10 | 12 | 22 | 68) => tell(explicit(&element).unwrap_or_default()),
             (Some(pdu::REQUEST), 11) => {

@@ -32,10 +32,10 @@ pub(super) fn list(message: &Message<'_>, put: Put<'_>) {
         }
     }
     if let Some(npdu) = view.npdu() {
-        network(npdu, put);
+        network(&npdu, put);
     }
     if let Some(apdu) = view.apdu() {
-        application(apdu, put);
+        application(&apdu, put);
         for step in Walk::new(apdu.kind, apdu.choice, message.body) {
             parameter(&step, put);
         }

@@ -103,16 +103,16 @@ impl<'a> Message<'a> {
     }
 
     /// The other device of the exchange on another network: whom a request asks, who answers.
-    fn remote(&self) -> Option<&Remote<'a>> {
+    fn remote(&self) -> Option<Remote<'a>> {
         remote(&self.view)
     }
 }
 
 /// The device whose values a message carries, where it is on another network: the receiver of what asks or writes, the
 /// sender of what tells.
-fn remote<'v, 'a>(view: &'v View<'a>) -> Option<&'v Remote<'a>> {
+fn remote<'a>(view: &View<'a>) -> Option<Remote<'a>> {
     let (npdu, apdu) = (view.npdu()?, view.apdu()?);
-    if asks(apdu) { npdu.destination.as_ref() } else { npdu.source.as_ref() }
+    if asks(&apdu) { npdu.destination } else { npdu.source }
 }
 
 /// Whether a client sends it: a confirmed request that is no notification, or a question to all.
@@ -202,7 +202,7 @@ impl Protocol for Bacnet {
         }
         Some(match apdu.kind {
             pdu::SEGMENT_ACK => Sender::Unknown,
-            _ if asks(apdu) => Sender::Client,
+            _ if asks(&apdu) => Sender::Client,
             // The acknowledgement of a notification comes from the client that subscribed.
             pdu::SIMPLE_ACK if matches!(apdu.choice, 1 | 2 | confirmed::COV_NOTIFICATION_MULTIPLE) => {
                 Sender::Client
@@ -223,7 +223,7 @@ impl Protocol for Bacnet {
         let mut message = Message { view, body, part: false, route: "", placed: true, reversed };
         let Session { routes, segments } = session;
         if let Some(remote) = remote(&view) {
-            match routes.text(remote) {
+            match routes.text(&remote) {
                 Some(text) => message.route = text,
                 None => {
                     message.placed = false;
@@ -235,9 +235,9 @@ impl Protocol for Bacnet {
             && apdu.segment.is_some()
             && apdu.kind != pdu::SEGMENT_ACK
         {
-            let key = key(&message, apdu, reversed) << 4 | u64::from(apdu.kind);
+            let key = key(&message, &apdu, reversed) << 4 | u64::from(apdu.kind);
             let at = bytes.len().saturating_sub(apdu.body.len());
-            (message.body, message.part) = match segments.add(key, apdu) {
+            (message.body, message.part) = match segments.add(key, &apdu) {
                 Segment::Whole(body) => (body, false),
                 Segment::Part => (&[][..], true),
                 Segment::Gap => {
@@ -265,8 +265,8 @@ impl Protocol for Bacnet {
             let function = view.npdu().and_then(|npdu| npdu.message).unwrap_or(link);
             return Header { kind: Kind::Control, unit, function: u16::from(function), key: None };
         };
-        let asking = Some(key(message, apdu, message.reversed)).filter(|_| !message.part);
-        let telling = Some(key(message, apdu, !message.reversed)).filter(|_| !message.part);
+        let asking = Some(key(message, &apdu, message.reversed)).filter(|_| !message.part);
+        let telling = Some(key(message, &apdu, !message.reversed)).filter(|_| !message.part);
         let (kind, function, key) = match apdu.kind {
             pdu::CONFIRMED_REQUEST => (Kind::Request, apdu.choice, asking),
             pdu::UNCONFIRMED_REQUEST => (Kind::Event, apdu.choice, None),

@@ -11,7 +11,7 @@ pub const DATA_EXPECTING_REPLY: u8 = 5;
 pub const DATA_NOT_EXPECTING_REPLY: u8 = 6;
 /// Longest data of a frame of these types (9.1.3).
 pub const DATA_MAX: usize = 501;
-const HEADER_LEN: usize = 8;
+pub(super) const HEADER_LEN: usize = 8;
 
 /// A frame, right or not.
 #[derive(Clone, Copy, Debug)]

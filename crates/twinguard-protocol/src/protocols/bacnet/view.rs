@@ -1,5 +1,7 @@
 //! Any bytes as BVLC, network and application layer headers (Annex J, clauses 6 and 20), on MS/TP as its frame (clause 9).
 
+use core::num::NonZeroU32;
+
 use twinguard_types::Oddity;
 
 use super::mstp;
@@ -94,8 +96,10 @@ pub struct View<'a> {
     bytes: &'a [u8],
     link: Link,
     length: u16,
-    npdu: Option<Npdu<'a>>,
-    apdu: Option<Apdu<'a>>,
+    /// Where the headers of the network and the application layer begin, and where both end.
+    npdu: Option<NonZeroU32>,
+    apdu: Option<NonZeroU32>,
+    end: u32,
     oddities: Oddities,
 }
 
@@ -115,8 +119,8 @@ impl<'a> View<'a> {
                 let body = rest.get(..usize::from(length).saturating_sub(4)).unwrap_or(rest);
                 let npdu = match function {
                     // J.2.5: the original sender's address lies before.
-                    4 => body.get(6..),
-                    9..=0x0b => Some(body),
+                    4 => body.get(6..).map(|body| (10, body)),
+                    9..=0x0b => Some((4, body)),
                     _ => None,
                 };
                 if *function == 4 && npdu.is_none() {
@@ -134,14 +138,14 @@ impl<'a> View<'a> {
                 }
                 let carries =
                     matches!(frame.kind, mstp::DATA_EXPECTING_REPLY | mstp::DATA_NOT_EXPECTING_REPLY);
-                let npdu = if carries { Some(frame.data) } else { None };
+                let npdu = carries.then_some((mstp::HEADER_LEN, frame.data));
                 (Link::Mstp(frame.kind), frame.data.len() as u16, npdu)
             }
             _ => return None,
         };
-        let mut view = Self { bytes, link, length, npdu: None, apdu: None, oddities };
-        if let Some(rest) = npdu {
-            view.network(rest, offset(bytes, rest));
+        let mut view = Self { bytes, link, length, npdu: None, apdu: None, end: 0, oddities };
+        if let Some((at, body)) = npdu {
+            view.network(body, at);
         }
         Some(view)
     }
@@ -149,6 +153,7 @@ impl<'a> View<'a> {
     /// Reads the network layer and what it carries; `at` is where they begin.
     #[inline]
     fn network(&mut self, bytes: &'a [u8], at: usize) {
+        self.end = (at + bytes.len()) as u32;
         let Some((npdu, rest)) = read_npdu(bytes) else {
             self.oddities.push(Oddity::Truncated, at + bytes.len());
             return;
@@ -159,17 +164,21 @@ impl<'a> View<'a> {
         if npdu.control & 0x50 != 0 {
             self.oddities.push(Oddity::BadValue, at + 1);
         }
-        self.npdu = Some(npdu);
+        self.npdu = NonZeroU32::new(at as u32);
         if npdu.message.is_none() {
-            self.apdu = read_apdu(rest);
-            match &self.apdu {
-                None => self.oddities.push(Oddity::Truncated, at + bytes.len()),
-                Some(apdu) if apdu.kind > pdu::ABORT => {
-                    self.oddities.push(Oddity::UnknownFunction, at + bytes.len() - rest.len());
-                }
+            let at = at + bytes.len() - rest.len();
+            match read_apdu(rest) {
+                None => return self.oddities.push(Oddity::Truncated, at + rest.len()),
+                Some(apdu) if apdu.kind > pdu::ABORT => self.oddities.push(Oddity::UnknownFunction, at),
                 Some(_) => {}
             }
+            self.apdu = NonZeroU32::new(at as u32);
         }
+    }
+
+    #[inline]
+    fn layer(&self, begin: Option<NonZeroU32>) -> Option<&'a [u8]> {
+        self.bytes.get(begin?.get() as usize..self.end as usize)
     }
 
     /// All bytes.
@@ -193,15 +202,15 @@ impl<'a> View<'a> {
     /// The header of the network layer, where there is one.
     #[inline]
     #[must_use]
-    pub const fn npdu(&self) -> Option<&Npdu<'a>> {
-        self.npdu.as_ref()
+    pub fn npdu(&self) -> Option<Npdu<'a>> {
+        read_npdu(self.layer(self.npdu)?).map(|(npdu, _)| npdu)
     }
 
     /// The header of the application layer, where there is one.
     #[inline]
     #[must_use]
-    pub const fn apdu(&self) -> Option<&Apdu<'a>> {
-        self.apdu.as_ref()
+    pub fn apdu(&self) -> Option<Apdu<'a>> {
+        read_apdu(self.layer(self.apdu)?)
     }
 
     /// What is odd about it.
@@ -214,11 +223,6 @@ impl<'a> View<'a> {
     pub(super) const fn oddities_mut(&mut self) -> &mut Oddities {
         &mut self.oddities
     }
-}
-
-/// Where a part lies in the whole, both of the same end.
-fn offset(whole: &[u8], part: &[u8]) -> usize {
-    whole.len().saturating_sub(part.len())
 }
 
 /// 6.2: version, control, destination, source, hop count, message type.

@@ -110,12 +110,22 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// From this place of the bytes on.
+    pub(super) const fn within(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
     pub(super) const fn at(&self) -> usize {
         self.at
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Where the bytes end.
+    pub(super) const fn end(&self) -> usize {
+        self.bytes.len()
     }
 
     /// What lies between an earlier place and this one.
@@ -249,6 +259,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// As [`Reader::object`], with a reader of the body where it lies.
+    pub(super) fn object_in_place(&mut self) -> Read<(NodeId<'a>, Self)> {
+        let (node, body) = self.object()?;
+        let content = self.bytes.get(..self.at).unwrap_or_default();
+        Ok((node, Self { bytes: content, at: self.at - body.len() }))
+    }
+
     /// §5.2.2.12: it may hold another one, and so on.
     pub(super) fn diagnostic(&mut self) -> Read<()> {
         for _ in 0..=NESTING_MAX {
@@ -329,13 +346,21 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn data_value_in(&mut self, depth: u8) -> Read<DataValue<'a>> {
+        let mask = self.data_value_mask()?;
+        let value = if mask & 0x01 != 0 { Some(self.variant(depth)?) } else { None };
+        self.data_value_rest(mask, value)
+    }
+
+    /// Which parts a `DataValue` has; it begins so.
+    pub(super) fn data_value_mask(&mut self) -> Read<u8> {
         let flaw = self.flaw(Oddity::BadValue);
         let mask = self.byte()?;
-        if mask & 0xc0 != 0 {
-            return Err(flaw);
-        }
+        if mask & 0xc0 == 0 { Ok(mask) } else { Err(flaw) }
+    }
+
+    /// The parts of a `DataValue` behind its value.
+    pub(super) fn data_value_rest(&mut self, mask: u8, value: Option<&'a [u8]>) -> Read<DataValue<'a>> {
         let has = |bit: u8| mask & bit != 0;
-        let value = if has(0x01) { Some(self.variant(depth)?) } else { None };
         let status = if has(0x02) { Some(self.chunk()?) } else { None };
         let source_at = if has(0x04) { timestamp(self.date_time()?) } else { None };
         if has(0x10) {

@@ -407,8 +407,7 @@ impl Items {
     }
 
     /// The place that a handle stands for.
-    pub(super) fn find(&self, subscription: u32, handle: u32) -> Place<'_> {
-        let places = self.places.get(&(subscription, handle));
-        places.and_then(|bytes| Places(bytes).next()).unwrap_or_default()
+    pub(super) fn find(&self, subscription: u32, handle: u32) -> Places<'_> {
+        Places(self.places.get(&(subscription, handle)).map_or(&[], Vec::as_slice))
     }
 }

@@ -3,6 +3,8 @@
 //! Sources: OPC 10000-4 1.05, §5.8.2 (`AddNodes`), §5.11 (Read, Write, `HistoryRead`), §5.12.2 (Call), §5.13, §5.14
 //! (monitored items, Publish), §7.25 (notifications); OPC 10000-6 §5.2.2.16 (Variants and their dimensions).
 
+use core::num::NonZeroU32;
+
 use twinguard_types::{Quality, Timestamp};
 
 use super::place::{self, Place, Places};
@@ -38,14 +40,19 @@ struct Element<'a> {
     deep: bool,
     raw: &'a [u8],
     value: Scalar<'a>,
-    /// What is said of it alone.
-    stamp: Option<Stamp>,
+    stamp: Stamp,
 }
 
 /// A Variant that is being walked.
 #[derive(Clone, Copy, Debug)]
-struct Level<'a> {
-    reader: Reader<'a>,
+struct Level {
+    /// Where its next element lies in the body.
+    at: u32,
+    /// Where the status and the times of its value lie there, and which of them there are.
+    stamp_at: u32,
+    stamp: u8,
+    /// Whether its status is to be told.
+    status: bool,
     kind: u8,
     left: u32,
     index: u32,
@@ -53,74 +60,83 @@ struct Level<'a> {
     /// Whether dimensions follow.
     dimensions: bool,
     part: Part,
-    status: Option<&'a [u8; 4]>,
-    stamp: Option<Stamp>,
 }
 
-impl<'a> Level<'a> {
+impl Level {
     const NONE: Self = Self {
-        reader: Reader::new(&[]),
+        at: 0,
+        stamp_at: 0,
+        stamp: 0,
+        status: false,
         kind: 0,
         left: 0,
         index: 0,
         array: false,
         dimensions: false,
         part: Part::Value,
-        status: None,
-        stamp: None,
     };
 
-    fn of_variant(bytes: &'a [u8]) -> Read<Self> {
-        let mut reader = Reader::new(bytes);
-        let mask = reader.byte()?;
+    /// The Variant that comes next.
+    fn variant(reader: &mut Reader<'_>, depth: u8) -> Read<Self> {
+        let mut head = *reader;
+        reader.variant(depth)?;
+        let mask = head.byte()?;
         let array = mask & 0x80 != 0;
-        let left = if array { reader.array()? } else { 1 };
-        Ok(Self { reader, kind: mask & 0x3f, left, array, dimensions: mask & 0x40 != 0, ..Self::NONE })
+        let left = if array { head.array()? } else { 1 };
+        let (at, kind, dimensions) = (head.at() as u32, mask & 0x3f, mask & 0x40 != 0);
+        Ok(Self { at, kind, left, array, dimensions, ..Self::NONE })
     }
 
-    fn of_value(value: &DataValue<'a>) -> Read<Self> {
-        let level = value.value.map_or(Ok(Self::NONE), Self::of_variant)?;
-        Ok(Self { status: value.status, stamp: Some((value.quality(), value.at())), ..level })
+    /// The `DataValue` that comes next.
+    fn value(reader: &mut Reader<'_>, depth: u8) -> Read<Self> {
+        let stamp = reader.data_value_mask()?;
+        let level = if stamp & 1 != 0 { Self::variant(reader, depth)? } else { Self::NONE };
+        let stamp_at = reader.at() as u32;
+        let status = reader.data_value_rest(stamp, None)?.status.is_some();
+        Ok(Self { stamp_at, stamp, status, ..level })
     }
 
     /// The Variant or value in its next element, where its elements are such.
-    fn enter(&mut self, depth: usize) -> Read<Option<Self>> {
-        match self.kind {
-            23 => {
-                let inner = self.reader.data_value_in(depth as u8)?;
-                Self::of_value(&inner).map(Some)
-            }
+    fn enter(&mut self, body: &[u8], depth: u8) -> Read<Option<Self>> {
+        let mut reader = Reader::within(body, self.at as usize);
+        let inner = match self.kind {
+            23 => Self::value(&mut reader, depth)?,
             24 => {
-                let inner = Self::of_variant(self.reader.variant(depth as u8)?)?;
-                Ok(Some(Self { stamp: self.stamp, ..inner }))
+                let (stamp_at, stamp) = (self.stamp_at, self.stamp);
+                Self { stamp_at, stamp, ..Self::variant(&mut reader, depth)? }
             }
-            _ => Ok(None),
-        }
+            _ => return Ok(None),
+        };
+        self.at = reader.at() as u32;
+        Ok(Some(inner))
+    }
+
+    /// Status and times of its value.
+    fn stamp<'a>(&self, body: &'a [u8]) -> Option<DataValue<'a>> {
+        Reader::within(body, self.stamp_at as usize).data_value_rest(self.stamp, None).ok()
     }
 }
 
 /// The elements of one Variant.
 #[derive(Clone, Copy, Debug)]
-struct Elements<'a> {
-    levels: [Level<'a>; DEPTH],
-    depth: usize,
+struct Elements {
+    levels: [Level; DEPTH],
+    depth: u8,
 }
 
-impl<'a> Elements<'a> {
+impl Elements {
     const NONE: Self = Self { levels: [Level::NONE; DEPTH], depth: 0 };
 
-    /// Begins; nothing comes of what cannot be read.
-    fn begin(&mut self, level: Read<Level<'a>>) {
+    fn begin(&mut self, level: Level) {
         let [first, ..] = &mut self.levels;
-        *first = level.unwrap_or(Level::NONE);
-        self.depth = 1;
+        (*first, self.depth) = (level, 1);
     }
 
-    fn next(&mut self) -> Option<Element<'a>> {
+    fn next<'a>(&mut self, body: &'a [u8]) -> Option<Element<'a>> {
         loop {
             let depth = self.depth;
             let [outer, ..] = self.levels;
-            let level = self.levels.get_mut(depth.checked_sub(1)?)?;
+            let level = self.levels.get_mut(usize::from(depth.checked_sub(1)?))?;
             let number = if depth == 1 { level.index } else { outer.index.wrapping_sub(1) };
             let index = (outer.array || level.part == Part::Dimension).then_some(number);
             let mut found = Element {
@@ -129,16 +145,26 @@ impl<'a> Elements<'a> {
                 deep: depth > 1 && level.array,
                 raw: &[],
                 value: Scalar::Opaque,
-                stamp: level.stamp,
+                stamp: level.stamp(body).map_or((Quality::Good, None), |value| (value.quality(), value.at())),
             };
+            let mut reader = Reader::within(body, level.at as usize);
             if level.left == 0 {
                 if level.dimensions {
-                    let left = level.reader.array().ok()?;
-                    *level =
-                        Level { kind: 6, left, index: 0, part: Part::Dimension, dimensions: false, ..*level };
-                } else if let Some(status) = level.status.take() {
+                    let left = reader.array().ok()?;
+                    *level = Level {
+                        at: reader.at() as u32,
+                        kind: 6,
+                        left,
+                        index: 0,
+                        part: Part::Dimension,
+                        dimensions: false,
+                        ..*level
+                    };
+                } else if level.status {
+                    level.status = false;
                     found.part = Part::Status;
                     found.index = found.index.filter(|_| depth > 1);
+                    let status = level.stamp(body)?.status?;
                     (found.raw, found.value) =
                         (status, Scalar::Unsigned(u64::from(u32::from_le_bytes(*status))));
                     return Some(found);
@@ -149,11 +175,11 @@ impl<'a> Elements<'a> {
             }
             level.left -= 1;
             level.index += 1;
-            if depth < DEPTH {
-                match level.enter(depth) {
+            if usize::from(depth) < DEPTH {
+                match level.enter(body, depth) {
                     Ok(None) => {}
                     Ok(Some(inner)) => {
-                        if let Some(place) = self.levels.get_mut(depth) {
+                        if let Some(place) = self.levels.get_mut(usize::from(depth)) {
                             *place = inner;
                             self.depth += 1;
                         }
@@ -165,8 +191,11 @@ impl<'a> Elements<'a> {
                     }
                 }
             }
-            match element(&mut level.reader, level.kind) {
-                Ok((raw, value)) => return Some(Element { raw, value, ..found }),
+            match element(&mut reader, level.kind) {
+                Ok((raw, value)) => {
+                    level.at = reader.at() as u32;
+                    return Some(Element { raw, value, ..found });
+                }
                 Err(_) => (level.left, level.dimensions) = (0, false),
             }
         }
@@ -219,25 +248,29 @@ struct Left {
     fields: u32,
 }
 
-/// The values of one message.
+/// The values of one message; all places are those in its body.
 #[derive(Clone, Debug)]
 pub struct Blocks<'a> {
-    service: u16,
-    reader: Reader<'a>,
-    /// Inside one notification or history.
-    inside: Reader<'a>,
-    events: bool,
-    left: Left,
+    body: &'a [u8],
+    /// Places, from that of the operation at hand on.
     places: Places<'a>,
     items: Option<&'a Items>,
+    elements: Elements,
+    /// The next result or operation.
+    at: u32,
+    /// Inside one notification or history, and its end.
+    inside: [u32; 2],
+    left: Left,
     subscription: u32,
-    elements: Elements<'a>,
-    /// What the elements belong to.
-    place: Place<'a>,
-    index: Option<u32>,
-    access: Access,
+    /// Arguments or fields of events that were begun.
+    begun: u32,
     /// How the operation went, where the message says it.
-    status: Option<&'a [u8; 4]>,
+    status: Option<NonZeroU32>,
+    service: u16,
+    access: Access,
+    events: bool,
+    /// Whether an operation was begun.
+    operates: bool,
     /// A method that is called.
     called: bool,
 }
@@ -245,19 +278,20 @@ pub struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     pub(super) fn new(view: &View<'a>) -> Self {
         let mut blocks = Self {
-            service: view.service,
-            reader: Reader::new(view.body),
-            inside: Reader::new(&[]),
-            events: false,
-            left: Left::default(),
-            places: view.places,
+            body: view.body,
+            places: if view.service == service::PUBLISHED { Places(&[]) } else { view.places },
             items: view.items,
-            subscription: 0,
             elements: Elements::NONE,
-            place: Place::default(),
-            index: None,
-            access: Access::Read,
+            at: 0,
+            inside: [0; 2],
+            left: Left::default(),
+            subscription: 0,
+            begun: 0,
             status: None,
+            service: view.service,
+            access: Access::Read,
+            events: false,
+            operates: false,
             called: false,
         };
         if view.service == 0 || blocks.start().is_err() {
@@ -268,14 +302,14 @@ impl<'a> Blocks<'a> {
 
     /// Steps over what lies before the first result or operation.
     fn start(&mut self) -> Read<()> {
-        let reader = &mut self.reader;
+        let mut reader = Reader::new(self.body);
         match self.service {
             service::WRITE | service::CALL | service::ADD_NODES => {
                 self.access = Access::Write;
-                service::skip_header(self.service, reader)?;
+                service::skip_header(self.service, &mut reader)?;
             }
             service::PUBLISHED => {
-                service::skip_header(self.service, reader)?;
+                service::skip_header(self.service, &mut reader)?;
                 self.subscription = reader.u32()?;
                 for _ in 0..reader.array()? {
                     reader.u32()?;
@@ -291,155 +325,163 @@ impl<'a> Blocks<'a> {
             | 557
             | 703
             | 754
-            | 766 => service::skip_header(self.service, reader)?,
+            | 766 => service::skip_header(self.service, &mut reader)?,
             _ => return Ok(()),
         }
         self.left.outer = reader.array()?;
+        self.at = reader.at() as u32;
         Ok(())
     }
 
     /// Goes to the next value; an error is the end.
     fn step(&mut self) -> Read<bool> {
+        let [at, end] = self.inside.map(|place| place as usize);
+        let mut inside = Reader::within(self.body.get(..end).unwrap_or_default(), at);
+        let mut reader = Reader::within(self.body, self.at as usize);
         if self.left.fields > 0 {
             self.left.fields -= 1;
-            self.index = self.index.map_or(Some(0), |index| index.checked_add(1));
-            let variant = self.inside.variant(0)?;
-            self.elements.begin(Level::of_variant(variant));
-            return Ok(true);
-        }
-        if self.left.inner > 0 {
+            self.begun += 1;
+            self.elements.begin(Level::variant(&mut inside, 0)?);
+        } else if self.left.inner > 0 {
             self.left.inner -= 1;
-            return self.step_inside().map(|()| true);
-        }
-        if self.left.outer == 0 {
+            self.part(&mut reader, &mut inside)?;
+        } else if self.left.outer > 0 {
+            self.left.outer -= 1;
+            self.begun = 0;
+            if self.operates && self.service != service::PUBLISHED {
+                self.places.next();
+            }
+            self.operates = true;
+            self.operation(&mut reader, &mut inside)?;
+        } else {
             return Ok(false);
         }
-        self.left.outer -= 1;
-        self.index = None;
-        if self.service != service::PUBLISHED {
-            self.place = self.places.next().unwrap_or_default();
-        }
-        match self.service {
-            service::READ_ANSWER => {
-                let value = self.reader.data_value()?;
-                self.value(&value);
-            }
-            service::WRITE => {
-                self.reader.node_id()?;
-                self.reader.u32()?;
-                self.reader.text()?;
-                let value = self.reader.data_value()?;
-                self.value(&value);
-            }
-            service::CALL => {
-                self.reader.node_id()?;
-                self.reader.node_id()?;
-                self.left.inner = self.reader.array()?;
-                self.called = true;
-            }
-            service::CALLED => {
-                self.status = Some(self.reader.chunk()?);
-                for _ in 0..self.reader.array()? {
-                    self.reader.u32()?;
-                }
-                for _ in 0..self.reader.array()? {
-                    self.reader.diagnostic()?;
-                }
-                self.left.inner = self.reader.array()?;
-            }
-            service::ADD_NODES => self.node()?,
-            service::HISTORY_ANSWER => {
-                self.status = Some(self.reader.chunk()?);
-                self.reader.text()?;
-                let (kind, body) = self.reader.object()?;
-                // HistoryData and HistoryModifiedData (OPC 10000-11 §6.6): values that were told before.
-                if [658, 11227].into_iter().any(|number| kind == numeric(number)) {
-                    self.access = Access::Echo;
-                    self.inside = Reader::new(body);
-                    self.left.inner = self.inside.array()?;
-                }
-            }
-            service::PUBLISHED => {
-                let (kind, body) = self.reader.object()?;
-                self.events = kind == numeric(916);
-                if self.events || kind == numeric(811) {
-                    self.inside = Reader::new(body);
-                    self.left.inner = self.inside.array()?;
-                }
-            }
-            _ => {
-                self.status = Some(self.reader.chunk()?);
-                service::skip_result(self.service, &mut self.reader)?;
-            }
-        }
+        self.at = reader.at() as u32;
+        self.inside = [inside.at() as u32, inside.end() as u32];
         Ok(true)
     }
 
-    fn step_inside(&mut self) -> Read<()> {
+    /// Begins with a result or operation.
+    fn operation(&mut self, reader: &mut Reader<'a>, inside: &mut Reader<'a>) -> Read<()> {
         match self.service {
-            service::CALL | service::CALLED => {
-                self.index = self.index.map_or(Some(0), |index| index.checked_add(1));
-                let variant = self.reader.variant(0)?;
-                self.elements.begin(Level::of_variant(variant));
+            service::READ_ANSWER => self.elements.begin(Level::value(reader, 0)?),
+            service::WRITE => {
+                reader.node_id()?;
+                reader.u32()?;
+                reader.text()?;
+                self.elements.begin(Level::value(reader, 0)?);
+            }
+            service::CALL => {
+                reader.node_id()?;
+                reader.node_id()?;
+                self.left.inner = reader.array()?;
+                self.called = true;
+            }
+            service::CALLED => {
+                self.status(reader)?;
+                for _ in 0..reader.array()? {
+                    reader.u32()?;
+                }
+                for _ in 0..reader.array()? {
+                    reader.diagnostic()?;
+                }
+                self.left.inner = reader.array()?;
+            }
+            service::ADD_NODES => self.node(reader)?,
+            service::HISTORY_ANSWER => {
+                self.status(reader)?;
+                reader.text()?;
+                let (kind, content) = reader.object_in_place()?;
+                // HistoryData and HistoryModifiedData (OPC 10000-11 §6.6): values that were told before.
+                if [658, 11227].into_iter().any(|number| kind == numeric(number)) {
+                    self.access = Access::Echo;
+                    *inside = content;
+                    self.left.inner = inside.array()?;
+                }
             }
             service::PUBLISHED => {
-                let handle = self.inside.u32()?;
-                self.place =
-                    self.items.map(|items| items.find(self.subscription, handle)).unwrap_or_default();
-                self.index = None;
-                if self.events {
-                    self.left.fields = self.inside.array()?;
-                } else {
-                    let value = self.inside.data_value()?;
-                    self.value(&value);
+                let (kind, content) = reader.object_in_place()?;
+                self.events = kind == numeric(916);
+                if self.events || kind == numeric(811) {
+                    *inside = content;
+                    self.left.inner = inside.array()?;
                 }
             }
             _ => {
-                let value = self.inside.data_value()?;
-                self.value(&value);
+                self.status(reader)?;
+                service::skip_result(self.service, reader)?;
             }
         }
         Ok(())
     }
 
-    /// Begins with a value and what is said of it.
-    fn value(&mut self, value: &DataValue<'a>) {
-        self.elements.begin(Level::of_value(value));
+    /// Begins with an argument, a notification, a value of a history.
+    fn part(&mut self, reader: &mut Reader<'a>, inside: &mut Reader<'a>) -> Read<()> {
+        match self.service {
+            service::CALL | service::CALLED => {
+                self.begun += 1;
+                self.elements.begin(Level::variant(reader, 0)?);
+            }
+            service::PUBLISHED => {
+                let handle = inside.u32()?;
+                self.places =
+                    self.items.map(|items| items.find(self.subscription, handle)).unwrap_or_default();
+                self.begun = 0;
+                if self.events {
+                    self.left.fields = inside.array()?;
+                } else {
+                    self.elements.begin(Level::value(inside, 0)?);
+                }
+            }
+            _ => self.elements.begin(Level::value(inside, 0)?),
+        }
+        Ok(())
+    }
+
+    /// Takes note of a status.
+    fn status(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        self.status = NonZeroU32::new(reader.at() as u32);
+        reader.u32().map(drop)
     }
 
     /// A node that is to be added, perhaps with a value (OPC 10000-4 §5.8.2.2, §7.24.3).
-    fn node(&mut self) -> Read<()> {
-        self.reader.expanded()?;
-        self.reader.node_id()?;
-        self.reader.expanded()?;
-        self.reader.qualified()?;
-        self.reader.u32()?;
-        let (kind, body) = self.reader.object()?;
-        self.reader.expanded()?;
+    fn node(&mut self, reader: &mut Reader<'_>) -> Read<()> {
+        reader.expanded()?;
+        reader.node_id()?;
+        reader.expanded()?;
+        reader.qualified()?;
+        reader.u32()?;
+        let (kind, mut attributes) = reader.object_in_place()?;
+        reader.expanded()?;
         if kind == numeric(357) {
-            let mut attributes = Reader::new(body);
             attributes.u32()?;
             attributes.localized()?;
             attributes.localized()?;
             attributes.take(8)?;
-            self.elements.begin(Level::of_variant(attributes.variant(0)?));
+            self.elements.begin(Level::variant(&mut attributes, 0)?);
         }
         Ok(())
     }
 
+    /// The place of the operation at hand.
+    fn place(&self) -> Place<'a> {
+        let mut places = self.places;
+        places.next().unwrap_or_default()
+    }
+
     /// The place of an element.
     fn tag(&self, element: &Element<'a>) -> Tag<'a> {
+        let (place, argument) = (self.place(), self.begun.checked_sub(1));
         let (place, index) = match self.service {
-            _ if element.part == Part::Dimension => (self.place.with(place::DIMENSIONS), element.index),
-            _ if element.part == Part::Status => (self.place.with(place::STATUS), element.index),
-            service::CALL => (self.place.with(place::INPUT), self.index),
-            service::CALLED => (self.place.with(place::OUTPUT), self.index),
-            _ if self.index.is_some() => (self.place, self.index),
-            _ => (self.place, element.index),
+            _ if element.part == Part::Dimension => (place.with(place::DIMENSIONS), element.index),
+            _ if element.part == Part::Status => (place.with(place::STATUS), element.index),
+            service::CALL => (place.with(place::INPUT), argument),
+            service::CALLED => (place.with(place::OUTPUT), argument),
+            _ => (place, argument.or(element.index)),
         };
         let tag = place.tag(index);
         // An argument or a field of an event that holds several values has one place.
-        let shared = self.index.is_some() && element.index.is_some();
+        let shared = argument.is_some() && element.index.is_some();
         if element.deep || shared { Tag { address: None, ..tag } } else { tag }
     }
 }
@@ -454,23 +496,23 @@ impl<'a> Iterator for Blocks<'a> {
 
     fn next(&mut self) -> Option<Block<'a>> {
         loop {
-            let stamped = (Quality::Good, None);
             let block = |tag, access, (raw, value), (quality, at): Stamp| {
                 Some(Block { tag, variant: 0, access, data: Data::Scalar { raw, value }, quality, at })
             };
             if self.called {
                 self.called = false;
-                let tag = self.place.with(place::CALL).tag(None);
-                return block(tag, self.access, (&[], Scalar::Boolean(true)), stamped);
+                let tag = self.place().with(place::CALL).tag(None);
+                return block(tag, self.access, (&[], Scalar::Boolean(true)), (Quality::Good, None));
             }
-            if let Some(element) = self.elements.next() {
+            if let Some(element) = self.elements.next(self.body) {
                 let access = if element.part == Part::Value { self.access } else { Access::Echo };
                 let data = (element.raw, element.value);
-                return block(self.tag(&element), access, data, element.stamp.unwrap_or(stamped));
+                return block(self.tag(&element), access, data, element.stamp);
             }
-            if let Some(raw) = self.status.take() {
+            if let Some(at) = self.status.take() {
+                let raw: &[u8; 4] = Reader::within(self.body, at.get() as usize).chunk().ok()?;
                 let status = u32::from_le_bytes(*raw);
-                let tag = self.place.with(place::STATUS).tag(None);
+                let tag = self.place().with(place::STATUS).tag(None);
                 let data = (&raw[..], Scalar::Unsigned(u64::from(status)));
                 return block(tag, Access::Echo, data, (quality(status), None));
             }

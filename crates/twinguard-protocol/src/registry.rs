@@ -66,6 +66,14 @@ macro_rules! families {
             Vendor(VendorBlocks<'a>),
         }
 
+        /// Bytes of a message and of the walk over its values, family by family.
+        #[cfg(test)]
+        const SIZES: &[(Family, usize, usize)] = &[$((
+            Family::$name,
+            size_of::<<$family as Protocol>::Pdu<'static>>(),
+            size_of::<<$family as Protocol>::Blocks<'static>>(),
+        )),*];
+
         impl<'a> Iterator for Blocks<'a> {
             type Item = Block<'a>;
             #[inline]
@@ -509,5 +517,14 @@ mod tests {
             assert_eq!(family.to_string().parse::<Family>().unwrap(), *family);
         }
         assert!("nonsense".parse::<Family>().is_err());
+    }
+
+    /// Whatever the family, a message is moved with the room of the largest, so that one large family costs them all.
+    #[test]
+    fn messages_are_small_in_every_family() {
+        let large: Vec<_> = SIZES.iter().filter(|(_, pdu, blocks)| *pdu > 104 || *blocks > 136).collect();
+        assert!(large.is_empty(), "family, bytes of its message, of its blocks: {large:?}");
+        assert!(size_of::<Pdu<'_>>() <= 112 && size_of::<Blocks<'_>>() <= 144);
+        assert!(size_of::<crate::stack::Message<'_>>() <= 216);
     }
 }

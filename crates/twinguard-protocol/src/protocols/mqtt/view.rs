@@ -299,7 +299,7 @@ impl<'a> View<'a> {
         self.version
     }
 
-    /// What it says; read from its bytes each time, since it is much larger than they are often asked for.
+    /// What it says: read from its bytes with each call, since a packet is much larger than what is kept of it.
     #[inline]
     #[must_use]
     pub fn packet(&self) -> Packet<'a> {

@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release --example estimate -- case14.json
 //! cargo run --release --example estimate -- case14.json --gross-error 32:0.16      # one meter lies by 16 MW
+//! cargo run --release --example estimate -- case14.json --svg case14.svg           # voltages and residuals as a picture
 //! cargo run --release --example estimate -- --study 1000 case14.json case118.json  # false data that no residual shows
 //! ```
 //!
@@ -27,6 +28,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use examples::picture::{self, Mark, Panel};
 use serde_json::json;
 use twinguard::twin::grid::{self, Case, Cleaned, Estimator, Limit, Options, Start};
 
@@ -49,6 +51,9 @@ struct Args {
     /// Seed of the study.
     #[arg(long, default_value_t = 1, requires = "study")]
     seed: u64,
+    /// Writes a picture (SVG) of the voltages and of the first pass's normalised residuals.
+    #[arg(long, value_name = "F.svg", conflicts_with = "study")]
+    svg: Option<PathBuf>,
     /// Prints JSON lines.
     #[arg(long)]
     json: bool,
@@ -107,6 +112,9 @@ fn run(args: &Args) -> Result<()> {
     let mut estimator = case.estimator().with_context(named)?;
     let found = estimator.clean(&case.values, Start::Flat, &Options::default(), limit).with_context(named)?;
     let ms = started.elapsed().as_secs_f64() * 1e3;
+    if let Some(svg) = &args.svg {
+        picture::write(svg, &named(), &panels(&case, limit, &found, estimator.magnitudes_pu())?)?;
+    }
     print(args.json, &case, &estimator, &found, ms)?;
     Ok(())
 }
@@ -114,6 +122,31 @@ fn run(args: &Args) -> Result<()> {
 fn read(file: &Path) -> Result<Case> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     Case::parse(&text).with_context(|| file.display().to_string())
+}
+
+/// Voltages as they were found, and the residuals before anything was taken out: what made the verdict. What cannot be checked has none.
+fn panels(case: &Case, limit: Limit, found: &Cleaned, volts: &[f64]) -> Result<[Panel; 2]> {
+    let mut estimator = case.estimator()?;
+    estimator.estimate(&case.values, Start::Flat, &Options::default())?;
+    let mut residuals = Vec::new();
+    estimator.normalised_residuals(&mut residuals);
+    let volts = volts.iter().enumerate().map(|(at, volts)| [at as f64, *volts]);
+    let residuals =
+        residuals.iter().enumerate().filter_map(|(at, residual)| Some((at, residual.as_ref()?.abs())));
+    let point = |(at, residual): (usize, f64)| [at as f64, residual];
+    let (removed, kept): (Vec<_>, Vec<_>) = residuals.partition(|(at, _)| found.removed.contains(at));
+    let mut marks = vec![
+        Mark::Dots(kept.into_iter().map(point).collect()),
+        Mark::Struck(removed.into_iter().map(point).collect()),
+    ];
+    // The rate of false discoveries has no limit that one residual could be held against.
+    if let Limit::Bonferroni(share) = limit {
+        marks.push(Mark::Level(grid::two_sided_quantile(share / case.meters.len().max(1) as f64)));
+    }
+    Ok([
+        Panel::new("voltage, pu", "bus", vec![Mark::Dots(volts.collect())]),
+        Panel::new("normalised residual at first; red: taken out", "measurement", marks),
+    ])
 }
 
 fn print(json: bool, case: &Case, estimator: &Estimator, found: &Cleaned, ms: f64) -> io::Result<()> {

@@ -1,1 +1,3 @@
-//! Examples only: see the flat files of this package.
+//! What several examples share.
+
+pub mod picture;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use examples::picture::{self, Mark, Panel};
 use serde_json::{Value, json};
 use twinguard::twin::equation::{Compiled, Source};
 use twinguard::twin::filters::{
@@ -18,6 +19,9 @@ pub(crate) struct Arguments {
     /// JSON: `kind` linear_kf (F, H, Q, R, x0, P0, z), radar_ekf_ukf (F, Q, R, x0, P0, dt, z, ukf_params) or tank_cascade_ukf
     /// (a, inflow, dt, Q, R, x0, P0, z, ukf); matrices by rows, or their diagonal as KEY_diag. `ukf` holds alpha, beta, kappa.
     file: PathBuf,
+    /// Write a picture (SVG) of the states with two standard deviations to both sides.
+    #[arg(long, value_name = "F.svg")]
+    svg: Option<PathBuf>,
 }
 
 /// What a filter said, step by step.
@@ -54,6 +58,24 @@ impl Run {
         self.estimate(filter.mean(), |out| filter.covariance(out));
     }
 
+    /// Each state, between two standard deviations to both sides.
+    fn panels(&self) -> Vec<Panel> {
+        let panel = |state: usize| {
+            let steps = self.x.iter().zip(&self.variance).enumerate();
+            let band = steps.map(|(at, (x, variance))| {
+                let reach = 2.0 * variance[state].max(0.0).sqrt();
+                [at as f64, x[state] - reach, x[state] + reach]
+            });
+            let line = self.x.iter().enumerate().map(|(at, x)| [at as f64, x[state]]);
+            Panel::new(
+                format!("x[{state}] ± 2 σ"),
+                "step",
+                vec![Mark::Band(band.collect()), Mark::Line(line.collect())],
+            )
+        };
+        (0..self.x.first().map_or(0, Vec::len)).map(panel).collect()
+    }
+
     fn json(&self, filter: &str) -> Value {
         let (x, variance): (Vec<Vec<f64>>, Vec<Vec<f64>>) =
             self.smoother.smooth().into_iter().map(|step| (step.mean, diagonal(&step.covariance))).unzip();
@@ -79,6 +101,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     let file = input::json(&arguments.file)?;
     let runs = filter(&file).with_context(|| name.clone())?;
     let (first, main) = runs.first().with_context(|| format!("{name}: nothing to filter"))?;
+    if let Some(svg) = &arguments.svg {
+        picture::write(svg, &format!("{name}: {first} filter"), &main.panels())?;
+    }
     if as_json {
         let mut out = main.json(first);
         let filters: serde_json::Map<_, _> =

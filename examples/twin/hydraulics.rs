@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use examples::picture::{self, Mark, Panel};
 use serde_json::json;
 use twinguard::twin::importers::epanet;
-use twinguard::twin::water::{Accuracy, Balance, Hydraulics};
+use twinguard::twin::water::{Accuracy, Balance, Hydraulics, LinkKind};
 
 /// Run a water network: an EPANET input file over its extended period, record by record.
 #[derive(clap::Args, Debug)]
@@ -20,6 +21,9 @@ pub(crate) struct Arguments {
     /// Stop each balance at 1e-8: more exact than EPANET can be asked to be in a file.
     #[arg(long)]
     exact: bool,
+    /// Write a picture (SVG) of tank levels and pump flows.
+    #[arg(long, value_name = "F.svg")]
+    svg: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
@@ -44,6 +48,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
         if !more {
             break;
         }
+    }
+    if let Some(svg) = &arguments.svg {
+        picture::write(svg, &name, &records.panels(&water))?;
     }
     if as_json { records.json(&water) } else { records.print(&name, &water) }
 }
@@ -95,6 +102,31 @@ impl Records {
             "balanced": self.balanced,
             "us_per_step": self.us_per_step(),
         }))
+    }
+
+    /// Tank levels, then flows of pumps.
+    fn panels(&self, water: &Hydraulics) -> Vec<Panel> {
+        let network = water.network();
+        let panel = |name: String, of: &dyn Fn(usize) -> f64| {
+            let hours = self.time_s.iter().enumerate();
+            let points = hours.map(|(at, time)| [*time as f64 / 3_600.0, of(at)]).collect();
+            Panel::new(name, "hours", vec![Mark::Line(points)])
+        };
+        let (length, flow) = (network.units.length_name(), network.units.flow_unit.name());
+        let mut panels = Vec::new();
+        for (store, node) in network.stores.iter().zip(network.junctions.len()..) {
+            let base = store.elevation_ft * network.units.length;
+            if store.tank.is_some() {
+                let level = |at: usize| self.head[at][node] - base;
+                panels.push(panel(format!("tank {}: level, {length}", store.name), &level));
+            }
+        }
+        for (link, pump) in network.links.iter().enumerate() {
+            if matches!(pump.kind, LinkKind::Pump { .. }) {
+                panels.push(panel(format!("pump {}: flow, {flow}", pump.name), &|at| self.flow[at][link]));
+            }
+        }
+        panels
     }
 
     fn print(&self, name: &str, water: &Hydraulics) -> Result<()> {

@@ -3,12 +3,13 @@
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use examples::picture::{self, Mark, Panel};
 use serde_json::{Value, json};
 use twinguard::twin::Plant;
 use twinguard::twin::identify::{Identified, Judgement, Record, Subspace, Weighting, subspace};
 use twinguard::types::{Catalogue, Duration, Role, Signal};
 
-use crate::{history::History, input, picture};
+use crate::{history::History, input};
 
 /// Learn a linear model from history: order, matrices, noise, and how good it is on the rest of the history.
 #[derive(clap::Args, Debug)]
@@ -81,9 +82,13 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
         fs::write(out, plant.to_toml()).with_context(|| out.display().to_string())?;
     }
     if let Some(svg) = &arguments.svg {
-        let bars =
-            picture::bars("canonical correlation of past and future", &model.correlations, model.order());
-        fs::write(svg, bars).with_context(|| svg.display().to_string())?;
+        let bars = Mark::Bars(model.correlations.clone(), model.order());
+        let name = format!("canonical correlations of past and future, {} states taken", model.order());
+        picture::write(
+            svg,
+            &format!("{}: identification", arguments.file.display()),
+            &[Panel::new(name, "state", vec![bars])],
+        )?;
     }
     if as_json {
         return crate::print_json(&to_json(&model, judgement.as_ref(), arguments.markov));

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use twinguard::twin::importers::{Imported, Refused, Undefined, dtdl_models};
+use twinguard::integrity::archive::{Archive, Budget};
+use twinguard::twin::importers::{Imported, Refused, Undefined, dtdl_models, package};
 use twinguard::twin::{Plant, registry};
 use twinguard::types::{EdgeKind, Role};
 
-/// Read a model of another format (AAS, Ditto, DTDL, EPANET, FMI, OPC UA NodeSet2, WoT) as assets and signals.
+/// Read a model of another format (AAS, AASX, Ditto, DTDL, EPANET, FMI, FMU, OPC UA NodeSet2, WoT) as assets and signals.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Import {
     /// Files; several DTDL models are read as one set, so that they may refer to each other.
@@ -38,13 +39,22 @@ fn open(paths: &[PathBuf]) -> Result<Vec<File>> {
     let open = |path: &PathBuf| {
         let name = path.display().to_string();
         let bytes = fs::read(path).with_context(|| name.clone())?;
-        let format = registry::importer_for(&name, &bytes).map(|importer| importer.name);
+        let package = Archive::begins(&bytes).then_some("package");
+        let format = package.or_else(|| registry::importer_for(&name, &bytes).map(|importer| importer.name));
         Ok(File { name, bytes, format })
     };
     paths.iter().map(open).collect()
 }
 
+/// A package is inflated in memory, this much at most, and never extracted.
+const PACKAGE: Budget = Budget { entries: 10_000, bytes: 512 << 20, ratio: 200, nesting: 1 };
+
 fn read(file: &File) -> Result<Imported, Refused> {
+    if Archive::begins(&file.bytes) {
+        let archive = Archive::parse(file.bytes.clone(), PACKAGE).and_then(|archive| archive.unpack());
+        let refused = |error| Refused { place: "archive".to_owned(), reason: format!("{error}") };
+        return package(&archive.map_err(refused)?);
+    }
     match registry::importer_for(&file.name, &file.bytes) {
         Some(importer) => (importer.import)(&file.bytes),
         None => Err(Refused { place: "start".to_owned(), reason: "no known format".to_owned() }),

@@ -1,10 +1,9 @@
-//! What a twin can do by itself, a subcommand each.
 //! What a twin can do by itself, a subcommand each: follow measurements with a filter, run a plant's model.
 //!
 //! ```sh
-//! cargo run --release --example twin -- filter kalman.json              # a table for people
+//! cargo run --release --example twin -- filter kalman.json --svg x.svg  # a table for people, and a picture
 //! cargo run --release --example twin -- filter kalman.json --json       # one object for tools
-//! cargo run --release --example twin -- hydraulics town.inp             # heads and flows of a water network
+//! cargo run --release --example twin -- hydraulics town.inp --svg town.svg   # heads and flows of a water network
 //! cargo run --release --example twin -- import pump.aas.json            # assets and signals of other formats
 //! cargo run --release --example twin -- optimise --svg outlook.svg      # the cheapest set-points within all limits
 //! cargo run --release --example twin -- isolability plant.toml          # what its meters cannot tell apart
@@ -31,7 +30,6 @@ mod import;
 mod input;
 mod isolability;
 mod optimise;
-mod picture;
 mod predict;
 mod simulate;
 mod whatif;

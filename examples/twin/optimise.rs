@@ -1,11 +1,11 @@
 //! `twin optimise`: the cheapest set-points that keep every limit of a plant.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use examples::picture::{self, Mark, Panel};
 use serde_json::json;
 use twinguard::twin::optimise::{Advice, Lever, Request, Track, set_points};
 use twinguard::twin::simulator::cooling_loop;
@@ -74,7 +74,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     let mut fork = Twin::new(&plant).with_context(|| name.clone())?.fork().worst_case(arguments.sigmas);
     let advice = set_points(&mut fork, &request).with_context(|| name.clone())?;
     if let Some(path) = &arguments.svg {
-        fs::write(path, picture(&plant, &request, &advice)).with_context(|| path.display().to_string())?;
+        let values = advice.values.iter();
+        let values = values.map(|(id, value)| format!("{} = {value:.3}", plant.catalogue.path(*id)));
+        picture::write(path, &values.collect::<Vec<_>>().join(", "), &panels(&plant, &request, &advice))?;
     }
     let path = |signal: SignalId| plant.catalogue.path(signal);
     if as_json {
@@ -138,69 +140,20 @@ fn request(arguments: &Arguments, plant: &Plant) -> Result<Request> {
 }
 
 /// One panel for each signal with a limit: mean, worst case, limits.
-fn picture(plant: &Plant, request: &Request, advice: &Advice) -> String {
-    const WIDTH: f64 = 640.0;
-    const HEIGHT: f64 = 120.0;
+fn panels(plant: &Plant, request: &Request, advice: &Advice) -> Vec<Panel> {
     let outlook = &advice.outlook;
-    let shown: Vec<(usize, SignalId)> = outlook.signals.iter().copied().enumerate().collect();
-    let limited = |id: &SignalId| plant.limits.iter().any(|limit| limit.signal == *id);
-    let shown: Vec<_> = shown.into_iter().filter(|(_, id)| limited(id)).collect();
-    let height = 40.0 + shown.len() as f64 * (HEIGHT + 40.0);
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0} {height:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
-        WIDTH + 100.0
-    );
-    let values: Vec<String> = advice
-        .values
-        .iter()
-        .map(|(id, value)| format!("{} = {value:.3}", escape(plant.catalogue.path(*id))))
-        .collect();
-    let _ = writeln!(svg, "<text x=\"50\" y=\"24\" font-weight=\"bold\">{}</text>", values.join(", "));
-    for (panel, (column, id)) in shown.iter().enumerate() {
-        let top = 50.0 + panel as f64 * (HEIGHT + 40.0);
-        let rows: Vec<(f64, f64)> =
-            outlook.trajectory.chunks_exact(outlook.signals.len()).map(|row| row[*column]).collect();
-        let limits = || plant.limits.iter().filter(|limit| limit.signal == *id);
-        let edges = limits().flat_map(|limit| [limit.min, limit.max]).flatten();
-        let all = rows.iter().flat_map(|(mean, sigma)| [mean - sigma, mean + sigma]).chain(edges);
-        let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-        let span = (high - low).max(1e-9);
-        let y = |value: f64| top + HEIGHT * (1.0 - (value - low) / span);
-        let x = |at: usize| 50.0 + WIDTH * at as f64 / (rows.len().max(2) - 1) as f64;
-        let points: Vec<String> =
-            rows.iter().enumerate().map(|(at, (mean, _))| format!("{:.1},{:.1}", x(at), y(*mean))).collect();
-        let _ = writeln!(
-            svg,
-            "<text x=\"50\" y=\"{:.1}\">{}, {high:.2} to {low:.2}</text>\n\
-             <rect x=\"50\" y=\"{top:.1}\" width=\"{WIDTH:.1}\" height=\"{HEIGHT:.1}\" fill=\"none\" stroke=\"#ccc\"/>\n\
-             <polyline fill=\"none\" stroke=\"#06c\" stroke-width=\"1.5\" points=\"{}\"/>",
-            top - 6.0,
-            escape(plant.catalogue.path(*id)),
-            points.join(" ")
-        );
-        for limit in limits() {
-            for edge in [limit.min, limit.max].into_iter().flatten() {
-                let _ = writeln!(
-                    svg,
-                    "<line x1=\"50\" x2=\"{:.1}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"#c00\" stroke-dasharray=\"4 3\"><title>limit {edge} of {}</title></line>",
-                    50.0 + WIDTH,
-                    escape(plant.catalogue.path(*id)),
-                    y(edge)
-                );
-            }
-        }
-    }
+    let rows = || outlook.trajectory.chunks_exact(outlook.signals.len().max(1));
     let hours = request.horizon.as_secs_f64() / 3600.0;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\">{hours:.1} h</text>\n</svg>",
-        50.0 + WIDTH,
-        height - 6.0
-    );
-    svg
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let step = hours / rows().len().saturating_sub(1).max(1) as f64;
+    let panel = |(column, id): (usize, &SignalId)| {
+        let limits = plant.limits.iter().filter(|limit| limit.signal == *id);
+        let limits: Vec<Mark> =
+            limits.flat_map(|limit| [limit.min, limit.max]).flatten().map(Mark::Level).collect();
+        let foreseen = rows().enumerate().map(|(at, row)| (at as f64 * step, row[column]));
+        let mean = foreseen.clone().map(|(hour, (mean, _))| [hour, mean]).collect();
+        let worst = foreseen.map(|(hour, (mean, reach))| [hour, mean - reach, mean + reach]).collect();
+        let marks = [Mark::Band(worst), Mark::Line(mean)].into_iter().chain(limits.iter().cloned()).collect();
+        (!limits.is_empty()).then(|| Panel::new(plant.catalogue.path(*id), "hours", marks))
+    };
+    outlook.signals.iter().enumerate().filter_map(panel).collect()
 }

@@ -1,12 +1,13 @@
 //! `twin predict`: how long until a signal reaches its limit, as a distribution, and when to act.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use examples::picture::{self, Mark, Panel};
 use serde_json::json;
 use twinguard::twin::prognosis::{self, Degradation, Exponential, Life, Load, ParisErdogan, Wiener, advise};
 
-use crate::{history::History, picture};
+use crate::history::History;
 
 /// Remaining life of what wears: fit a degradation model to a signal's history and say when a limit is reached.
 #[derive(clap::Args, Debug)]
@@ -64,8 +65,10 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     let cycles = arguments.model == "paris";
     if let Some(svg) = &arguments.svg {
         let fan: Vec<(f64, f64)> = PROBABILITIES.iter().map(|p| (*p, life.quantile(*p))).collect();
-        let drawn = picture::fan(&signal, &samples, arguments.limit, &fan);
-        fs::write(svg, drawn).with_context(|| svg.display().to_string())?;
+        let unit = if cycles { "cycles" } else { "s" };
+        let marks = marks(&samples, arguments.limit, &fan);
+        let panel = Panel::new(format!("{signal}, with the times of its limit"), unit, marks);
+        picture::write(svg, &format!("{signal}: when {} is reached", arguments.limit), &[panel])?;
     }
     let finite = |value: f64| value.is_finite().then_some(value);
     if as_json {
@@ -85,6 +88,28 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     }
     print(&signal, arguments, model.as_ref(), &life, &advice, cycles);
     Ok(())
+}
+
+/// History and limit, and a fan from the last value to the times (probability, time from there) at which the limit is reached.
+fn marks(history: &[(f64, f64)], limit: f64, quantiles: &[(f64, f64)]) -> Vec<Mark> {
+    let (now, value) = history.last().copied().unwrap_or_default();
+    let mut marks = vec![Mark::Line(history.iter().map(|(time, value)| [*time, *value]).collect())];
+    let reached = quantiles.iter().map(|(_, time)| *time).filter(|time| time.is_finite());
+    let end = reached.fold(0.0, f64::max);
+    for ((_, early), (_, late)) in quantiles.iter().zip(quantiles.iter().rev()).take(quantiles.len() / 2) {
+        if early.is_finite() {
+            // A time that never comes is drawn where the last of the others is.
+            let late = if late.is_finite() { *late } else { end };
+            let lower = value + (limit - value) * early / late;
+            marks.push(Mark::Band(vec![
+                [now, value, value],
+                [now + early, lower, limit],
+                [now + late, limit, limit],
+            ]));
+        }
+    }
+    marks.push(Mark::Level(limit));
+    marks
 }
 
 fn fit(arguments: &Arguments, samples: &[(f64, f64)]) -> Result<Box<dyn Degradation>> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use examples::picture::{self, Mark, Panel};
 use serde_json::{Value, json};
 use twinguard::twin::experiment::{Experiment, Linearised};
 
@@ -12,6 +13,9 @@ pub(crate) struct Arguments {
     /// JSON: `plant`, `states`, `inputs`, `outputs`, `parameters`, `operating_point`, `linear`, `cases` (name, hold_s,
     /// x0, u); robots also `inverse_dynamics` (q, qd, qdd) and `forward_dynamics` (q, qd, tau).
     file: PathBuf,
+    /// Write a picture (SVG) of the first case's outputs over samples.
+    #[arg(long, value_name = "F.svg")]
+    svg: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
@@ -29,6 +33,14 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     }
     for index in 0..experiment.cases() {
         let run = experiment.run(index)?;
+        if let (0, Some(svg)) = (index, &arguments.svg) {
+            let panel = |(output, name): (usize, &str)| {
+                let points = run.y.iter().enumerate().map(|(at, y)| [at as f64, y[output]]).collect();
+                Panel::new(name, "sample", vec![Mark::Line(points)])
+            };
+            let panels: Vec<Panel> = experiment.outputs().enumerate().map(panel).collect();
+            picture::write(svg, &format!("{}: {}", experiment.plant, run.case), &panels)?;
+        }
         if as_json {
             crate::print_json(&json!({
                 "case": run.case, "x": run.x, "y": run.y, "eigenvalues": poles, "transmission_zeros": zeros,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use examples::picture::{self, Mark, Panel};
 use serde_json::json;
 use twinguard::twin::ensemble::Ensemble;
 use twinguard::twin::plant::Limit;
@@ -55,8 +56,7 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
     let passed = |at: Timestamp| (at - start).as_secs_f64();
     let path = |signal: SignalId| plant.catalogue.signal(signal).map_or("?", |signal| &*signal.path);
     if let Some(file) = &arguments.svg {
-        let picture = draw(&plant, &found, start);
-        fs::write(file, picture).with_context(|| file.display().to_string())?;
+        picture::write(file, &format!("{}: what if", plant.name), &panels(&plant, &found, start))?;
     }
     let limits = worst.margins.iter().zip(&found.outlooks);
     if as_json {
@@ -114,68 +114,19 @@ fn parse(plant: &Plant, hold: &str) -> Result<(SignalId, f64)> {
     Ok((signal, value))
 }
 
-/// A panel for each signal that carries a limit: the middle, the band from 5 to 95 %, the limits dashed.
-fn draw(plant: &Plant, found: &Ensemble, start: Timestamp) -> String {
-    const WIDTH: f64 = 640.0;
-    const HEIGHT: f64 = 160.0;
-    let shown: Vec<(usize, SignalId)> = found
-        .signals
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|(_, signal)| plant.limits.iter().any(|limit| limit.signal == *signal))
-        .collect();
-    let end = found.times.last().map_or(1.0, |at| (*at - start).as_secs_f64()).max(1e-9);
-    let mut panels = String::new();
-    for (panel, (at, signal)) in shown.iter().enumerate() {
-        let bands: Vec<[f64; 3]> =
-            found.bands.iter().skip(*at).step_by(found.signals.len().max(1)).copied().collect();
-        let limits: Vec<f64> = plant
-            .limits
-            .iter()
-            .filter(|limit| limit.signal == *signal)
-            .flat_map(|limit| limit.min.into_iter().chain(limit.max))
-            .collect();
-        let values = bands.iter().flatten().chain(&limits).copied().filter(|value| value.is_finite());
-        let (low, high) =
-            values.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        let x = |step: usize| 60.0 + (WIDTH - 80.0) * (found.times[step] - start).as_secs_f64() / end;
-        let y = |value: f64| HEIGHT - 30.0 - (HEIGHT - 60.0) * (value - low) / (high - low).max(1e-9);
-        let line = |quantile: usize, steps: &mut dyn Iterator<Item = usize>| {
-            steps
-                .map(|step| format!("{:.1},{:.1}", x(step), y(bands[step][quantile])))
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        let band = line(0, &mut (0..bands.len())) + " " + &line(2, &mut (0..bands.len()).rev());
-        let name = plant.catalogue.signal(*signal).map_or("?", |signal| &*signal.path);
-        panels += &format!("<g transform=\"translate(0 {:.0})\">", panel as f64 * HEIGHT);
-        panels +=
-            &format!("<text x=\"60\" y=\"20\">{}</text>", name.replace('&', "&amp;").replace('<', "&lt;"));
-        panels += &format!("<polygon points=\"{band}\" fill=\"#9ecae1\" fill-opacity=\"0.6\"/>");
-        panels += &format!(
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"#08519c\" stroke-width=\"1.5\"/>",
-            line(1, &mut (0..bands.len()))
-        );
-        for limit in limits {
-            panels += &format!(
-                "<line x1=\"60\" x2=\"{:.0}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"#cb181d\" stroke-dasharray=\"6 4\"/>\
-                 <text x=\"55\" y=\"{3:.1}\" text-anchor=\"end\" fill=\"#cb181d\">{1}</text>",
-                WIDTH - 20.0,
-                limit,
-                y(limit),
-                y(limit) + 4.0
-            );
-        }
-        panels += &format!(
-            "<text x=\"60\" y=\"{0:.0}\">0 s</text><text x=\"{1:.0}\" y=\"{0:.0}\" text-anchor=\"end\">{end:.0} s</text></g>",
-            HEIGHT - 8.0,
-            WIDTH - 20.0
-        );
-    }
-    let height = HEIGHT * shown.len().max(1) as f64;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>{panels}</svg>\n"
-    )
+/// A panel for each signal that carries a limit: the middle, the band from 5 to 95 %, the limits.
+fn panels(plant: &Plant, found: &Ensemble, start: Timestamp) -> Vec<Panel> {
+    let panel = |(column, signal): (usize, &SignalId)| {
+        let limits = plant.limits.iter().filter(|limit| limit.signal == *signal);
+        let limits: Vec<Mark> =
+            limits.flat_map(|limit| [limit.min, limit.max]).flatten().map(Mark::Level).collect();
+        let bands = found.bands.iter().skip(column).step_by(found.signals.len());
+        let bands = found.times.iter().map(|at| (*at - start).as_secs_f64()).zip(bands);
+        let middle = bands.clone().map(|(time, [_, middle, _])| [time, *middle]).collect();
+        let spread = bands.map(|(time, [low, _, high])| [time, *low, *high]).collect();
+        let marks =
+            [Mark::Band(spread), Mark::Line(middle)].into_iter().chain(limits.iter().cloned()).collect();
+        (!limits.is_empty()).then(|| Panel::new(plant.catalogue.path(*signal), "s", marks))
+    };
+    found.signals.iter().enumerate().filter_map(panel).collect()
 }

@@ -26,7 +26,7 @@ use twinguard::{
         registry,
         water::{Accuracy, Hydraulics},
     },
-    types::{Principal, SignalId, Timestamp},
+    types::{Bundle, Principal, SignalId, Timestamp},
 };
 
 /// Does one thing to one input.
@@ -254,6 +254,15 @@ pub fn importers(data: &[u8]) {
             }
             Err(refused) => assert!(!refused.place.is_empty() && !refused.reason.is_empty()),
         }
+    }
+    // The same bytes as a package: names and contents in turns, with zeros between them.
+    let mut parts = Bundle::default();
+    let mut pieces = data.split(|byte| *byte == 0);
+    while let (Some(name), Some(content)) = (pieces.next(), pieces.next()) {
+        parts.insert(String::from_utf8_lossy(name).into_owned(), content.to_vec());
+    }
+    if let Err(refused) = importers::package(&parts) {
+        assert!(!refused.place.is_empty() && !refused.reason.is_empty());
     }
 }
 

@@ -2,8 +2,12 @@
 
 #![allow(clippy::expect_used, reason = "a test")]
 
-use twinguard_twin::filters::{LinearKalman, Spread, UnscentedKalman, Variant};
+use twinguard_twin::equation::{Compiled, Source};
+use twinguard_twin::filters::{
+    ExtendedKalman, Interacting, Kalman, LinearKalman, Spread, UnknownInput, UnscentedKalman, Variant,
+};
 use twinguard_twin::simulator::Noise;
+use twinguard_twin::{Error, Model, TimeBase};
 
 /// Tiny and large noise side by side, a mode that grows, one that hardly decays, hardly any process noise.
 const F: [f64; 9] = [1.0, 1.0, 0.0, 0.0, 0.999_999, 0.1, 0.0, 0.0, 0.5];
@@ -44,7 +48,7 @@ fn linear(steps: usize, process: &[f64]) {
         assert!(found.nis >= 0.0 && found.log_likelihood().is_finite());
         let (_, d) = filter.kalman().factors();
         assert!(d.iter().all(|d| *d > 0.0 && d.is_finite()), "step {step}: {d:?}");
-        if step % 97 == 0 {
+        if step.is_multiple_of(97) {
             filter.kalman().covariance(&mut covariance);
             assert_positive(&covariance, step);
         }
@@ -76,6 +80,99 @@ fn unscented(steps: usize, variant: Variant) {
             filter = UnscentedKalman::new(&[0.0; 3], &p, 3, spread, variant).expect("sound");
         }
     }
+}
+
+/// The bent plant of [`unscented`] as a model with exact Jacobians; `decay` tells modes apart.
+fn bent(decay: f64) -> Compiled {
+    let names = |names: [&str; 3]| names.map(str::to_owned).to_vec();
+    let text = format!(
+        "a' = {decay} * a + sin(b)\nb' = 0.99 * b + 0.1 * tanh(c)\nc' = 0.5 * c + cos(0.01 * a)\n\
+         x = a\ny = a + 1e-6 * b\nz = b + atan(c)\n"
+    );
+    let base = TimeBase::Discrete { step_s: 1.0 };
+    let (states, outputs) = (names(["a", "b", "c"]), names(["x", "y", "z"]));
+    Source { text, base, states, inputs: vec![], outputs, parameters: vec![] }.compile(&[]).expect("sound")
+}
+
+fn bent_filter(model: &dyn Model) -> ExtendedKalman {
+    ExtendedKalman::new(model, &[0.0; 3], &[1e3, 1e-3, 1.0], &[1e-6, 1e-6, 1e-3]).expect("sound")
+}
+
+fn assert_factored(kalman: &Kalman, step: usize, covariance: &mut [f64; 9]) {
+    let (_, d) = kalman.factors();
+    assert!(d.iter().all(|d| *d > 0.0 && d.is_finite()), "step {step}: {d:?}");
+    if step.is_multiple_of(97) {
+        kalman.covariance(covariance);
+        assert_positive(covariance, step);
+    }
+}
+
+fn extended(steps: usize) {
+    let model = bent(0.9);
+    let mut filter = bent_filter(&model);
+    let (mut noise, mut covariance) = (Noise::new(29, 0), [0.0; 9]);
+    for step in 0..steps {
+        filter.predict(&model, 0.0, 1.0, 1.0, &[]).expect("finite");
+        let found = filter.update(&model, 0.0, &[], &hostile(&mut noise), &R).expect("fits");
+        assert!(found.nis >= 0.0 && found.log_likelihood().is_finite(), "step {step}");
+        assert_factored(filter.kalman(), step, &mut covariance);
+    }
+}
+
+fn interacting(steps: usize) {
+    let (sound, worn) = (bent(0.9), bent(0.5));
+    let models: [&dyn Model; 2] = [&sound, &worn];
+    let filters = vec![bent_filter(&sound), bent_filter(&worn)];
+    let mut bank = Interacting::new(filters, &[0.99, 0.01, 0.01, 0.99], &[1.0, 1.0]).expect("sound");
+    let (mut noise, mut covariance) = (Noise::new(31, 0), [0.0; 9]);
+    for step in 0..steps {
+        bank.predict(&models, 0.0, 1.0, 1.0, &[]).expect("finite");
+        let found = bank.update(&models, 0.0, &[], &hostile(&mut noise), &R).expect("fits");
+        let total: f64 = found.probability.iter().sum();
+        assert!((total - 1.0).abs() < 1e-9 && found.log_likelihood.is_finite(), "step {step}");
+        for mode in bank.modes() {
+            assert_factored(mode.kalman(), step, &mut covariance);
+        }
+        assert_factored(bank.kalman(), step, &mut covariance);
+    }
+}
+
+/// Nobody knows what drives the third state; while no sensor shows it that is said, and the prediction stays.
+fn unknown_input(steps: usize) {
+    let process = [1e-12, 0.0, 0.0, 0.0, 1e-12, 0.0, 0.0, 0.0, 1e-6];
+    let p = [1e6, 0.0, 0.0, 0.0, 1e-6, 0.0, 0.0, 0.0, 1.0];
+    let mut filter = UnknownInput::new(&F, &[0.0, 0.0, 1.0], &process, &H, &R, &[0.0; 3], &p).expect("sound");
+    let (mut noise, mut covariance, mut told) = (Noise::new(37, 0), [0.0; 9], 0);
+    for step in 0..steps {
+        let found = filter.step(&hostile(&mut noise));
+        assert!(matches!(found, Ok(_) | Err(Error::Unobservable { .. })), "step {step}: {found:?}");
+        if let Ok(found) = found {
+            assert!(found.nis >= 0.0 && found.log_likelihood.is_finite(), "step {step}");
+            told += 1;
+        }
+        assert_factored(filter.kalman(), step, &mut covariance);
+    }
+    assert!(told > steps / 4, "{told}");
+}
+
+#[test]
+fn extended_filters_stay_positive_for_many_hostile_steps() {
+    extended(100_000);
+    interacting(30_000);
+}
+
+#[test]
+fn an_observer_of_unknown_inputs_stays_positive_for_many_hostile_steps() {
+    unknown_input(30_000);
+}
+
+/// `.ci/long/hostile` runs it.
+#[test]
+#[ignore = "half a minute"]
+fn extended_filters_and_observers_stay_positive_for_a_million_hostile_steps() {
+    extended(1_000_000);
+    interacting(1_000_000);
+    unknown_input(1_000_000);
 }
 
 #[test]

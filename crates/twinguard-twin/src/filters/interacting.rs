@@ -2,8 +2,9 @@
 //!
 //! Source: Blom, Bar-Shalom, *IEEE Trans. Automatic Control* 33 (1988) 780; Bar-Shalom, Li, Kirubarajan (2001), §11.6.6: mixing by
 //! μᵢⱼ = πᵢⱼ μᵢ / Σᵢ πᵢⱼ μᵢ, filtering, μⱼ ∝ N(νⱼ; 0, Sⱼ) Σᵢ πᵢⱼ μᵢ. Mixed and combined covariances are sums of squares,
-//! Σ μ (P + d dᵀ), built from factors, so they stay positive. Likelihoods are logarithms with the largest taken out; a
-//! probability never falls below 1e-12, so that no mode is ruled out for ever.
+//! Σ μ (P + d dᵀ), built from factors, so they stay positive; the innovation's covariance is made the same way, for modes that an absurd
+//! measurement has driven apart leave nothing of its noise in a sum. Likelihoods are logarithms with the largest taken out; a
+//! probability never falls below 1e-12, so that no mode is ruled out for ever. What no mode finds possible tells none from another.
 //!
 //! When it lies: modes that predict the same are not told apart; with wrong noise the wide mode wins. Cost: r extended
 //! filters and r² mixings of n³/2.
@@ -27,6 +28,8 @@ pub struct Interacting {
     factors: Vec<Vec<f64>>,
     used: Vec<usize>,
     innovation: Vec<f64>,
+    rows: Vec<f64>,
+    weights: Vec<f64>,
     factor: Vec<f64>,
     white: Vec<f64>,
     roots: Vec<f64>,
@@ -86,6 +89,8 @@ impl Interacting {
             factors: vec![Vec::with_capacity(m * (m + 1) / 2); r],
             used: Vec::with_capacity(m),
             innovation: Vec::with_capacity(m),
+            rows: Vec::with_capacity(m * r * (m + 1)),
+            weights: Vec::with_capacity(r * (m + 1)),
             factor: Vec::with_capacity(m * (m + 1) / 2),
             white: Vec::with_capacity(m),
             roots: Vec::with_capacity(m),
@@ -182,12 +187,16 @@ impl Interacting {
             self.factors[mode].clear();
             self.factors[mode].extend_from_slice(found.factor);
         }
-        let largest = self.logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 =
-            self.logs.iter().zip(&predicted).map(|(log, before)| before * libm::exp(log - largest)).sum();
+        // Of the modes that there may be: one that no change leads to says nothing.
+        let modes = || self.logs.iter().zip(&predicted);
+        let possible = modes().filter(|(_, before)| **before > 0.0);
+        let largest = possible.map(|(log, _)| *log).fold(f64::NEG_INFINITY, f64::max);
+        let weigh = |log: f64, before: f64| before * libm::exp((log - largest).min(0.0));
+        let believed = largest > f64::NEG_INFINITY;
+        let total: f64 = if believed { modes().map(|(log, before)| weigh(*log, *before)).sum() } else { 0.0 };
         let mut sum = 0.0;
         for ((probability, log), before) in self.probability.iter_mut().zip(&self.logs).zip(&predicted) {
-            *probability = (before * libm::exp(log - largest) / total).max(LEAST);
+            *probability = if believed { weigh(*log, *before) / total } else { *before }.max(LEAST);
             sum += *probability;
         }
         self.probability.iter_mut().for_each(|probability| *probability /= sum);
@@ -216,29 +225,28 @@ impl Interacting {
         };
         self.innovation.clear();
         self.innovation.extend((0..count).map(mean));
-        self.factor.clear();
-        let at = |row: usize, column: usize| row * (row + 1) / 2 + column;
-        for row in 0..count {
-            for column in 0..=row {
-                let each = self.factors.iter().zip(&self.rests).zip(predicted);
-                let entry: f64 = each
-                    .map(|((factor, rest), weight)| {
-                        let own: f64 = (0..=column).map(|k| factor[at(row, k)] * factor[at(column, k)]).sum();
-                        let off =
-                            (rest[row] - self.innovation[row]) * (rest[column] - self.innovation[column]);
-                        weight * (own + off)
-                    })
-                    .sum();
-                self.factor.push(entry);
+        // A row a channel: of each mode the row of its factor, then how far its own mean lies from the mixture's.
+        let width = self.factors.len() * (count + 1);
+        self.rows.clear();
+        self.weights.clear();
+        self.weights.extend(predicted.iter().flat_map(|weight| core::iter::repeat_n(*weight, count + 1)));
+        for (row, mean) in self.innovation.iter().enumerate() {
+            let start = row * (row + 1) / 2;
+            for (factor, rest) in self.factors.iter().zip(&self.rests) {
+                self.rows.extend_from_slice(&factor[start..=start + row]);
+                self.rows.extend(core::iter::repeat_n(0.0, count - row - 1));
+                self.rows.push(rest[row] - mean);
             }
         }
-        packed::cholesky(count, &mut self.factor)
+        self.factor.clear();
+        self.factor.resize(count * (count + 1) / 2, 0.0);
+        packed::of_rows(count, width, &mut self.rows, &self.weights, &mut self.factor)
             .map_err(|row| Error::NotPositive { what: "innovation covariance", index: self.used[row] })?;
         self.white.clear();
         self.white.extend_from_slice(&self.innovation);
         packed::solve(&self.factor, &mut self.white);
         self.roots.clear();
-        self.roots.extend((0..count).map(|row| self.factor[at(row, row)]));
+        self.roots.extend((0..count).map(|row| self.factor[row * (row + 1) / 2 + row]));
         Ok(())
     }
 }
@@ -318,6 +326,27 @@ mod tests {
             assert!(bank.kalman().factors().1.iter().all(|d| *d > 0.0));
         }
         assert!(wrong < 12, "{wrong}");
+    }
+
+    /// Nothing leads to the second mode: what it finds more likely does not matter. What no mode can believe changes nothing.
+    #[test]
+    fn a_mode_that_cannot_be_and_a_measurement_that_cannot_be_leave_numbers() {
+        let (sound, leaking) = (model(0.95), model(0.5));
+        let models: [&dyn Model; 2] = [&sound, &leaking];
+        let new = |changes: &[f64]| {
+            Interacting::new(vec![filter(&sound), filter(&leaking)], changes, &[1.0, 0.0]).unwrap()
+        };
+        let mut bank = new(&[1.0, 0.0, 1.0, 0.0]);
+        bank.predict(&models, 0.0, 1.0, 1.0, &[1.0]).unwrap();
+        let apart = bank.modes()[1].kalman().mean()[0] - 1e3;
+        let found = bank.update(&models, 0.0, &[1.0], &[Some(apart)], &[1e-6]).unwrap();
+        assert!(found.log_likelihood.is_finite() && found.probability[0] > 0.999, "{found:?}");
+        let mut bank = new(&[0.9, 0.1, 0.1, 0.9]);
+        bank.predict(&models, 0.0, 1.0, 1.0, &[1.0]).unwrap();
+        let before = bank.probability().to_vec();
+        let found = bank.update(&models, 0.0, &[1.0], &[Some(1e170)], &[1e-6]).unwrap();
+        assert_eq!(found.log_likelihood, f64::NEG_INFINITY);
+        assert!(found.probability.iter().zip(before).all(|(after, before)| (after - before).abs() < 1e-9));
     }
 
     /// Modes that are the same model are one filter.

@@ -25,22 +25,36 @@ pub(super) fn cholesky(order: usize, packed: &mut [f64]) -> Result<(), usize> {
 }
 
 /// The packed lower factor of W diag(w) Wᵀ by Gram–Schmidt over the rows of W (count × width, spoilt): no sum is formed first, so
-/// a row's own small weight is not lost beside large ones.
-pub(super) fn of_rows(count: usize, width: usize, rows: &mut [f64], weights: &[f64], out: &mut [f64]) {
+/// a row's own small weight is not lost beside large ones. What a row alone has in a column stays with it, whatever the others are:
+/// a covariance with a measurement's own noise in such a column is positive, where the sum may have lost that.
+///
+/// # Errors
+/// The row of which nothing is left, or nothing finite.
+pub(super) fn of_rows(
+    count: usize,
+    width: usize,
+    rows: &mut [f64],
+    weights: &[f64],
+    out: &mut [f64],
+) -> Result<(), usize> {
     let mixed =
         |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).zip(weights).map(|((a, b), w)| a * b * w).sum() };
     for j in 0..count {
         let (before, rest) = rows.split_at_mut((j + 1) * width);
         let row = &before[j * width..];
         let square = mixed(row, row);
+        if !(square > 0.0 && square.is_finite()) {
+            return Err(j);
+        }
         out[j * (j + 1) / 2 + j] = square.sqrt();
         for (below, other) in rest.chunks_exact_mut(width).take(count - j - 1).enumerate() {
             let i = j + 1 + below;
-            let shared = if square > 0.0 { mixed(other, row) / square } else { 0.0 };
+            let shared = mixed(other, row) / square;
             out[i * (i + 1) / 2 + j] = shared * square.sqrt();
             other.iter_mut().zip(row).for_each(|(other, row)| *other -= shared * row);
         }
     }
+    Ok(())
 }
 
 /// x ← L⁻¹ x.
@@ -73,10 +87,12 @@ mod tests {
         let weights = [1e12, 1e-12, 1e-12];
         let mut rows = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0];
         let mut factor = [0.0; 3];
-        of_rows(2, 3, &mut rows, &weights, &mut factor);
+        of_rows(2, 3, &mut rows, &weights, &mut factor).unwrap();
         assert_eq!((factor[0], factor[1]), (1e6, 1e6));
         assert!((factor[2] / 2e-12f64.sqrt() - 1.0).abs() < 1e-9, "{factor:?}");
         assert!(cholesky(2, &mut [1e12, 1e12, 1e12]).is_err());
+        assert_eq!(of_rows(2, 1, &mut [1.0, 2.0], &[1.0], &mut factor), Err(1));
+        assert_eq!(of_rows(1, 1, &mut [1e200], &[1.0], &mut factor), Err(0));
     }
 
     #[test]

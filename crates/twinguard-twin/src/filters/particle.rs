@@ -31,6 +31,8 @@ pub struct Particles {
     noise: Noise,
     used: Vec<usize>,
     innovation: Vec<f64>,
+    rows: Vec<f64>,
+    rows_weights: Vec<f64>,
     factor: Vec<f64>,
     white: Vec<f64>,
     roots: Vec<f64>,
@@ -76,6 +78,8 @@ impl Particles {
             noise,
             used: Vec::with_capacity(channels),
             innovation: Vec::with_capacity(channels),
+            rows: Vec::new(),
+            rows_weights: Vec::new(),
             factor: vec![0.0; channels * (channels + 1) / 2],
             white: Vec::with_capacity(channels),
             roots: Vec::with_capacity(channels),
@@ -231,23 +235,19 @@ impl Particles {
             self.innovation
                 .push(each.map(|(output, weight)| weight * rest(*channel, output[*channel])).sum());
         }
-        let mut at = 0;
-        for (row, i) in self.used.iter().enumerate() {
-            for (column, j) in self.used[..=row].iter().enumerate() {
-                let each = self.outputs.chunks_exact(m).zip(&self.weights);
-                let spread: f64 = each
-                    .map(|(output, weight)| {
-                        let a = rest(*i, output[*i]) - self.innovation[row];
-                        let b = rest(*j, output[*j]) - self.innovation[column];
-                        weight * a * b
-                    })
-                    .sum();
-                self.factor[at] = spread + if i == j { variance[*i] } else { 0.0 };
-                at += 1;
-            }
+        // A row a channel: how far each particle's output lies from the mean, then its noise; a sum may lose the noise.
+        let (count, width) = (self.used.len(), self.weights.len() + self.used.len());
+        self.rows.clear();
+        self.rows.reserve(count * width);
+        self.rows_weights.clear();
+        self.rows_weights.extend_from_slice(&self.weights);
+        for (row, (channel, mean)) in self.used.iter().zip(&self.innovation).enumerate() {
+            let outputs = self.outputs.iter().skip(*channel).step_by(m);
+            self.rows.extend(outputs.map(|output| rest(*channel, *output) - mean));
+            self.rows.extend((0..count).map(|other| f64::from(u8::from(other == row))));
+            self.rows_weights.push(variance[*channel]);
         }
-        let count = self.used.len();
-        packed::cholesky(count, &mut self.factor)
+        packed::of_rows(count, width, &mut self.rows, &self.rows_weights, &mut self.factor)
             .map_err(|row| Error::NotPositive { what: "innovation covariance", index: self.used[row] })?;
         self.white.clear();
         self.white.extend_from_slice(&self.innovation);
@@ -330,6 +330,17 @@ mod tests {
         };
         assert!(share(1.0) > 0.3 && share(-1.0) > 0.3, "{} {}", share(1.0), share(-1.0));
         assert!(cloud.effective() > 500.0);
+    }
+
+    /// A cloud so wide that beside it the noise is lost in a sum.
+    #[test]
+    fn a_wide_cloud_beside_exact_sensors_is_no_error() {
+        let mut cloud = Particles::new(&[0.0], &[1e9], 100, 2, 1).unwrap();
+        let at = cloud.states[7];
+        let look = |x: &[f64], out: &mut [f64]| (out[0], out[1]) = (x[0], x[0]);
+        let (found, own) = cloud.update_with(look, &[Some(at); 2], &[1e-12; 2], plain).unwrap();
+        assert!(found.nis.is_finite() && found.log_likelihood().is_finite() && own.is_finite());
+        assert!(found.factor[2] > 0.0 && (cloud.mean()[0] - at).abs() < 1e-3);
     }
 
     #[test]

@@ -146,19 +146,21 @@ impl UnknownInput {
         let count = used.len();
         let mut root = vec![0.0; n * n];
         self.kalman.root(&mut root);
-        // H S⁻, whose square with R is S.
+        // H S⁻, whose square with R is S; as rows, for a sum may lose the noise.
         let seen: Vec<f64> = used
             .iter()
             .flat_map(|channel| root.chunks_exact(n.max(1)).map(move |column| dot(row(*channel), column)))
             .collect();
-        factor.clear();
-        for i in 0..count {
-            for j in 0..=i {
-                let noise = if i == j { self.noise[used[i]] } else { 0.0 };
-                factor.push(dot(&seen[i * n..][..n], &seen[j * n..][..n]) + noise);
-            }
+        let width = n + count;
+        let (mut rows, mut weights) = (vec![0.0; count * width], vec![1.0; n]);
+        for (at, line) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+            line[..n].copy_from_slice(&seen[at * n..][..n]);
+            line[n + at] = 1.0;
         }
-        packed::cholesky(count, factor)
+        weights.extend(used.iter().map(|channel| self.noise[*channel]));
+        factor.clear();
+        factor.resize(count * (count + 1) / 2, 0.0);
+        packed::of_rows(count, width, &mut rows, &weights, factor)
             .map_err(|row| Error::NotPositive { what: "innovation covariance", index: used[row] })?;
         residual.clear();
         residual.extend_from_slice(innovation);

@@ -359,7 +359,7 @@ impl UnscentedKalman {
             }
         }
         if core::mem::take(&mut self.carried) {
-            self.update_carried(variance);
+            self.update_carried(variance)?;
         } else {
             self.update_redrawn(variance)?;
         }
@@ -467,7 +467,7 @@ impl UnscentedKalman {
     }
 
     /// R and what curvature adds, for the channels in use, as a packed lower factor in `noise`.
-    fn noise_factor(&mut self, variance: &[f64]) {
+    fn noise_factor(&mut self, variance: &[f64]) -> Result<(), Error> {
         let (n, m) = (self.order, self.channels);
         let Measured { used, noise, .. } = &mut self.measured;
         let count = used.len();
@@ -486,7 +486,7 @@ impl UnscentedKalman {
                 line[row] * line[row] > 1e-10 * line.iter().map(|entry| entry * entry).sum::<f64>()
             });
         if sound {
-            return;
+            return Ok(());
         }
         // Too near to singular for a sum: the same from its rows.
         let Joint { rows, weights, .. } = &mut self.joint;
@@ -504,13 +504,14 @@ impl UnscentedKalman {
             row[n + at] = 1.0;
             weights[n + at] = variance[*channel];
         }
-        packed::of_rows(count, width, rows, weights, noise);
+        packed::of_rows(count, width, rows, weights, noise)
+            .map_err(|row| Error::NotPositive { what: "innovation covariance", index: used[row] })
     }
 
     /// In coordinates ξ with x = x̂ + L ξ a measurement is z = ẑ + Gᵀ ξ + e: whitened by the factor of cov(e) it is a row of
     /// unit noise per channel, and the factored filter takes it.
     fn update_redrawn(&mut self, variance: &[f64]) -> Result<(), Error> {
-        self.noise_factor(variance);
+        self.noise_factor(variance)?;
         let (n, m) = (self.order, self.channels);
         let Measured { used, innovation, white, noise, rows, ones, factor, roots, white_out } =
             &mut self.measured;
@@ -547,7 +548,7 @@ impl UnscentedKalman {
     }
 
     /// State and measurement from the same points: one Gram–Schmidt of both together gives gain and posterior.
-    fn update_carried(&mut self, variance: &[f64]) {
+    fn update_carried(&mut self, variance: &[f64]) -> Result<(), Error> {
         let (n, m) = (self.order, self.channels);
         let Measured { used, innovation, factor, roots, white_out, .. } = &mut self.measured;
         let count = used.len();
@@ -579,7 +580,8 @@ impl UnscentedKalman {
         // S as a lower factor, from the measurements' rows.
         spare.clear();
         spare.extend_from_slice(&rows[n * width..]);
-        packed::of_rows(count, width, spare, weights, factor);
+        packed::of_rows(count, width, spare, weights, factor)
+            .map_err(|row| Error::NotPositive { what: "innovation covariance", index: used[row] })?;
         let (u, d) = (&mut u[..size * size], &mut d[..size]);
         kernel::orthogonalise(size, width, rows, weights, u, d);
         // K ν = Uxz Uzz⁻¹ ν.
@@ -604,6 +606,7 @@ impl UnscentedKalman {
         let zero = vec![0.0; n * n];
         self.kalman.set_sum_of_squares([&spare[..], &[]], &zero, true);
         self.flip_mean();
+        Ok(())
     }
 }
 

@@ -6,13 +6,16 @@
 
 mod accept;
 mod api;
+pub mod certificate;
 pub mod config;
 pub mod core;
 mod error;
 mod gateway;
 mod modbus;
+mod pem;
 mod rate;
 mod stats;
+mod tls;
 mod worker;
 
 pub use crate::core::Core;

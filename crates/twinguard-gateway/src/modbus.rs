@@ -14,14 +14,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use twinguard::types::Timestamp;
 
 use crate::accept::accept;
 use crate::config::{Modbus, Mode};
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
-use crate::core::{Answer, Line};
+use crate::core::{Answer, Core, Line};
 use crate::rate::Budget;
 use crate::stats::Stats;
-use crate::worker::Handle;
+use crate::tls::{Back, Front, Met, Wire, put};
+use crate::worker::{Handle, clock};
 
 /// Bytes that are read at one time.
 const BUFFER: usize = 4_096;
@@ -31,12 +33,13 @@ const WRITE: Duration = Duration::from_secs(5);
 const ANSWERS: usize = 64 << 10;
 
 /// A proxy and what its clients share.
-#[derive(Debug)]
 pub(crate) struct Proxy {
     config: Modbus,
     mode: Mode,
     guard: Handle,
     stats: Arc<Stats>,
+    front: Arc<Front>,
+    back: Arc<Back>,
     /// Clients by address.
     clients: Mutex<BTreeMap<IpAddr, usize>>,
 }
@@ -44,8 +47,14 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A proxy; nothing listens yet.
     #[must_use]
-    pub(crate) fn new(config: Modbus, mode: Mode, guard: Handle, stats: Arc<Stats>) -> Self {
-        Self { config, mode, guard, stats, clients: Mutex::default() }
+    pub(crate) fn new(
+        config: Modbus,
+        mode: Mode,
+        guard: Handle,
+        stats: Arc<Stats>,
+        (front, back): (Arc<Front>, Arc<Back>),
+    ) -> Self {
+        Self { config, mode, guard, stats, front, back, clients: Mutex::default() }
     }
 
     /// Serves clients until `stop` changes; those that are being served are let go then.
@@ -58,7 +67,10 @@ impl Proxy {
             self.stats.clients.add();
             let (proxy, stop) = (self.clone(), stop.clone());
             Some(async move {
-                Session::new(proxy, client, from).run(stop).await;
+                match proxy.front.meet(client, proxy.config.message_time).await {
+                    Ok((client, met)) => Session::new(proxy, client, from, met).run(stop).await,
+                    Err(_) => proxy.unproved(from),
+                }
                 drop(place);
             })
         })
@@ -66,6 +78,15 @@ impl Proxy {
         // What waits for an answer gets one; then it is over.
         let patience = self.config.answer_time + WRITE;
         let _ = timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+
+    /// Somebody could not prove who they are: a refused login.
+    fn unproved(&self, from: SocketAddr) {
+        self.stats.unproved.add();
+        let ip = from.ip().to_canonical();
+        if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
+            self.stats.unseen.add();
+        }
     }
 }
 
@@ -120,11 +141,15 @@ enum End {
 
 struct Session {
     proxy: Arc<Proxy>,
-    client: TcpStream,
+    client: Wire,
     from: SocketAddr,
+    /// What the handshake has shown; `None` in plain text.
+    met: Option<Met>,
     /// What the guard knows this connection by; `None` where it could not be told.
     line: Option<Line>,
-    server: Option<TcpStream>,
+    server: Option<Wire>,
+    /// Until when the server's certificate is valid, where it has one.
+    server_until: Option<Timestamp>,
     /// Bytes of the client, and of the server, that are no whole message yet.
     asked: Vec<u8>,
     told: Vec<u8>,
@@ -138,17 +163,17 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, client: TcpStream, from: SocketAddr) -> Self {
+    fn new(proxy: Arc<Proxy>, client: Wire, from: SocketAddr, met: Option<Met>) -> Self {
         let now = Instant::now();
         let budget = Budget::new(proxy.config.requests_per_second, now);
-        // Small messages that wait for an answer: nothing is to be gathered.
-        let _ = client.set_nodelay(true);
         Self {
             proxy,
             client,
             from: SocketAddr::new(from.ip().to_canonical(), from.port()),
+            met,
             line: None,
             server: None,
+            server_until: None,
             asked: Vec::with_capacity(BUFFER),
             told: Vec::with_capacity(BUFFER),
             open: VecDeque::new(),
@@ -163,7 +188,15 @@ impl Session {
         let (from, device) = (self.from, self.proxy.config.device);
         let patience = self.proxy.config.decide_time;
         // Who cannot be shown to the guard can read, and not command.
-        self.line = self.proxy.guard.ask(patience, move |core, now| core.open(now, from, device)).await.ok();
+        let met = self.met.take();
+        let open = move |core: &mut Core, now| {
+            let line = core.open(now, from, device);
+            if let Some(met) = met {
+                core.prove(now, line, met.peer.as_ref(), met.own);
+            }
+            line
+        };
+        self.line = self.proxy.guard.ask(patience, open).await.ok();
         loop {
             match self.step(&mut stop).await {
                 Ok(()) => {}
@@ -288,7 +321,7 @@ impl Session {
             (Request::Write, Mode::Enforce) => self.command(adu).await,
             _ => {
                 stats.passed.add();
-                self.send(adu).await.map(|_| ())
+                self.send(adu, false).await.map(|_| ())
             }
         }
     }
@@ -314,7 +347,7 @@ impl Session {
             Ok(Answer::Refuse { exception, reason: _ }) => return self.refuse(adu, exception).await,
             Err(_) => return self.refuse(adu, Exception::DeviceFailure).await,
         };
-        if !self.send(bytes.as_deref().unwrap_or(adu)).await? {
+        if !self.send(bytes.as_deref().unwrap_or(adu), true).await? {
             // If the guard cannot be told, the admission lapses by itself.
             let _told = self.proxy.guard.tell(move |core, now| core.withdraw(now, &commands));
         }
@@ -322,24 +355,19 @@ impl Session {
     }
 
     /// Sends a request to the server, once; whether it may have got there.
-    async fn send(&mut self, adu: &[u8]) -> Result<bool, End> {
-        if self.server.is_none() {
-            let connect = TcpStream::connect(self.proxy.config.server);
-            match timeout(self.proxy.config.connect_time, connect).await {
-                Ok(Ok(server)) => {
-                    let _ = server.set_nodelay(true);
-                    self.server = Some(server);
-                    self.told.clear();
-                }
-                _ => {
-                    self.proxy.stats.unreachable.add();
-                    self.refuse(adu, Exception::PathUnavailable).await?;
-                    return Ok(false);
-                }
-            }
+    async fn send(&mut self, adu: &[u8], commands: bool) -> Result<bool, End> {
+        if self.server.is_none() && !self.connect().await {
+            self.proxy.stats.unreachable.add();
+            self.refuse(adu, Exception::PathUnavailable).await?;
+            return Ok(false);
+        }
+        if commands && self.server_until.is_some_and(|until| until <= clock()) {
+            // Whether this still is the server is not certain enough for a command.
+            self.refuse(adu, Exception::DeviceFailure).await?;
+            return Ok(false);
         }
         let Some(server) = self.server.as_mut() else { return Ok(false) };
-        let sent = timeout(self.proxy.config.answer_time, server.write_all(adu)).await;
+        let sent = timeout(self.proxy.config.answer_time, put(server, adu)).await;
         let head = adu.get(..8).unwrap_or_default().to_vec();
         self.open.push_back(Open { head, until: Instant::now() + self.proxy.config.answer_time });
         self.show(true, adu);
@@ -348,6 +376,21 @@ impl Session {
             self.lost().await?;
         }
         Ok(true)
+    }
+
+    async fn connect(&mut self) -> bool {
+        let (back, config) = (self.proxy.back.clone(), &self.proxy.config);
+        let connect = async { back.join(TcpStream::connect(config.server).await?).await };
+        let Ok(Ok((server, shown))) = timeout(config.connect_time, connect).await else { return false };
+        self.server = Some(server);
+        self.told.clear();
+        self.server_until = shown.as_ref().map(|it| it.term.not_after);
+        if let Some(shown) = shown {
+            let of = format!("server of modbus {}", config.name);
+            // A forecast that cannot be told now is told at the next connection.
+            let _told = self.proxy.guard.tell(move |core, now| core.certificate(now, of, shown.term));
+        }
+        true
     }
 
     /// Passes on whole answers of the server.
@@ -400,7 +443,7 @@ impl Session {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE, self.client.write_all(bytes)).await {
+        match timeout(WRITE, put(&mut self.client, bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Over),
             Err(_) => Err(End::Slow),

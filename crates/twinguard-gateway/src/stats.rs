@@ -72,6 +72,8 @@ stats! {
     clients: "twinguard_modbus_clients_total";
     /// Connections refused because too many were open.
     crowded: "twinguard_modbus_clients_refused_total";
+    /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
+    unproved: "twinguard_tls_handshakes_failed_total";
     /// Connections ended because a message took too long or nothing came.
     slow: "twinguard_modbus_clients_slow_total";
     /// Connections ended because their bytes were not Modbus.
@@ -102,6 +104,20 @@ stats! {
 pub(crate) fn metric(out: &mut String, name: &str, help: &str, value: u64) {
     let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
     out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+}
+
+/// Appends one gauge for each certificate, whatever its name holds.
+pub(crate) fn gauges<'a>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a str, f64)>,
+) {
+    out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    for (of, value) in values {
+        let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        out.push_str(&format!("{name}{{of=\"{of}\"}} {value}\n"));
+    }
 }
 
 impl Stats {
@@ -136,5 +152,7 @@ mod tests {
             text.contains("_bucket{le=\"0.000025\"} 0\n") && text.contains("_bucket{le=\"0.00005\"} 1\n")
         );
         assert!(text.contains("_bucket{le=\"+Inf\"} 2\n") && text.contains("_count 2\n"));
+        gauges(&mut text, "ends", "When.", [("client \"a\\b\n\"", 2.5)].into_iter());
+        assert!(text.ends_with("# TYPE ends gauge\nends{of=\"client \\\"a\\\\b\\n\\\"\"} 2.5\n"), "{text}");
     }
 }

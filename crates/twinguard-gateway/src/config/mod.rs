@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
 mod reader;
+mod tls;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -12,6 +13,7 @@ use twinguard::types::PrincipalKind;
 
 use crate::Error;
 use reader::{At, Reader, Table};
+pub use tls::{PostQuantum, Tls, TlsTowards};
 
 /// Largest configuration file in bytes.
 const FILE_LIMIT: usize = 1 << 20;
@@ -113,6 +115,8 @@ pub struct Token {
     pub may: BTreeSet<Right>,
     /// Whether it may name somebody else who commands, approves or operates: a platform that knows who logged in.
     pub speaks_for: bool,
+    /// The SPIFFE id or common name of the client certificate that has to come with it; `None`: any that the API takes.
+    pub certificate: Option<String>,
 }
 
 /// The sidecar API and the operations page.
@@ -130,6 +134,8 @@ pub struct Api {
     pub request_time: Duration,
     /// Whether `/metrics` asks for no token.
     pub open_metrics: bool,
+    /// TLS; `None`: plain text.
+    pub tls: Option<Tls>,
 }
 
 /// A Modbus/TCP proxy before one server.
@@ -163,6 +169,10 @@ pub struct Modbus {
     pub decide_time: Duration,
     /// Functions other than the standard's reads and writes of values that pass, for example 8 (diagnostics).
     pub functions: Vec<u8>,
+    /// Modbus/TCP Security before clients, who show certificates; `None`: plain text, and who they are by their addresses.
+    pub tls: Option<Tls>,
+    /// TLS towards the server; `None`: plain text.
+    pub server_tls: Option<TlsTowards>,
 }
 
 /// The whole configuration.
@@ -276,12 +286,12 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         journal
     });
     let api = table.table("api").and_then(|inner| {
-        let api = api(&inner);
+        let api = api(&inner, folder);
         inner.finish();
         api
     });
-    let tokens = tokens(&table, folder);
-    let modbus = proxies(&table);
+    let tokens = tokens(&table, folder, api.as_ref());
+    let modbus = proxies(&table, folder);
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
@@ -385,15 +395,20 @@ fn seconds(table: &Table<'_, '_>, key: &'static str, default: f64) -> Duration {
     Duration::from_secs_f64(table.number(key, 1e-3..86_400.0, default))
 }
 
-fn api(table: &Table<'_, '_>) -> Option<Api> {
+fn api(table: &Table<'_, '_>, folder: &Path) -> Option<Api> {
     let listen = must_address(table, "listen");
     let plain_text = table.flag("plain_text");
-    if listen.is_some_and(|it| !it.ip().is_loopback()) && !plain_text {
-        let reason = "is not on this machine, and tokens would cross the network in plain text: listen on 127.0.0.1 behind \
-                      a proxy with TLS, or say `plain_text = true`";
+    if plain_text && table.has("tls") {
+        table.reader().refuse(table.place_of("plain_text"), "plain_text", "contradicts [api.tls]");
+    }
+    if listen.is_some_and(|it| !it.ip().is_loopback()) && !plain_text && !table.has("tls") {
+        let reason = "is not on this machine, and tokens would cross the network in plain text: give [api.tls], or say \
+                      `plain_text = true`";
         table.reader().refuse(table.place_of("listen"), "listen", reason);
     }
+    let secure = secure(table, folder, false);
     Some(Api {
+        tls: secure,
         body_bytes: table.count("body_bytes", 1_024..64 << 20, 1 << 20) as usize,
         requests_per_second: table.count("requests_per_second", 1..1_000_001, 200),
         connections: table.count("connections", 1..100_001, 256) as usize,
@@ -406,7 +421,16 @@ fn api(table: &Table<'_, '_>) -> Option<Api> {
 const KINDS: [(&str, PrincipalKind); 3] =
     [("user", PrincipalKind::User), ("service", PrincipalKind::Service), ("device", PrincipalKind::Device)];
 
-fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
+/// The table `tls` before a listener.
+fn secure(table: &Table<'_, '_>, folder: &Path, mutual: bool) -> Option<Tls> {
+    table.table("tls").and_then(|inner| {
+        let tls = tls::before(&inner, folder, mutual);
+        inner.finish();
+        tls
+    })
+}
+
+fn tokens(table: &Table<'_, '_>, folder: &Path, api: Option<&Api>) -> Vec<Token> {
     let tables = table.tables("token");
     bounded(table, "token", tables.len());
     let mut seen = BTreeSet::new();
@@ -437,6 +461,13 @@ fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
         let kind = inner.choice("kind", &KINDS).unwrap_or(PrincipalKind::Service);
         let roles = inner.texts("roles").into_iter().map(|it| it.value).collect();
         let speaks_for = inner.flag("speaks_for");
+        let certificate = inner.text("certificate").map(|it| {
+            if api.and_then(|api| api.tls.as_ref()).is_none_or(|tls| tls.client_ca.is_none()) {
+                let reason = "needs `client_ca` in [api.tls]: nobody would show one";
+                inner.reader().refuse(it.at, "certificate", reason);
+            }
+            it.value
+        });
         inner.finish();
         if let (Some(principal), Some(file)) = (principal, secret) {
             if !seen.insert(principal.value.clone()) {
@@ -446,7 +477,15 @@ fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
                 };
                 table.reader().problem(principal.at, problem);
             }
-            tokens.push(Token { principal: principal.value, kind, roles, file, may, speaks_for });
+            tokens.push(Token {
+                principal: principal.value,
+                kind,
+                roles,
+                file,
+                may,
+                speaks_for,
+                certificate,
+            });
         }
     }
     tokens
@@ -461,7 +500,7 @@ fn bounded(table: &Table<'_, '_>, key: &'static str, count: usize) {
     }
 }
 
-fn proxies(table: &Table<'_, '_>) -> Vec<Modbus> {
+fn proxies(table: &Table<'_, '_>, folder: &Path) -> Vec<Modbus> {
     let tables = table.tables("modbus");
     bounded(table, "modbus", tables.len());
     let mut proxies: Vec<Modbus> = Vec::new();
@@ -493,6 +532,12 @@ fn proxies(table: &Table<'_, '_>) -> Vec<Modbus> {
             connect_time: seconds(&inner, "connect_s", 3.0),
             decide_time: seconds(&inner, "decide_s", 0.5),
             functions: inner.counts("functions", 1..128).into_iter().map(|it| it as u8).collect(),
+            tls: secure(&inner, folder, true),
+            server_tls: inner.table("server_tls").and_then(|inner| {
+                let tls = tls::towards(&inner, folder, server);
+                inner.finish();
+                tls
+            }),
         };
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let read = proxy(

@@ -9,13 +9,14 @@ mod words;
 use std::collections::{BTreeMap, VecDeque};
 
 use twinguard::types::{
-    Action, ActionKind, Command, CommandId, CommandOrigin, Decision, Finding, FindingId, FindingState,
-    PrincipalId, Receipt, SignalId, Timestamp, Value,
+    Action, ActionKind, Command, CommandId, CommandOrigin, Decision, Duration, Finding, FindingId,
+    FindingState, PrincipalId, Receipt, SignalId, Timestamp, Value,
 };
 use twinguard::{Approval, Guard, Input, Output, Verdicted};
 
+use crate::certificate::Term;
 use crate::config::Mode;
-pub use page::{ActionRow, FindingRow, Health, HeldRow, Page, SignalRow, VerdictRow};
+pub use page::{ActionRow, CertificateRow, FindingRow, Health, HeldRow, Page, SignalRow, VerdictRow};
 pub use proxy::{Answer, Line};
 pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
@@ -26,6 +27,9 @@ pub use words::{
 const ROWS: usize = 200;
 /// Findings, actions that are kept for the page.
 const KEPT: usize = 500;
+/// Certificates that are kept, and how long after they have run out.
+const CERTIFICATES: usize = 1_000;
+const LAPSED: Duration = Duration::from_secs(7 * 86_400);
 /// News that wait to be taken; older ones are dropped, the page has the state.
 const NEWS: usize = 10_000;
 
@@ -96,6 +100,8 @@ pub struct Core {
     /// The latest field value of any signal.
     heard: Option<Timestamp>,
     news: VecDeque<News>,
+    /// Certificates in use, by what they are used for.
+    certificates: BTreeMap<String, Term>,
     proxy: proxy::Proxy,
 }
 
@@ -134,6 +140,7 @@ impl Core {
             vendor: BTreeMap::new(),
             heard: None,
             news: VecDeque::new(),
+            certificates: BTreeMap::new(),
         })
     }
 
@@ -201,6 +208,17 @@ impl Core {
         // The journal's entry is taken from the guard's queue.
         self.tell(now, Input::Tick);
         Ok(defects.iter().map(ToString::to_string).collect())
+    }
+
+    /// A certificate is used from now on: `of` says for what, `client anna` or `api`. Its end is forecast on the page, in the
+    /// health and in the metrics.
+    pub fn certificate(&mut self, now: Timestamp, of: String, term: Term) {
+        if self.certificates.len() >= CERTIFICATES {
+            self.certificates.retain(|_, it| now.since(it.not_after) < LAPSED);
+        }
+        if self.certificates.len() < CERTIFICATES || self.certificates.contains_key(&of) {
+            self.certificates.insert(of, term);
+        }
     }
 
     /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do.

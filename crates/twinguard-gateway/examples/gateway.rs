@@ -62,6 +62,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         for (name, address) in gateway.modbus() {
             println!("modbus `{name}` on {address}");
         }
+        for (name, address) in gateway.mqtt() {
+            println!("mqtt `{name}` on {address}");
+        }
         println!(
             "{}",
             match config.mode {

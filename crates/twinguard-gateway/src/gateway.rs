@@ -23,7 +23,9 @@ use crate::api::Sidecar;
 use crate::certificate::Term;
 use crate::config::{Config, History, PlantSource};
 use crate::core::Core;
+use crate::core::mqtt::CommandTopics;
 use crate::modbus::Proxy;
+use crate::mqtt;
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
@@ -40,12 +42,14 @@ pub struct Gateway {
     tasks: Vec<JoinHandle<()>>,
     api: Option<SocketAddr>,
     modbus: Vec<(String, SocketAddr)>,
+    mqtt: Vec<(String, SocketAddr)>,
 }
 
 impl core::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { api, modbus, .. } = self;
-        f.debug_struct("Gateway").field("api", api).field("modbus", modbus).finish_non_exhaustive()
+        let Self { api, modbus, mqtt, .. } = self;
+        let mut shown = f.debug_struct("Gateway");
+        shown.field("api", api).field("modbus", modbus).field("mqtt", mqtt).finish_non_exhaustive()
     }
 }
 
@@ -74,6 +78,11 @@ impl Fresh {
             let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
             let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
             fresh.insert(format!("modbus {}", proxy.name), Self { front, back });
+        }
+        for proxy in &config.mqtt {
+            let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
+            let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
+            fresh.insert(format!("mqtt {}", proxy.name), Self { front, back });
         }
         Ok(fresh)
     }
@@ -124,8 +133,9 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
             builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
     }
     let guard = taught(builder, catalogue, config)?;
-    let ports = config.modbus.iter().map(|proxy| proxy.device.port());
-    let mut core = Core::new(guard, config.mode)?.with_servers(ports)?;
+    let modbus = config.modbus.iter().map(|proxy| proxy.device.port());
+    let mqtt = config.mqtt.iter().map(|proxy| proxy.device.port());
+    let mut core = Core::new(guard, config.mode)?.with_servers(modbus, mqtt)?;
     let mut defects = Vec::new();
     if config.policy.is_some() {
         let (text, file) = policy(config)?;
@@ -214,6 +224,12 @@ impl Gateway {
         for proxy in &config.modbus {
             proxies.push((proxy.clone(), listen(proxy.listen).await?));
         }
+        let mut brokers = Vec::new();
+        for proxy in &config.mqtt {
+            let bindings = &core.guard().plant().bindings;
+            let topics = CommandTopics::new(bindings, proxy.device, &proxy.commands);
+            brokers.push((proxy.clone(), topics, listen(proxy.listen).await?));
+        }
         let api = match &config.api {
             Some(api) => Some((api.clone(), listen(api.listen).await?)),
             None => None,
@@ -226,7 +242,8 @@ impl Gateway {
         let doors: BTreeMap<String, Doors> = Fresh::read(config)?.into_iter().map(doors).collect();
         let guard = worker::start(core)?;
         let (stop, stopped) = watch::channel(false);
-        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, modbus: Vec::new() };
+        let (modbus, mqtt) = (Vec::new(), Vec::new());
+        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, modbus, mqtt };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
@@ -243,6 +260,15 @@ impl Gateway {
             let guard = gateway.guard.clone();
             let proxy = Arc::new(Proxy::new(proxy, config.mode, guard, stats.clone(), (front, back)));
             gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
+        }
+        for (proxy, topics, listener) in brokers {
+            if let Ok(address) = listener.local_addr() {
+                gateway.mqtt.push((proxy.name.clone(), address));
+            }
+            let Doors { front, back } = gateway.doors(&format!("mqtt {}", proxy.name));
+            let (guard, stats) = (gateway.guard.clone(), stats.clone());
+            let proxy = mqtt::Proxy::new(proxy, config.mode, guard, stats, (front, back), topics);
+            gateway.tasks.push(tokio::spawn(Arc::new(proxy).serve(listener, stopped.clone())));
         }
         Ok(gateway)
     }
@@ -264,7 +290,13 @@ impl Gateway {
         self.api
     }
 
-    /// Where the proxies listen, by name.
+    /// Where the MQTT proxies listen, by name.
+    #[must_use]
+    pub fn mqtt(&self) -> &[(String, SocketAddr)] {
+        &self.mqtt
+    }
+
+    /// Where the Modbus proxies listen, by name.
     #[must_use]
     pub fn modbus(&self) -> &[(String, SocketAddr)] {
         &self.modbus

@@ -5,9 +5,9 @@
 //!
 //! Source: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b §4.
 
-use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +20,7 @@ use crate::accept::accept;
 use crate::config::{Modbus, Mode};
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
 use crate::core::{Answer, Core, Line};
+use crate::places::Places;
 use crate::rate::Budget;
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Met, Wire, put};
@@ -40,8 +41,7 @@ pub(crate) struct Proxy {
     stats: Arc<Stats>,
     front: Arc<Front>,
     back: Arc<Back>,
-    /// Clients by address.
-    clients: Mutex<BTreeMap<IpAddr, usize>>,
+    places: Arc<Places>,
 }
 
 impl Proxy {
@@ -54,17 +54,18 @@ impl Proxy {
         stats: Arc<Stats>,
         (front, back): (Arc<Front>, Arc<Back>),
     ) -> Self {
-        Self { config, mode, guard, stats, front, back, clients: Mutex::default() }
+        let places = Places::new(config.connections, config.connections_per_client);
+        Self { config, mode, guard, stats, front, back, places }
     }
 
     /// Serves clients until `stop` changes; those that are being served are let go then.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
         let mut tasks = accept(listener, stop.clone(), |client, from| {
-            let Some(place) = Place::take(&self, from.ip()) else {
-                self.stats.crowded.add();
+            let Some(place) = self.places.take(from.ip()) else {
+                self.stats.modbus.crowded.add();
                 return None;
             };
-            self.stats.clients.add();
+            self.stats.modbus.clients.add();
             let (proxy, stop) = (self.clone(), stop.clone());
             Some(async move {
                 match proxy.front.meet(client, proxy.config.message_time).await {
@@ -85,38 +86,7 @@ impl Proxy {
         self.stats.unproved.add();
         let ip = from.ip().to_canonical();
         if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
-            self.stats.unseen.add();
-        }
-    }
-}
-
-/// A place among the clients, given back when dropped.
-struct Place {
-    proxy: Arc<Proxy>,
-    ip: IpAddr,
-}
-
-impl Place {
-    fn take(proxy: &Arc<Proxy>, ip: IpAddr) -> Option<Self> {
-        let mut clients = proxy.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = clients.values().sum();
-        let own = clients.get(&ip).copied().unwrap_or(0);
-        if all >= proxy.config.connections || own >= proxy.config.connections_per_client {
-            return None;
-        }
-        clients.insert(ip, own + 1);
-        Some(Self { proxy: proxy.clone(), ip })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut clients = self.proxy.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = clients.get_mut(&self.ip) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                clients.remove(&self.ip);
-            }
+            self.stats.modbus.unseen.add();
         }
     }
 }
@@ -202,11 +172,11 @@ impl Session {
                 Ok(()) => {}
                 Err(End::Over) => break,
                 Err(End::Slow) => {
-                    self.proxy.stats.slow.add();
+                    self.proxy.stats.modbus.slow.add();
                     break;
                 }
                 Err(End::Foreign) => {
-                    self.proxy.stats.foreign.add();
+                    self.proxy.stats.modbus.foreign.add();
                     break;
                 }
             }
@@ -215,7 +185,7 @@ impl Session {
         if let Some(line) = self.line
             && !self.proxy.guard.tell(move |core, now| core.end(now, line))
         {
-            self.proxy.stats.unseen.add();
+            self.proxy.stats.modbus.unseen.add();
         }
     }
 
@@ -309,7 +279,7 @@ impl Session {
     async fn request(&mut self, adu: &[u8]) -> Result<(), End> {
         let stats = self.proxy.stats.clone();
         if !self.budget.take(Instant::now()) {
-            stats.flooded.add();
+            stats.modbus.flooded.add();
             return self.refuse(adu, Exception::Busy).await;
         }
         let request = Request::of(adu);
@@ -320,7 +290,7 @@ impl Session {
             }
             (Request::Write, Mode::Enforce) => self.command(adu).await,
             _ => {
-                stats.passed.add();
+                stats.modbus.passed.add();
                 self.send(adu, false).await.map(|_| ())
             }
         }
@@ -337,11 +307,11 @@ impl Session {
         stats.decide.add(began.elapsed());
         let (commands, bytes) = match answer {
             Ok(Answer::Forward { commands }) => {
-                stats.passed.add();
+                stats.modbus.passed.add();
                 (commands, None)
             }
             Ok(Answer::Rewrite { commands, adu }) => {
-                stats.rewritten.add();
+                stats.modbus.rewritten.add();
                 (commands, Some(adu))
             }
             Ok(Answer::Refuse { exception, reason: _ }) => return self.refuse(adu, exception).await,
@@ -357,7 +327,7 @@ impl Session {
     /// Sends a request to the server, once; whether it may have got there.
     async fn send(&mut self, adu: &[u8], commands: bool) -> Result<bool, End> {
         if self.server.is_none() && !self.connect().await {
-            self.proxy.stats.unreachable.add();
+            self.proxy.stats.modbus.unreachable.add();
             self.refuse(adu, Exception::PathUnavailable).await?;
             return Ok(false);
         }
@@ -418,7 +388,7 @@ impl Session {
     async fn lapse(&mut self) -> Result<(), End> {
         let now = Instant::now();
         while let Some(place) = self.open.iter().position(|open| open.until <= now) {
-            self.proxy.stats.unanswered.add();
+            self.proxy.stats.modbus.unanswered.add();
             if let Some(open) = self.open.remove(place) {
                 self.refuse(&open.head, Exception::NoResponse).await?;
             }
@@ -430,7 +400,7 @@ impl Session {
     async fn lost(&mut self) -> Result<(), End> {
         self.server = None;
         self.told.clear();
-        self.proxy.stats.unreachable.add();
+        self.proxy.stats.modbus.unreachable.add();
         while let Some(open) = self.open.pop_front() {
             self.refuse(&open.head, Exception::NoResponse).await?;
         }
@@ -438,7 +408,7 @@ impl Session {
     }
 
     async fn refuse(&mut self, adu: &[u8], exception: Exception) -> Result<(), End> {
-        self.proxy.stats.refused.add();
+        self.proxy.stats.modbus.refused.add();
         self.write(&refusal(adu, exception)).await
     }
 
@@ -455,7 +425,7 @@ impl Session {
         let Some(line) = self.line else { return };
         let adu = adu.to_vec();
         if !self.proxy.guard.tell(move |core, now| core.passed(now, line, from_client, &adu)) {
-            self.proxy.stats.unseen.add();
+            self.proxy.stats.modbus.unseen.add();
         }
     }
 }

@@ -125,7 +125,7 @@ impl From<Refusal> for Response {
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer that is sent")]
 fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Result<Who, Response> {
-    shared.stats.api_requests.add();
+    shared.stats.api.requests.add();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     let has_secret = bearer.is_some();
     let commands = matches!(right, Right::Commands | Right::Approve | Right::Operate);
@@ -136,14 +136,14 @@ fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Res
     shared.bearers.admit(bearer, peer.name(), right).cloned().map_err(|turned| {
         match turned {
             Turned::Stranger => {
-                shared.stats.api_strangers.add();
+                shared.stats.api.strangers.add();
                 // A wrong secret is an attempt to log in; a missing one is a browser's first look.
                 if has_secret {
                     let from = peer.ip;
                     let _told = shared.guard.tell(move |core, now| core.stranger(now, from));
                 }
             }
-            Turned::Strangers | Turned::Flood => shared.stats.api_flooded.add(),
+            Turned::Strangers | Turned::Flood => shared.stats.api.flooded.add(),
             Turned::Right(_) => {}
         }
         turned.into()

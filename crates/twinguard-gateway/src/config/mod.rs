@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
+mod proxy;
 mod reader;
 mod tls;
 
@@ -12,6 +13,7 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
+pub use proxy::{Modbus, Mqtt};
 use reader::{At, Reader, Table};
 pub use tls::{PostQuantum, Tls, TlsTowards};
 
@@ -138,43 +140,6 @@ pub struct Api {
     pub tls: Option<Tls>,
 }
 
-/// A Modbus/TCP proxy before one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Modbus {
-    /// Its name in logs and metrics.
-    pub name: String,
-    /// Where clients find it.
-    pub listen: SocketAddr,
-    /// The server.
-    pub server: SocketAddr,
-    /// The address under which the plant file knows the server.
-    pub device: SocketAddr,
-    /// Clients at one time.
-    pub connections: usize,
-    /// Clients at one time from one address.
-    pub connections_per_client: usize,
-    /// Requests per second and client, on average; as many again in a burst.
-    pub requests_per_second: u32,
-    /// Requests of one client that may wait for their answers.
-    pub open_requests: usize,
-    /// A client that says nothing for so long is let go.
-    pub idle: Duration,
-    /// How long a message may take to arrive once it has begun.
-    pub message_time: Duration,
-    /// How long the server may take to answer.
-    pub answer_time: Duration,
-    /// How long a connection to the server may take.
-    pub connect_time: Duration,
-    /// How long the guard may take to decide; then the command is refused.
-    pub decide_time: Duration,
-    /// Functions other than the standard's reads and writes of values that pass, for example 8 (diagnostics).
-    pub functions: Vec<u8>,
-    /// Modbus/TCP Security before clients, who show certificates; `None`: plain text, and who they are by their addresses.
-    pub tls: Option<Tls>,
-    /// TLS towards the server; `None`: plain text.
-    pub server_tls: Option<TlsTowards>,
-}
-
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -198,8 +163,10 @@ pub struct Config {
     pub api: Option<Api>,
     /// Its bearers.
     pub tokens: Vec<Token>,
-    /// The proxies.
+    /// The Modbus proxies.
     pub modbus: Vec<Modbus>,
+    /// The MQTT proxies.
+    pub mqtt: Vec<Mqtt>,
 }
 
 impl Config {
@@ -291,12 +258,14 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         api
     });
     let tokens = tokens(&table, folder, api.as_ref());
-    let modbus = proxies(&table, folder);
+    let mut taken = Vec::new();
+    let modbus = proxy::modbus(&table, folder, &mut taken);
+    let mqtt = proxy::mqtt(&table, folder, &mut taken);
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
-    if !table.has("api") && modbus.is_empty() && !table.has("modbus") {
-        table.reader().refuse(0, "api", "and `modbus` are both missing: the gateway would do nothing");
+    if !["api", "modbus", "mqtt"].iter().any(|key| table.has(key)) {
+        table.reader().refuse(0, "api", "`modbus` and `mqtt` are all missing: the gateway would do nothing");
     }
     table.finish();
     Some(Config {
@@ -311,6 +280,7 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         api,
         tokens,
         modbus,
+        mqtt,
     })
 }
 
@@ -498,62 +468,6 @@ fn bounded(table: &Table<'_, '_>, key: &'static str, count: usize) {
     if count > LIMIT {
         table.reader().refuse(table.place_of(key), key, format!("is given more than {LIMIT} times"));
     }
-}
-
-fn proxies(table: &Table<'_, '_>, folder: &Path) -> Vec<Modbus> {
-    let tables = table.tables("modbus");
-    bounded(table, "modbus", tables.len());
-    let mut proxies: Vec<Modbus> = Vec::new();
-    for inner in tables {
-        let name = inner.must_text("name");
-        let (listen, server) = (must_address(&inner, "listen"), must_address(&inner, "server"));
-        let device = address(&inner, "device");
-        if listen.is_some() && listen == server {
-            inner.reader().refuse(inner.place_of("server"), "server", "is the proxy itself");
-        }
-        if let (Some(listen), Some(other)) =
-            (listen, proxies.iter().find(|other| Some(other.listen) == listen && other.listen.port() != 0))
-        {
-            let reason = format!("{listen} is taken by `{}` already", other.name);
-            inner.reader().refuse(inner.place_of("listen"), "listen", reason);
-        }
-        let proxy = |name: String, listen, server| Modbus {
-            name,
-            listen,
-            server,
-            device: device.unwrap_or(server),
-            connections: inner.count("connections", 1..100_001, 64) as usize,
-            connections_per_client: inner.count("connections_per_client", 1..100_001, 16) as usize,
-            requests_per_second: inner.count("requests_per_second", 1..1_000_001, 500),
-            open_requests: inner.count("open_requests", 1..1_025, 16) as usize,
-            idle: seconds(&inner, "idle_s", 300.0),
-            message_time: seconds(&inner, "message_s", 5.0),
-            answer_time: seconds(&inner, "answer_s", 3.0),
-            connect_time: seconds(&inner, "connect_s", 3.0),
-            decide_time: seconds(&inner, "decide_s", 0.5),
-            functions: inner.counts("functions", 1..128).into_iter().map(|it| it as u8).collect(),
-            tls: secure(&inner, folder, true),
-            server_tls: inner.table("server_tls").and_then(|inner| {
-                let tls = tls::towards(&inner, folder, server);
-                inner.finish();
-                tls
-            }),
-        };
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let read = proxy(
-            name.as_ref().map(|it| it.value.clone()).unwrap_or_default(),
-            listen.unwrap_or(nowhere),
-            server.unwrap_or(nowhere),
-        );
-        inner.finish();
-        if let Some(name) = name.filter(|name| proxies.iter().any(|other| other.name == name.value)) {
-            let problem =
-                twinguard::twin::problem::Problem::Duplicate { what: "proxy", name: name.value.clone() };
-            table.reader().problem(name.at, problem);
-        }
-        proxies.push(read);
-    }
-    proxies
 }
 
 #[cfg(test)]

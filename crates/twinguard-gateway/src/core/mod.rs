@@ -2,6 +2,7 @@
 //! time, answers come back, and what is to be told to everybody waits in [`Core::take_news`].
 
 pub mod modbus;
+pub mod mqtt;
 mod page;
 mod proxy;
 mod words;
@@ -127,7 +128,7 @@ impl Core {
     /// What the guard's point map refuses.
     pub fn new(guard: Guard, mode: Mode) -> Result<Self, twinguard::Error> {
         Ok(Self {
-            proxy: proxy::Proxy::new(&guard, core::iter::empty())?,
+            proxy: proxy::Proxy::new(&guard, core::iter::empty(), core::iter::empty())?,
             guard,
             mode,
             next_command: 1,
@@ -144,12 +145,16 @@ impl Core {
         })
     }
 
-    /// The same with Modbus servers on these ports behind proxies.
+    /// The same with servers of Modbus and of MQTT on these ports behind proxies.
     ///
     /// # Errors
     /// What the guard's point map refuses.
-    pub fn with_servers(mut self, ports: impl Iterator<Item = u16>) -> Result<Self, twinguard::Error> {
-        self.proxy = proxy::Proxy::new(&self.guard, ports)?;
+    pub fn with_servers(
+        mut self,
+        modbus: impl Iterator<Item = u16>,
+        mqtt: impl Iterator<Item = u16>,
+    ) -> Result<Self, twinguard::Error> {
+        self.proxy = proxy::Proxy::new(&self.guard, modbus, mqtt)?;
         Ok(self)
     }
 

@@ -14,6 +14,7 @@ use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Translator, Unclear, exception_of};
+use super::mqtt;
 use crate::certificate::{Certificate, Term};
 
 /// Requests with held commands that are remembered.
@@ -51,6 +52,7 @@ pub struct Line(u64);
 #[derive(Debug)]
 pub(super) struct Proxy {
     translator: Translator,
+    publications: mqtt::Translator,
     lines: BTreeMap<Line, Ends>,
     next_line: u64,
     frames: u64,
@@ -101,9 +103,15 @@ impl Waiting {
 }
 
 impl Proxy {
-    pub(super) fn new(guard: &Guard, ports: impl Iterator<Item = u16>) -> Result<Self, twinguard::Error> {
+    pub(super) fn new(
+        guard: &Guard,
+        modbus: impl Iterator<Item = u16>,
+        mqtt: impl Iterator<Item = u16>,
+    ) -> Result<Self, twinguard::Error> {
+        let bindings = &guard.plant().bindings;
         Ok(Self {
-            translator: Translator::new(&guard.plant().bindings, ports)?,
+            translator: Translator::new(bindings, modbus)?,
+            publications: mqtt::Translator::new(bindings, mqtt)?,
             lines: BTreeMap::new(),
             next_line: 0,
             frames: 0,
@@ -221,6 +229,36 @@ impl Core {
         match self.weigh(now, line, values) {
             Ok(commands) => self.send(now, device, adu, &commands),
             Err(refused) => refused,
+        }
+    }
+
+    /// What becomes of a publication that commands: topic and payload, whether the server is to keep it, and metrics that
+    /// pass without being judged. It passes as it is or not at all: where a safe value is near, the client has to send that.
+    pub fn publish(
+        &mut self,
+        now: Timestamp,
+        line: Line,
+        message: (&[u8], &[u8]),
+        retain: bool,
+        passing: &[String],
+    ) -> Answer {
+        let Some(device) = self.device(line) else { return unknown() };
+        let values = self.proxy.publications.read(now, device, message, retain, passing);
+        let commands = match self.weigh(now, line, values) {
+            Ok(commands) => commands,
+            Err(refused) => return refused,
+        };
+        let ids: Vec<CommandId> = commands.keys().copied().collect();
+        let clamped = commands.values().find_map(|(signal, decision)| match decision {
+            Decision::Clamp(value) => Some(format!("{} := {value}", self.guard.catalogue().path(*signal))),
+            _ => None,
+        });
+        match clamped {
+            None => Answer::Forward { commands: ids },
+            Some(safe) => {
+                self.withdraw(now, &ids);
+                refuse(Exception::IllegalValue, format!("it is unsafe; the nearest safe value is {safe}"))
+            }
         }
     }
 

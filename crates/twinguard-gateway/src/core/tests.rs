@@ -106,7 +106,7 @@ fn core_of(plant: &str, storage: Option<Breaking>) -> Core {
         None => builder,
     };
     let guard = builder.build().unwrap();
-    Core::new(guard, Mode::Enforce).unwrap().with_servers([502].into_iter()).unwrap()
+    Core::new(guard, Mode::Enforce).unwrap().with_servers([502].into_iter(), [1883].into_iter()).unwrap()
 }
 
 fn address(text: &str) -> SocketAddr {

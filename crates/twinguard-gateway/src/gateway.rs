@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinguard::integrity::store::{Directory, Durability};
@@ -32,6 +32,9 @@ use crate::worker::{self, Handle, clock};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
+
+/// Clients that may come at one time; the system's own 128 would let a thousand wait for seconds.
+const BACKLOG: u32 = 4_096;
 
 /// A gateway that runs.
 pub struct Gateway {
@@ -222,16 +225,16 @@ impl Gateway {
     pub async fn start(config: &Config, core: Core) -> Result<Self, Error> {
         let mut proxies = Vec::new();
         for proxy in &config.modbus {
-            proxies.push((proxy.clone(), listen(proxy.listen).await?));
+            proxies.push((proxy.clone(), listen(proxy.listen)?));
         }
         let mut brokers = Vec::new();
         for proxy in &config.mqtt {
             let bindings = &core.guard().plant().bindings;
             let topics = CommandTopics::new(bindings, proxy.device, &proxy.commands);
-            brokers.push((proxy.clone(), topics, listen(proxy.listen).await?));
+            brokers.push((proxy.clone(), topics, listen(proxy.listen)?));
         }
         let api = match &config.api {
-            Some(api) => Some((api.clone(), listen(api.listen).await?)),
+            Some(api) => Some((api.clone(), listen(api.listen)?)),
             None => None,
         };
         let stats = Arc::new(Stats::default());
@@ -348,10 +351,13 @@ impl Gateway {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Io {
-        what: "cannot listen on",
-        name: address.to_string(),
-        source,
-    })
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart does not wait for connections of before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Error::Io { what: "cannot listen on", name: address.to_string(), source })
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -37,7 +37,11 @@ impl Server {
 
     /// The same behind TLS.
     pub(crate) async fn with(address: &str, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address.parse().unwrap()).unwrap();
+        // Hundreds come at one time.
+        let listener = socket.listen(1_024).unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, registers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(vec![7; 64])));
         let shared = (asked.clone(), registers.clone());

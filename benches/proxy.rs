@@ -1,14 +1,27 @@
-//! What the gating Modbus proxy adds: the same writes straight to a server, through a plain copy of bytes, through the gateway.
+//! What the gating Modbus proxy adds: the same writes straight to a server, through a plain copy of bytes, through the gateway,
+//! through the gateway with Modbus/TCP Security.
 //!
-//! `cargo bench -p benches --bench proxy`. Over loopback, one request at a time, the three ways in turn; quantiles of 4 000
-//! writes each. The gateway judges (identity, policy, a rate), journals to memory, and shows its guard what passed.
+//! `cargo bench -p benches --bench proxy`. Over loopback, one request at a time, the ways in turn; quantiles of 4 000
+//! writes each. The gateway judges (identity, policy, a rate), journals to memory, and shows its guard what passed. Then
+//! mutual TLS 1.3 handshakes with certificates of P-256, in memory on one thread, client and server together: hybrid, and with
+//! X25519 alone.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::aws_lc_rs::{self, kx_group};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 use twinguard_gateway::{Config, Gateway, build};
 
 const PLANT: &str = r#"format = 1
@@ -69,7 +82,11 @@ async fn copy(server: SocketAddr) -> SocketAddr {
 }
 
 /// Nanoseconds of so many writes, one after the other.
-async fn writes(client: &mut TcpStream, count: usize, times: &mut Vec<u64>) {
+async fn writes(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin + ?Sized),
+    count: usize,
+    times: &mut Vec<u64>,
+) {
     for n in 0..count {
         let begun = Instant::now();
         client.write_all(&[0, n as u8, 0, 0, 0, 6, 1, 6, 0, 0, 0, (n % 100) as u8]).await.unwrap();
@@ -80,26 +97,134 @@ async fn writes(client: &mut TcpStream, count: usize, times: &mut Vec<u64>) {
     }
 }
 
+/// An authority, and the one identity that everybody shows.
+struct Pki {
+    roots: Arc<RootCertStore>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Pki {
+    /// The certificates, also as files: `ca.pem`, `own.pem`, `own.key`.
+    fn new(folder: &Path) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "plc");
+        let key = KeyPair::generate().unwrap();
+        let own = params.signed_by(&key, &authority).unwrap();
+        std::fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+        std::fs::write(folder.join("own.pem"), own.pem()).unwrap();
+        std::fs::write(folder.join("own.key"), key.serialize_pem()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        Self { roots: Arc::new(roots), chain: vec![own.der().clone()], key }
+    }
+
+    fn client(&self, group: &'static dyn SupportedKxGroup) -> Arc<ClientConfig> {
+        let builder =
+            ClientConfig::builder_with_provider(provider(group)).with_protocol_versions(&[&TLS13]).unwrap();
+        let builder = builder.with_root_certificates(self.roots.clone());
+        let mut config = builder.with_client_auth_cert(self.chain.clone(), self.key.clone_key()).unwrap();
+        config.resumption = rustls::client::Resumption::disabled();
+        Arc::new(config)
+    }
+
+    fn server(&self, group: &'static dyn SupportedKxGroup) -> Arc<ServerConfig> {
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(self.roots.clone(), provider(group)).build();
+        let builder =
+            ServerConfig::builder_with_provider(provider(group)).with_protocol_versions(&[&TLS13]).unwrap();
+        let builder = builder.with_client_cert_verifier(verifier.unwrap());
+        let mut config = builder.with_single_cert(self.chain.clone(), self.key.clone_key()).unwrap();
+        config.send_tls13_tickets = 0;
+        Arc::new(config)
+    }
+}
+
+fn provider(group: &'static dyn SupportedKxGroup) -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() })
+}
+
+/// One handshake in memory.
+fn shake(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) {
+    let mut client =
+        ClientConnection::new(client.clone(), ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut server = ServerConnection::new(server.clone()).unwrap();
+    let mut wire = Vec::new();
+    while client.is_handshaking() || server.is_handshaking() {
+        wire.clear();
+        while client.wants_write() {
+            client.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = &wire[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        wire.clear();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        let mut rest = &wire[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets().unwrap();
+        }
+    }
+    assert!(server.peer_certificates().is_some_and(|it| it.len() == 1));
+}
+
+fn handshakes(count: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new(folder.path());
+    let groups: [(&str, &'static dyn SupportedKxGroup); 2] =
+        [("X25519MLKEM768", kx_group::X25519MLKEM768), ("X25519", kx_group::X25519)];
+    for (name, group) in groups {
+        let (client, server) = (pki.client(group), pki.server(group));
+        shake(&client, &server);
+        let begun = Instant::now();
+        (0..count).for_each(|_| shake(&client, &server));
+        let each = begun.elapsed().as_secs_f64() / count as f64;
+        println!("handshake/{name}: {:.0} /s, {:.0} µs each", 1.0 / each, each * 1e6);
+    }
+}
+
+/// A client of one of the ways.
+trait Client: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Client for T {}
+
 async fn run(rounds: usize) {
     let server = server().await;
     let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new(folder.path());
     std::fs::write(folder.path().join("plant.toml"), PLANT).unwrap();
     let text = format!(
         "mode = \"enforce\"\n[plant]\nfile = \"plant.toml\"\nunsealed = true\n[[modbus]]\nname = \"m\"\n\
-         listen = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\nrequests_per_second = 1000000\n"
+         listen = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\nrequests_per_second = 1000000\n\
+         [[modbus]]\nname = \"s\"\nlisten = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\n\
+         requests_per_second = 1000000\n[modbus.tls]\ncertificate = \"own.pem\"\nkey = \"own.key\"\nclient_ca = \"ca.pem\"\n"
     );
     let config = Config::parse(&text, "gateway.toml", folder.path()).unwrap();
     let gateway = Gateway::start(&config, build(&config, true).unwrap().core).await.unwrap();
     let ways = [("direct", server), ("plain copy", copy(server).await), ("gateway", gateway.modbus()[0].1)];
-    let mut clients = Vec::new();
+    let mut clients: Vec<(&str, Box<dyn Client>, Vec<u64>)> = Vec::new();
     for (name, address) in ways {
         let client = TcpStream::connect(address).await.unwrap();
         client.set_nodelay(true).unwrap();
-        clients.push((name, client, Vec::new()));
+        clients.push((name, Box::new(client), Vec::new()));
     }
+    let secure = TcpStream::connect(gateway.modbus()[1].1).await.unwrap();
+    secure.set_nodelay(true).unwrap();
+    let connector = TlsConnector::from(pki.client(kx_group::X25519MLKEM768));
+    let secure = connector.connect(ServerName::try_from("localhost").unwrap(), secure).await.unwrap();
+    clients.push(("gateway with TLS", Box::new(secure), Vec::new()));
     for round in 0..rounds + 1 {
         for (_, client, times) in &mut clients {
-            writes(client, 100, times).await;
+            writes(client.as_mut(), 100, times).await;
             if round == 0 {
                 times.clear();
             }
@@ -117,5 +242,6 @@ async fn run(rounds: usize) {
 fn main() {
     // As a test it only has to run.
     let rounds = if std::env::args().any(|it| it == "--bench") { 40 } else { 1 };
+    handshakes(rounds * 100);
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(run(rounds));
 }

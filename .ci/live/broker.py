@@ -33,7 +33,11 @@ class Broker:
             )
         with open(config, "w") as file:
             file.write(text)
-        self.process = subprocess.Popen(command, stdout=sys.stderr, stderr=sys.stderr)
+        self.command = command
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=sys.stderr, stderr=sys.stderr)
         for port in (self.port, self.web_port):
             self.await_port(port)
 

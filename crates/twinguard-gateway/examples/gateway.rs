@@ -56,10 +56,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let gateway = Gateway::start(&config, checked.core).await?;
         if let Some(api) = gateway.api() {
-            println!("api and operations page on http://{api}/");
+            let scheme = if gateway.is_api_secure() { "https" } else { "http" };
+            println!("api and operations page on {scheme}://{api}/");
         }
         for (name, address) in gateway.modbus() {
             println!("modbus `{name}` on {address}");
+        }
+        for (name, address) in gateway.mqtt() {
+            println!("mqtt `{name}` on {address}");
         }
         println!(
             "{}",
@@ -81,7 +85,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     })
 }
 
-/// Puts the policy that the file names now in force; a mistake leaves everything as it was.
+/// Puts the policy and shows the certificates that the file names now; a mistake leaves everything as it was.
 async fn reload(gateway: &Gateway, args: &Args) {
     let told = match Config::read(&args.config) {
         Ok(config) => gateway.reload(&config).await,
@@ -90,7 +94,7 @@ async fn reload(gateway: &Gateway, args: &Args) {
     match told {
         Ok(defects) => {
             defects.iter().for_each(|defect| println!("{defect}"));
-            println!("policy read again");
+            println!("read again: policy and certificates");
         }
         Err(error) => error.to_string().lines().for_each(|line| eprintln!("gateway: {line}")),
     }

@@ -1,12 +1,13 @@
 //! From a configuration to a running gateway.
 
 use core::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinguard::integrity::store::{Directory, Durability};
@@ -19,23 +20,80 @@ use twinguard::{Builder, Guard};
 
 use crate::Error;
 use crate::api::Sidecar;
+use crate::certificate::Term;
 use crate::config::{Config, History, PlantSource};
 use crate::core::Core;
+use crate::core::mqtt::CommandTopics;
 use crate::modbus::Proxy;
+use crate::mqtt;
 use crate::stats::Stats;
+use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
 
+/// Clients that may come at one time; the system's own 128 would let a thousand wait for seconds.
+const BACKLOG: u32 = 4_096;
+
 /// A gateway that runs.
-#[derive(Debug)]
 pub struct Gateway {
     guard: Handle,
+    /// What stands before the API, and before and behind each proxy.
+    doors: BTreeMap<String, Doors>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     api: Option<SocketAddr>,
     modbus: Vec<(String, SocketAddr)>,
+    mqtt: Vec<(String, SocketAddr)>,
+}
+
+impl core::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { api, modbus, mqtt, .. } = self;
+        let mut shown = f.debug_struct("Gateway");
+        shown.field("api", api).field("modbus", modbus).field("mqtt", mqtt).finish_non_exhaustive()
+    }
+}
+
+/// What a listener and, behind it, a server are met with.
+#[derive(Clone)]
+struct Doors {
+    front: Arc<Front>,
+    back: Arc<Back>,
+}
+
+/// The same, read anew.
+struct Fresh {
+    front: Option<Ready>,
+    back: Option<Towards>,
+}
+
+impl Fresh {
+    /// Reads the files that a configuration names, for everything that listens by its name.
+    fn read(config: &Config) -> Result<BTreeMap<String, Self>, Error> {
+        let mut fresh = BTreeMap::new();
+        if let Some(api) = &config.api {
+            let front = api.tls.as_ref().map(|tls| Ready::read(tls, &[b"http/1.1"])).transpose()?;
+            fresh.insert("api".to_owned(), Self { front, back: None });
+        }
+        for proxy in &config.modbus {
+            let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
+            let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
+            fresh.insert(format!("modbus {}", proxy.name), Self { front, back });
+        }
+        for proxy in &config.mqtt {
+            let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
+            let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
+            fresh.insert(format!("mqtt {}", proxy.name), Self { front, back });
+        }
+        Ok(fresh)
+    }
+
+    /// When the certificates run out that are shown.
+    fn terms(fresh: &BTreeMap<String, Self>) -> Vec<(String, Term)> {
+        fresh.iter().filter_map(|(name, it)| Some((name.clone(), it.front.as_ref()?.own()))).collect()
+    }
 }
 
 /// What a configuration comes to, and what the linter says of its rules.
@@ -78,14 +136,19 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
             builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
     }
     let guard = taught(builder, catalogue, config)?;
-    let ports = config.modbus.iter().map(|proxy| proxy.device.port());
-    let mut core = Core::new(guard, config.mode)?.with_servers(ports)?;
+    let modbus = config.modbus.iter().map(|proxy| proxy.device.port());
+    let mqtt = config.mqtt.iter().map(|proxy| proxy.device.port());
+    let mut core = Core::new(guard, config.mode)?.with_servers(modbus, mqtt)?;
     let mut defects = Vec::new();
     if config.policy.is_some() {
         let (text, file) = policy(config)?;
         let now = if dry { Timestamp::ZERO } else { clock() };
         defects = core.set_policy(now, &text, &file).map_err(of_policy)?;
     }
+    for (name, term) in Fresh::terms(&Fresh::read(config)?) {
+        core.certificate(clock(), name, term);
+    }
+    defects.extend(core.health(clock()).warnings(clock()));
     Ok(Checked { core, defects })
 }
 
@@ -162,31 +225,66 @@ impl Gateway {
     pub async fn start(config: &Config, core: Core) -> Result<Self, Error> {
         let mut proxies = Vec::new();
         for proxy in &config.modbus {
-            proxies.push((proxy.clone(), listen(proxy.listen).await?));
+            proxies.push((proxy.clone(), listen(proxy.listen)?));
+        }
+        let mut brokers = Vec::new();
+        for proxy in &config.mqtt {
+            let bindings = &core.guard().plant().bindings;
+            let topics = CommandTopics::new(bindings, proxy.device, &proxy.commands);
+            brokers.push((proxy.clone(), topics, listen(proxy.listen)?));
         }
         let api = match &config.api {
-            Some(api) => Some((api.clone(), listen(api.listen).await?)),
+            Some(api) => Some((api.clone(), listen(api.listen)?)),
             None => None,
         };
         let stats = Arc::new(Stats::default());
+        let doors = |(name, fresh): (String, Fresh)| {
+            let (front, back) = (Arc::new(Front::new(fresh.front)), Arc::new(Back::new(fresh.back)));
+            (name, Doors { front, back })
+        };
+        let doors: BTreeMap<String, Doors> = Fresh::read(config)?.into_iter().map(doors).collect();
         let guard = worker::start(core)?;
         let (stop, stopped) = watch::channel(false);
-        let mut gateway = Self { guard, stop, tasks: Vec::new(), api: None, modbus: Vec::new() };
+        let (modbus, mqtt) = (Vec::new(), Vec::new());
+        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, modbus, mqtt };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
-            let sidecar =
-                Sidecar::new(api, &config.tokens, config.mode, guard, stats.clone(), stopped.clone())?;
+            let front = gateway.doors("api").front;
+            let (stats, stopped) = (stats.clone(), stopped.clone());
+            let sidecar = Sidecar::new(api, &config.tokens, config.mode, guard, stats, stopped, front)?;
             gateway.tasks.push(tokio::spawn(sidecar.serve(listener)));
         }
         for (proxy, listener) in proxies {
             if let Ok(address) = listener.local_addr() {
                 gateway.modbus.push((proxy.name.clone(), address));
             }
-            let proxy = Arc::new(Proxy::new(proxy, config.mode, gateway.guard.clone(), stats.clone()));
+            let Doors { front, back } = gateway.doors(&format!("modbus {}", proxy.name));
+            let guard = gateway.guard.clone();
+            let proxy = Arc::new(Proxy::new(proxy, config.mode, guard, stats.clone(), (front, back)));
             gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
         }
+        for (proxy, topics, listener) in brokers {
+            if let Ok(address) = listener.local_addr() {
+                gateway.mqtt.push((proxy.name.clone(), address));
+            }
+            let Doors { front, back } = gateway.doors(&format!("mqtt {}", proxy.name));
+            let (guard, stats) = (gateway.guard.clone(), stats.clone());
+            let proxy = mqtt::Proxy::new(proxy, config.mode, guard, stats, (front, back), topics);
+            gateway.tasks.push(tokio::spawn(Arc::new(proxy).serve(listener, stopped.clone())));
+        }
         Ok(gateway)
+    }
+
+    fn doors(&self, name: &str) -> Doors {
+        let plain = || Doors { front: Arc::new(Front::new(None)), back: Arc::new(Back::new(None)) };
+        self.doors.get(name).cloned().unwrap_or_else(plain)
+    }
+
+    /// Whether the API speaks TLS.
+    #[must_use]
+    pub fn is_api_secure(&self) -> bool {
+        self.doors("api").front.is_secure()
     }
 
     /// Where the API listens.
@@ -195,7 +293,13 @@ impl Gateway {
         self.api
     }
 
-    /// Where the proxies listen, by name.
+    /// Where the MQTT proxies listen, by name.
+    #[must_use]
+    pub fn mqtt(&self) -> &[(String, SocketAddr)] {
+        &self.mqtt
+    }
+
+    /// Where the Modbus proxies listen, by name.
     #[must_use]
     pub fn modbus(&self) -> &[(String, SocketAddr)] {
         &self.modbus
@@ -207,16 +311,30 @@ impl Gateway {
         &self.guard
     }
 
-    /// Puts the policy that a configuration names in force, without a client noticing; gives what the linter finds. All
-    /// else in it needs a restart.
+    /// Puts the policy that a configuration names in force, and shows the certificates that it names to whoever comes from
+    /// now on, without a client noticing; gives what the linter finds and which certificates run out. All else in it needs a
+    /// restart.
     ///
     /// # Errors
-    /// [`Error::Config`] with the mistakes, [`Error::Unguarded`] when the guard does not answer; the policy before stays
-    /// in force then.
+    /// [`Error::Config`] or [`Error::Io`] with the mistakes, [`Error::Unguarded`] when the guard does not answer; policy and
+    /// certificates before stay in force then.
     pub async fn reload(&self, config: &Config) -> Result<Vec<String>, Error> {
         let (text, file) = policy(config)?;
-        let put = move |core: &mut Core, now| core.set_policy(now, &text, &file);
-        self.guard.ask(RELOAD, put).await?.map_err(of_policy)
+        let fresh = Fresh::read(config)?;
+        let terms = Fresh::terms(&fresh);
+        let put = move |core: &mut Core, now| {
+            let mut told = core.set_policy(now, &text, &file)?;
+            terms.into_iter().for_each(|(name, term)| core.certificate(now, name, term));
+            told.extend(core.health(now).warnings(now));
+            Ok::<_, twinguard::Error>(told)
+        };
+        let told = self.guard.ask(RELOAD, put).await?.map_err(of_policy)?;
+        for (name, fresh) in fresh {
+            let doors = self.doors(&name);
+            fresh.front.into_iter().for_each(|ready| doors.front.show(ready));
+            fresh.back.into_iter().for_each(|towards| doors.back.show(towards));
+        }
+        Ok(told)
     }
 
     /// Takes no new client, lets open requests be answered, makes the journal last, and ends.
@@ -233,10 +351,13 @@ impl Gateway {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Io {
-        what: "cannot listen on",
-        name: address.to_string(),
-        source,
-    })
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart does not wait for connections of before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|source| Error::Io { what: "cannot listen on", name: address.to_string(), source })
 }

@@ -6,13 +6,18 @@
 
 mod accept;
 mod api;
+pub mod certificate;
 pub mod config;
 pub mod core;
 mod error;
 mod gateway;
 mod modbus;
+mod mqtt;
+mod pem;
+mod places;
 mod rate;
 mod stats;
+mod tls;
 mod worker;
 
 pub use crate::core::Core;

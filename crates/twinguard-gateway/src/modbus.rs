@@ -5,23 +5,26 @@
 //!
 //! Source: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b §4.
 
-use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use twinguard::types::Timestamp;
 
 use crate::accept::accept;
 use crate::config::{Modbus, Mode};
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
-use crate::core::{Answer, Line};
+use crate::core::{Answer, Core, Line};
+use crate::places::Places;
 use crate::rate::Budget;
 use crate::stats::Stats;
-use crate::worker::Handle;
+use crate::tls::{Back, Front, Met, Wire, put};
+use crate::worker::{Handle, clock};
 
 /// Bytes that are read at one time.
 const BUFFER: usize = 4_096;
@@ -31,34 +34,44 @@ const WRITE: Duration = Duration::from_secs(5);
 const ANSWERS: usize = 64 << 10;
 
 /// A proxy and what its clients share.
-#[derive(Debug)]
 pub(crate) struct Proxy {
     config: Modbus,
     mode: Mode,
     guard: Handle,
     stats: Arc<Stats>,
-    /// Clients by address.
-    clients: Mutex<BTreeMap<IpAddr, usize>>,
+    front: Arc<Front>,
+    back: Arc<Back>,
+    places: Arc<Places>,
 }
 
 impl Proxy {
     /// A proxy; nothing listens yet.
     #[must_use]
-    pub(crate) fn new(config: Modbus, mode: Mode, guard: Handle, stats: Arc<Stats>) -> Self {
-        Self { config, mode, guard, stats, clients: Mutex::default() }
+    pub(crate) fn new(
+        config: Modbus,
+        mode: Mode,
+        guard: Handle,
+        stats: Arc<Stats>,
+        (front, back): (Arc<Front>, Arc<Back>),
+    ) -> Self {
+        let places = Places::new(config.connections, config.connections_per_client);
+        Self { config, mode, guard, stats, front, back, places }
     }
 
     /// Serves clients until `stop` changes; those that are being served are let go then.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
         let mut tasks = accept(listener, stop.clone(), |client, from| {
-            let Some(place) = Place::take(&self, from.ip()) else {
-                self.stats.crowded.add();
+            let Some(place) = self.places.take(from.ip()) else {
+                self.stats.modbus.crowded.add();
                 return None;
             };
-            self.stats.clients.add();
+            self.stats.modbus.clients.add();
             let (proxy, stop) = (self.clone(), stop.clone());
             Some(async move {
-                Session::new(proxy, client, from).run(stop).await;
+                match proxy.front.meet(client, proxy.config.message_time).await {
+                    Ok((client, met)) => Session::new(proxy, client, from, met).run(stop).await,
+                    Err(_) => proxy.unproved(from),
+                }
                 drop(place);
             })
         })
@@ -67,35 +80,13 @@ impl Proxy {
         let patience = self.config.answer_time + WRITE;
         let _ = timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
     }
-}
 
-/// A place among the clients, given back when dropped.
-struct Place {
-    proxy: Arc<Proxy>,
-    ip: IpAddr,
-}
-
-impl Place {
-    fn take(proxy: &Arc<Proxy>, ip: IpAddr) -> Option<Self> {
-        let mut clients = proxy.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = clients.values().sum();
-        let own = clients.get(&ip).copied().unwrap_or(0);
-        if all >= proxy.config.connections || own >= proxy.config.connections_per_client {
-            return None;
-        }
-        clients.insert(ip, own + 1);
-        Some(Self { proxy: proxy.clone(), ip })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut clients = self.proxy.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = clients.get_mut(&self.ip) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                clients.remove(&self.ip);
-            }
+    /// Somebody could not prove who they are: a refused login.
+    fn unproved(&self, from: SocketAddr) {
+        self.stats.unproved.add();
+        let ip = from.ip().to_canonical();
+        if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
+            self.stats.modbus.unseen.add();
         }
     }
 }
@@ -120,11 +111,15 @@ enum End {
 
 struct Session {
     proxy: Arc<Proxy>,
-    client: TcpStream,
+    client: Wire,
     from: SocketAddr,
+    /// What the handshake has shown; `None` in plain text.
+    met: Option<Met>,
     /// What the guard knows this connection by; `None` where it could not be told.
     line: Option<Line>,
-    server: Option<TcpStream>,
+    server: Option<Wire>,
+    /// Until when the server's certificate is valid, where it has one.
+    server_until: Option<Timestamp>,
     /// Bytes of the client, and of the server, that are no whole message yet.
     asked: Vec<u8>,
     told: Vec<u8>,
@@ -138,17 +133,17 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, client: TcpStream, from: SocketAddr) -> Self {
+    fn new(proxy: Arc<Proxy>, client: Wire, from: SocketAddr, met: Option<Met>) -> Self {
         let now = Instant::now();
         let budget = Budget::new(proxy.config.requests_per_second, now);
-        // Small messages that wait for an answer: nothing is to be gathered.
-        let _ = client.set_nodelay(true);
         Self {
             proxy,
             client,
             from: SocketAddr::new(from.ip().to_canonical(), from.port()),
+            met,
             line: None,
             server: None,
+            server_until: None,
             asked: Vec::with_capacity(BUFFER),
             told: Vec::with_capacity(BUFFER),
             open: VecDeque::new(),
@@ -163,17 +158,25 @@ impl Session {
         let (from, device) = (self.from, self.proxy.config.device);
         let patience = self.proxy.config.decide_time;
         // Who cannot be shown to the guard can read, and not command.
-        self.line = self.proxy.guard.ask(patience, move |core, now| core.open(now, from, device)).await.ok();
+        let met = self.met.take();
+        let open = move |core: &mut Core, now| {
+            let line = core.open(now, from, device);
+            if let Some(met) = met {
+                core.prove(now, line, met.peer.as_ref(), met.own);
+            }
+            line
+        };
+        self.line = self.proxy.guard.ask(patience, open).await.ok();
         loop {
             match self.step(&mut stop).await {
                 Ok(()) => {}
                 Err(End::Over) => break,
                 Err(End::Slow) => {
-                    self.proxy.stats.slow.add();
+                    self.proxy.stats.modbus.slow.add();
                     break;
                 }
                 Err(End::Foreign) => {
-                    self.proxy.stats.foreign.add();
+                    self.proxy.stats.modbus.foreign.add();
                     break;
                 }
             }
@@ -182,7 +185,7 @@ impl Session {
         if let Some(line) = self.line
             && !self.proxy.guard.tell(move |core, now| core.end(now, line))
         {
-            self.proxy.stats.unseen.add();
+            self.proxy.stats.modbus.unseen.add();
         }
     }
 
@@ -276,7 +279,7 @@ impl Session {
     async fn request(&mut self, adu: &[u8]) -> Result<(), End> {
         let stats = self.proxy.stats.clone();
         if !self.budget.take(Instant::now()) {
-            stats.flooded.add();
+            stats.modbus.flooded.add();
             return self.refuse(adu, Exception::Busy).await;
         }
         let request = Request::of(adu);
@@ -287,8 +290,8 @@ impl Session {
             }
             (Request::Write, Mode::Enforce) => self.command(adu).await,
             _ => {
-                stats.passed.add();
-                self.send(adu).await.map(|_| ())
+                stats.modbus.passed.add();
+                self.send(adu, false).await.map(|_| ())
             }
         }
     }
@@ -304,17 +307,17 @@ impl Session {
         stats.decide.add(began.elapsed());
         let (commands, bytes) = match answer {
             Ok(Answer::Forward { commands }) => {
-                stats.passed.add();
+                stats.modbus.passed.add();
                 (commands, None)
             }
             Ok(Answer::Rewrite { commands, adu }) => {
-                stats.rewritten.add();
+                stats.modbus.rewritten.add();
                 (commands, Some(adu))
             }
             Ok(Answer::Refuse { exception, reason: _ }) => return self.refuse(adu, exception).await,
             Err(_) => return self.refuse(adu, Exception::DeviceFailure).await,
         };
-        if !self.send(bytes.as_deref().unwrap_or(adu)).await? {
+        if !self.send(bytes.as_deref().unwrap_or(adu), true).await? {
             // If the guard cannot be told, the admission lapses by itself.
             let _told = self.proxy.guard.tell(move |core, now| core.withdraw(now, &commands));
         }
@@ -322,24 +325,19 @@ impl Session {
     }
 
     /// Sends a request to the server, once; whether it may have got there.
-    async fn send(&mut self, adu: &[u8]) -> Result<bool, End> {
-        if self.server.is_none() {
-            let connect = TcpStream::connect(self.proxy.config.server);
-            match timeout(self.proxy.config.connect_time, connect).await {
-                Ok(Ok(server)) => {
-                    let _ = server.set_nodelay(true);
-                    self.server = Some(server);
-                    self.told.clear();
-                }
-                _ => {
-                    self.proxy.stats.unreachable.add();
-                    self.refuse(adu, Exception::PathUnavailable).await?;
-                    return Ok(false);
-                }
-            }
+    async fn send(&mut self, adu: &[u8], commands: bool) -> Result<bool, End> {
+        if self.server.is_none() && !self.connect().await {
+            self.proxy.stats.modbus.unreachable.add();
+            self.refuse(adu, Exception::PathUnavailable).await?;
+            return Ok(false);
+        }
+        if commands && self.server_until.is_some_and(|until| until <= clock()) {
+            // Whether this still is the server is not certain enough for a command.
+            self.refuse(adu, Exception::DeviceFailure).await?;
+            return Ok(false);
         }
         let Some(server) = self.server.as_mut() else { return Ok(false) };
-        let sent = timeout(self.proxy.config.answer_time, server.write_all(adu)).await;
+        let sent = timeout(self.proxy.config.answer_time, put(server, adu)).await;
         let head = adu.get(..8).unwrap_or_default().to_vec();
         self.open.push_back(Open { head, until: Instant::now() + self.proxy.config.answer_time });
         self.show(true, adu);
@@ -348,6 +346,21 @@ impl Session {
             self.lost().await?;
         }
         Ok(true)
+    }
+
+    async fn connect(&mut self) -> bool {
+        let (back, config) = (self.proxy.back.clone(), &self.proxy.config);
+        let connect = async { back.join(TcpStream::connect(config.server).await?).await };
+        let Ok(Ok((server, shown))) = timeout(config.connect_time, connect).await else { return false };
+        self.server = Some(server);
+        self.told.clear();
+        self.server_until = shown.as_ref().map(|it| it.term.not_after);
+        if let Some(shown) = shown {
+            let of = format!("server of modbus {}", config.name);
+            // A forecast that cannot be told now is told at the next connection.
+            let _told = self.proxy.guard.tell(move |core, now| core.certificate(now, of, shown.term));
+        }
+        true
     }
 
     /// Passes on whole answers of the server.
@@ -375,7 +388,7 @@ impl Session {
     async fn lapse(&mut self) -> Result<(), End> {
         let now = Instant::now();
         while let Some(place) = self.open.iter().position(|open| open.until <= now) {
-            self.proxy.stats.unanswered.add();
+            self.proxy.stats.modbus.unanswered.add();
             if let Some(open) = self.open.remove(place) {
                 self.refuse(&open.head, Exception::NoResponse).await?;
             }
@@ -387,7 +400,7 @@ impl Session {
     async fn lost(&mut self) -> Result<(), End> {
         self.server = None;
         self.told.clear();
-        self.proxy.stats.unreachable.add();
+        self.proxy.stats.modbus.unreachable.add();
         while let Some(open) = self.open.pop_front() {
             self.refuse(&open.head, Exception::NoResponse).await?;
         }
@@ -395,12 +408,12 @@ impl Session {
     }
 
     async fn refuse(&mut self, adu: &[u8], exception: Exception) -> Result<(), End> {
-        self.proxy.stats.refused.add();
+        self.proxy.stats.modbus.refused.add();
         self.write(&refusal(adu, exception)).await
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE, self.client.write_all(bytes)).await {
+        match timeout(WRITE, put(&mut self.client, bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Over),
             Err(_) => Err(End::Slow),
@@ -412,7 +425,7 @@ impl Session {
         let Some(line) = self.line else { return };
         let adu = adu.to_vec();
         if !self.proxy.guard.tell(move |core, now| core.passed(now, line, from_client, &adu)) {
-            self.proxy.stats.unseen.add();
+            self.proxy.stats.modbus.unseen.add();
         }
     }
 }

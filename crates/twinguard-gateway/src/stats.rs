@@ -47,61 +47,103 @@ impl Histogram {
     }
 }
 
-macro_rules! stats {
-    ($($(#[doc = $help:literal])+ $name:ident: $metric:literal;)*) => {
-        /// All of it.
+macro_rules! counts {
+    ($(#[doc = $what:literal])+ $record:ident; $($(#[doc = $help:literal])+ $name:ident: $metric:literal;)*) => {
+        $(#[doc = $what])+
         #[derive(Debug, Default)]
-        pub(crate) struct Stats {
+        pub(crate) struct $record {
             $($(#[doc = $help])+ pub(crate) $name: Count,)*
-            /// Time from a command's last byte to its verdict.
-            pub(crate) decide: Histogram,
         }
 
-        impl Stats {
+        impl $record {
             /// Appends the text that Prometheus reads.
-            pub(crate) fn write(&self, out: &mut String) {
-                $(metric(out, $metric, concat!($($help),+).trim(), self.$name.get());)*
-                self.write_decide(out);
+            fn write(&self, out: &mut String, of: &str) {
+                $(metric(out, &format!("twinguard_{of}_{}", $metric), concat!($($help),+).trim(), self.$name.get());)*
             }
         }
     };
 }
 
-stats! {
+counts! {
+    /// What the proxies of one protocol count.
+    Proxied;
     /// Connections of clients accepted by proxies.
-    clients: "twinguard_modbus_clients_total";
+    clients: "clients_total";
     /// Connections refused because too many were open.
-    crowded: "twinguard_modbus_clients_refused_total";
+    crowded: "clients_refused_total";
     /// Connections ended because a message took too long or nothing came.
-    slow: "twinguard_modbus_clients_slow_total";
-    /// Connections ended because their bytes were not Modbus.
-    foreign: "twinguard_modbus_clients_foreign_total";
-    /// Requests passed on as they came.
-    passed: "twinguard_modbus_requests_passed_total";
+    slow: "clients_slow_total";
+    /// Connections ended because their bytes were not of the protocol.
+    foreign: "clients_foreign_total";
+    /// Requests passed on as they came; of MQTT, commands.
+    passed: "requests_passed_total";
     /// Commands passed on with a value brought to the nearest safe one.
-    rewritten: "twinguard_modbus_requests_rewritten_total";
-    /// Requests answered with an exception in the server's place.
-    refused: "twinguard_modbus_requests_refused_total";
+    rewritten: "requests_rewritten_total";
+    /// Requests answered or dropped in the server's place.
+    refused: "requests_refused_total";
     /// Requests refused because a client sent too many.
-    flooded: "twinguard_modbus_requests_flooded_total";
-    /// Requests that the server did not answer in time.
-    unanswered: "twinguard_modbus_requests_unanswered_total";
+    flooded: "requests_flooded_total";
+    /// Requests that the server did not answer in time, or that may not have reached it.
+    unanswered: "requests_unanswered_total";
     /// Connections to servers that failed.
-    unreachable: "twinguard_modbus_server_failures_total";
+    unreachable: "server_failures_total";
     /// Messages that the guard could not be shown because it had too much to do.
-    unseen: "twinguard_modbus_messages_unseen_total";
+    unseen: "messages_unseen_total";
+}
+
+counts! {
+    /// What the API counts.
+    Served;
     /// Requests to the API.
-    api_requests: "twinguard_api_requests_total";
+    requests: "requests_total";
     /// Requests to the API without a valid token.
-    api_strangers: "twinguard_api_requests_unauthorised_total";
+    strangers: "requests_unauthorised_total";
     /// Requests to the API beyond a bearer's rate.
-    api_flooded: "twinguard_api_requests_flooded_total";
+    flooded: "requests_flooded_total";
+}
+
+/// All of it.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) modbus: Proxied,
+    pub(crate) mqtt: Proxied,
+    pub(crate) api: Served,
+    /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
+    pub(crate) unproved: Count,
+    /// Time from a command's last byte to its verdict.
+    pub(crate) decide: Histogram,
+}
+
+impl Stats {
+    /// Appends the text that Prometheus reads.
+    pub(crate) fn write(&self, out: &mut String) {
+        self.modbus.write(out, "modbus");
+        self.mqtt.write(out, "mqtt");
+        self.api.write(out, "api");
+        let help = "Connections ended because the TLS handshake failed.";
+        metric(out, "twinguard_tls_handshakes_failed_total", help, self.unproved.get());
+        self.write_decide(out);
+    }
 }
 
 /// Appends one counter.
 pub(crate) fn metric(out: &mut String, name: &str, help: &str, value: u64) {
     let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
     out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+}
+
+/// Appends one gauge for each certificate, whatever its name holds.
+pub(crate) fn gauges<'a>(
+    out: &mut String,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a str, f64)>,
+) {
+    out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} gauge\n"));
+    for (of, value) in values {
+        let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        out.push_str(&format!("{name}{{of=\"{of}\"}} {value}\n"));
+    }
 }
 
 impl Stats {
@@ -126,7 +168,7 @@ mod tests {
     #[test]
     fn buckets_hold_what_is_below_their_end() {
         let stats = Stats::default();
-        stats.passed.add();
+        stats.modbus.passed.add();
         stats.decide.add(Duration::from_micros(30));
         stats.decide.add(Duration::from_secs(2));
         let mut text = String::new();
@@ -136,5 +178,7 @@ mod tests {
             text.contains("_bucket{le=\"0.000025\"} 0\n") && text.contains("_bucket{le=\"0.00005\"} 1\n")
         );
         assert!(text.contains("_bucket{le=\"+Inf\"} 2\n") && text.contains("_count 2\n"));
+        gauges(&mut text, "ends", "When.", [("client \"a\\b\n\"", 2.5)].into_iter());
+        assert!(text.ends_with("# TYPE ends gauge\nends{of=\"client \\\"a\\\\b\\n\\\"\"} 2.5\n"), "{text}");
     }
 }

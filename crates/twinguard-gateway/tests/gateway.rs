@@ -2,17 +2,18 @@
 
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::panic, clippy::unwrap_used, missing_docs)]
 
+#[allow(dead_code, reason = "each test uses its part")]
+mod support;
+
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use twinguard_gateway::{Config, Gateway, build};
+
+use support::{Server, adu, ask, is_closed, told, write};
 
 const SECRETS: [(&str, &str); 3] = [
     ("platform", "11111111111111111111111111111111"),
@@ -70,75 +71,10 @@ signals = ["tank.setpoint"]
 two_person = true
 "#;
 
-/// A Modbus server of 64 registers that counts what it is asked.
-struct Server {
-    address: SocketAddr,
-    asked: Arc<AtomicUsize>,
-    registers: Arc<Mutex<Vec<u16>>>,
-    task: JoinHandle<()>,
-}
-
-impl Server {
-    async fn start(address: &str) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (asked, registers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(vec![7; 64])));
-        let shared = (asked.clone(), registers.clone());
-        let task = tokio::spawn(async move {
-            let mut clients = tokio::task::JoinSet::new();
-            while let Ok((client, _)) = listener.accept().await {
-                clients.spawn(answer(client, shared.clone()));
-            }
-        });
-        Self { address, asked, registers, task }
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-async fn answer(mut client: TcpStream, (asked, registers): (Arc<AtomicUsize>, Arc<Mutex<Vec<u16>>>)) {
-    let mut head = [0; 8];
-    while client.read_exact(&mut head).await.is_ok() {
-        let mut data = vec![0; usize::from(u16::from_be_bytes([head[4], head[5]])) - 2];
-        client.read_exact(&mut data).await.unwrap();
-        asked.fetch_add(1, Ordering::SeqCst);
-        let word = |place: usize| u16::from_be_bytes([data[place], data[place + 1]]);
-        let mut pdu = vec![head[7]];
-        match head[7] {
-            3 => {
-                let registers = registers.lock().unwrap();
-                pdu.push(2 * word(2) as u8);
-                let wanted = word(0) as usize..(word(0) + word(2)) as usize;
-                pdu.extend(registers[wanted].iter().flat_map(|it| it.to_be_bytes()));
-            }
-            6 => {
-                registers.lock().unwrap()[word(0) as usize] = word(2);
-                pdu.extend_from_slice(&data[..4]);
-            }
-            // Says nothing: a request that is never answered.
-            11 => continue,
-            code => pdu = vec![code | 0x80, 1],
-        }
-        let mut adu = head[..4].to_vec();
-        adu.extend((pdu.len() as u16 + 1).to_be_bytes());
-        adu.push(head[6]);
-        adu.extend(pdu);
-        if client.write_all(&adu).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// A gateway before a server, in a folder of its own.
 struct Rig {
     gateway: Gateway,
     folder: tempfile::TempDir,
-}
-
-fn write(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
 }
 
 impl Rig {
@@ -213,35 +149,6 @@ connections_per_client = 3
         let status = answer.split(' ').nth(1).map_or(0, |it| it.parse().unwrap());
         (status, answer.split_once("\r\n\r\n").map_or(String::new(), |it| it.1.to_owned()))
     }
-}
-
-fn adu(transaction: u16, pdu: &[u8]) -> Vec<u8> {
-    let mut adu = transaction.to_be_bytes().to_vec();
-    adu.extend_from_slice(&[0, 0, 0, pdu.len() as u8 + 1, 1]);
-    adu.extend_from_slice(pdu);
-    adu
-}
-
-/// The next answer, without its header.
-async fn told(client: &mut TcpStream) -> (u16, Vec<u8>) {
-    let mut head = [0; 7];
-    timeout(Duration::from_secs(5), client.read_exact(&mut head))
-        .await
-        .expect("an answer")
-        .expect("a whole one");
-    let mut pdu = vec![0; usize::from(u16::from_be_bytes([head[4], head[5]])) - 1];
-    client.read_exact(&mut pdu).await.unwrap();
-    (u16::from_be_bytes([head[0], head[1]]), pdu)
-}
-
-async fn ask(client: &mut TcpStream, pdu: &[u8]) -> Vec<u8> {
-    client.write_all(&adu(1, pdu)).await.unwrap();
-    told(client).await.1
-}
-
-async fn is_closed(client: &mut TcpStream) -> bool {
-    let mut rest = [0; 64];
-    matches!(timeout(Duration::from_secs(5), client.read(&mut rest)).await, Ok(Ok(0) | Err(_)))
 }
 
 #[tokio::test(flavor = "multi_thread")]

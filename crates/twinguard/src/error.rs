@@ -57,6 +57,12 @@ pub enum Error {
         /// The principal as named.
         principal: twinguard_types::PrincipalId,
     },
+    /// More open channels than a guard keeps.
+    #[error("more than {limit} channels are open")]
+    Channels {
+        /// How many it keeps.
+        limit: usize,
+    },
     /// More principals than a guard tells apart.
     #[error("more than {limit} principals")]
     Principals {

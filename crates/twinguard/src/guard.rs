@@ -1,6 +1,7 @@
 //! The wiring: the one place that knows every floor below.
 
 mod attest;
+mod channel;
 mod decide;
 mod out;
 mod party;
@@ -12,7 +13,7 @@ mod time;
 mod wire;
 mod word;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, VecDeque};
 
 use twinguard_gate::Gate;
@@ -29,6 +30,7 @@ use crate::evidence::{Evidence, JournalStorage, Seal};
 use crate::sense::Senses;
 use crate::{Config, Error, Input, Output};
 
+use channel::Channel;
 use decide::{Aside, Window};
 use party::Parties;
 
@@ -63,6 +65,8 @@ pub struct Guard {
     evidence: Evidence,
     outputs: VecDeque<Output>,
     parties: Parties,
+    /// Channels whose peers have proved who they are, by the peer's endpoint.
+    channels: BTreeMap<SocketAddr, Channel>,
     next_command: u64,
     offenders: VecDeque<(Timestamp, IpAddr)>,
     actions: BTreeMap<ActionId, ActionKind>,
@@ -150,6 +154,7 @@ impl Guard {
             evidence,
             outputs: VecDeque::new(),
             parties,
+            channels: BTreeMap::new(),
             next_command: OWN_COMMANDS,
             offenders: VecDeque::new(),
             actions: BTreeMap::new(),

@@ -103,6 +103,11 @@ impl Credentials {
         self.bound.insert(credential, Bound { principal, not_after });
     }
 
+    /// The credential names nobody any more; whether it did. What was revoked stays so.
+    pub fn unbind(&mut self, credential: &Credential) -> bool {
+        self.bound.remove(credential).is_some()
+    }
+
     /// A Modbus role gives whoever presents it a role of the policy.
     pub fn map_modbus_role(&mut self, modbus: impl Into<String>, role: impl Into<String>) {
         self.modbus_roles.insert(modbus.into(), role.into());
@@ -253,5 +258,8 @@ mod tests {
         let names: Vec<&str> = month.iter().map(|it| it.principal.as_str()).collect();
         assert_eq!(names, ["gone", "soon"]);
         assert!(month[0].left.is_negative());
+        let gone = Credential::Certificate(Digest([3; 32]));
+        assert!(known.unbind(&gone) && !known.unbind(&gone));
+        assert_eq!(known.expiring(Timestamp::ZERO, Duration::ZERO), []);
     }
 }

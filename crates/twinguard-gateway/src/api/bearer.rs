@@ -28,6 +28,8 @@ struct Bearer {
     who: Who,
     may: BTreeSet<Right>,
     budget: Mutex<Budget>,
+    /// Whose certificate has to come with the secret (RFC 8705 §3).
+    certificate: Option<String>,
 }
 
 /// Why a request is not even looked at.
@@ -58,19 +60,28 @@ impl Bearers {
                 who: Who { principal, speaks_for: token.speaks_for },
                 may: token.may.clone(),
                 budget: Mutex::new(Budget::new(per_second, now)),
+                certificate: token.certificate.clone(),
             })
         };
         let bearers = tokens.iter().map(bearer).collect::<Result<_, Error>>()?;
         Ok(Self { bearers, strangers: Mutex::new(Budget::new(STRANGERS, now)) })
     }
 
-    /// Who bears this secret, if the token lets them do this and not too often.
-    pub(super) fn admit(&self, header: Option<&str>, right: Right) -> Result<&Who, Turned> {
+    /// Who bears this secret, if the token lets them do this and not too often; `certificate`: whom the connection's names.
+    pub(super) fn admit(
+        &self,
+        header: Option<&str>,
+        certificate: Option<&str>,
+        right: Right,
+    ) -> Result<&Who, Turned> {
         let now = Instant::now();
         let take = |budget: &Mutex<Budget>| budget.lock().unwrap_or_else(PoisonError::into_inner).take(now);
         let secret =
             header.and_then(|it| it.strip_prefix("Bearer ")).map(|it| blake3::hash(it.trim().as_bytes()));
+        let bound =
+            |bearer: &&Bearer| bearer.certificate.is_none() || bearer.certificate.as_deref() == certificate;
         let found = secret.and_then(|secret| self.bearers.iter().find(|bearer| bearer.secret == secret));
+        let found = found.filter(bound);
         let Some(bearer) = found else {
             return Err(if take(&self.strangers) { Turned::Stranger } else { Turned::Strangers });
         };

@@ -1,4 +1,4 @@
-//! The sidecar API and the operations page, over HTTP/1.1.
+//! The sidecar API and the operations page, over HTTP/1.1, with TLS or without.
 
 mod bearer;
 mod routes;
@@ -12,11 +12,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use twinguard::types::Timestamp;
 
 use crate::Error;
 use crate::accept::accept;
+use crate::certificate::Certificate;
 use crate::config::{Api, Mode, Token};
 use crate::stats::Stats;
+use crate::tls::{Front, Met};
 use crate::worker::Handle;
 use bearer::Bearers;
 pub use routes::OPENAPI;
@@ -37,14 +40,34 @@ struct Shared {
     stop: watch::Receiver<bool>,
 }
 
-/// Where a request comes from.
-#[derive(Clone, Copy, Debug)]
-struct Peer(core::net::IpAddr);
+/// Where a request comes from, and what its connection has shown.
+#[derive(Clone, Debug)]
+struct Peer {
+    ip: core::net::IpAddr,
+    certificate: Option<Arc<Certificate>>,
+    /// Until when both certificates of the connection are valid.
+    until: Option<Timestamp>,
+}
+
+impl Peer {
+    fn new(ip: core::net::IpAddr, met: Option<Met>) -> Self {
+        let until = met.as_ref().map(|met| {
+            let both = met.peer.as_ref().map_or(met.own, |peer| peer.term.and(met.own));
+            both.not_after
+        });
+        Self { ip, certificate: met.and_then(|met| met.peer).map(Arc::new), until }
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.certificate.as_ref()?.name()
+    }
+}
 
 /// The API; nothing listens yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Sidecar {
     shared: Arc<Shared>,
+    front: Arc<Front>,
 }
 
 impl Sidecar {
@@ -59,9 +82,10 @@ impl Sidecar {
         guard: Handle,
         stats: Arc<Stats>,
         stop: watch::Receiver<bool>,
+        front: Arc<Front>,
     ) -> Result<Self, Error> {
         let bearers = Bearers::read(tokens, config.requests_per_second)?;
-        Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, stop }) })
+        Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, stop }), front })
     }
 
     /// Serves until `stop` changes.
@@ -70,10 +94,14 @@ impl Sidecar {
         let router = routes::router(self.shared.clone());
         let mut tasks = accept(listener, self.shared.stop.clone(), |stream, from| {
             let place = places.clone().try_acquire_owned().ok()?;
-            let service = router.clone().layer(Extension(Peer(from.ip().to_canonical())));
-            let (mut stop, header_time) = (self.shared.stop.clone(), self.shared.config.request_time);
+            let (router, front, shared) = (router.clone(), self.front.clone(), self.shared.clone());
             Some(async move {
-                let _ = stream.set_nodelay(true);
+                let (mut stop, header_time) = (shared.stop.clone(), shared.config.request_time);
+                let Ok((stream, met)) = front.meet(stream, header_time).await else {
+                    shared.stats.unproved.add();
+                    return;
+                };
+                let service = router.layer(Extension(Peer::new(from.ip().to_canonical(), met)));
                 let mut http = hyper::server::conn::http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(header_time).max_buf_size(64 << 10);
                 let connection =

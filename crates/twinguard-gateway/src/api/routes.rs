@@ -20,7 +20,7 @@ use super::bearer::Turned;
 use super::{PATIENCE, Peer, Shared};
 use crate::config::Right;
 use crate::core::{AccessText, CommandText, Core, OperatorText, OutcomeText, PointText, Refusal, Who};
-use crate::stats::metric;
+use crate::stats::{gauges, metric};
 use crate::worker::clock;
 
 /// The API's description, OpenAPI 3.1.
@@ -124,20 +124,26 @@ impl From<Refusal> for Response {
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer that is sent")]
-fn admit(shared: &Shared, peer: Peer, headers: &HeaderMap, right: Right) -> Result<Who, Response> {
-    shared.stats.api_requests.add();
+fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Result<Who, Response> {
+    shared.stats.api.requests.add();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     let has_secret = bearer.is_some();
-    shared.bearers.admit(bearer, right).cloned().map_err(|turned| {
+    let commands = matches!(right, Right::Commands | Right::Approve | Right::Operate);
+    if commands && peer.until.is_some_and(|until| until <= clock()) {
+        let text = "a certificate of this connection has expired: it may read and tell, and not command";
+        return Err(problem(StatusCode::FORBIDDEN, text));
+    }
+    shared.bearers.admit(bearer, peer.name(), right).cloned().map_err(|turned| {
         match turned {
             Turned::Stranger => {
-                shared.stats.api_strangers.add();
+                shared.stats.api.strangers.add();
                 // A wrong secret is an attempt to log in; a missing one is a browser's first look.
                 if has_secret {
-                    let _told = shared.guard.tell(move |core, now| core.stranger(now, peer.0));
+                    let from = peer.ip;
+                    let _told = shared.guard.tell(move |core, now| core.stranger(now, from));
                 }
             }
-            Turned::Strangers | Turned::Flood => shared.stats.api_flooded.add(),
+            Turned::Strangers | Turned::Flood => shared.stats.api.flooded.add(),
             Turned::Right(_) => {}
         }
         turned.into()
@@ -162,7 +168,7 @@ async fn body<T: DeserializeOwned>(shared: &Shared, body: Body) -> Result<T, Res
 /// Admits, reads the body, asks the guard.
 async fn ask<T, A>(
     shared: &Arc<Shared>,
-    peer: Peer,
+    peer: &Peer,
     request: Request,
     right: Right,
     job: impl FnOnce(&mut Core, Timestamp, &Who, T) -> Result<A, Refusal> + Send + 'static,
@@ -197,12 +203,12 @@ struct Batch {
 async fn points(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
     let job =
         |core: &mut Core, now, _: &Who, batch: Batch| Ok(Taken { taken: core.points(now, &batch.points)? });
-    answer(ask(&shared, peer, request, Right::Points, job).await)
+    answer(ask(&shared, &peer, request, Right::Points, job).await)
 }
 
 async fn commands(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
     let job = |core: &mut Core, now, who: &Who, text: CommandText| core.command(now, who, &text);
-    answer(ask(&shared, peer, request, Right::Commands, job).await)
+    answer(ask(&shared, &peer, request, Right::Commands, job).await)
 }
 
 async fn access(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
@@ -210,7 +216,7 @@ async fn access(State(shared): Shares, Extension(peer): Extension<Peer>, request
         core.access(now, who, &text)?;
         Ok(Taken { taken: 1 })
     };
-    answer(ask(&shared, peer, request, Right::Access, job).await)
+    answer(ask(&shared, &peer, request, Right::Access, job).await)
 }
 
 async fn outcomes(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
@@ -218,7 +224,7 @@ async fn outcomes(State(shared): Shares, Extension(peer): Extension<Peer>, reque
         core.outcome(now, text)?;
         Ok(Taken { taken: 1 })
     };
-    answer(ask(&shared, peer, request, Right::Outcomes, job).await)
+    answer(ask(&shared, &peer, request, Right::Outcomes, job).await)
 }
 
 async fn operator(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
@@ -226,7 +232,7 @@ async fn operator(State(shared): Shares, Extension(peer): Extension<Peer>, reque
         core.operator(now, &text)?;
         Ok(Taken { taken: 1 })
     };
-    answer(ask(&shared, peer, request, Right::Operate, job).await)
+    answer(ask(&shared, &peer, request, Right::Operate, job).await)
 }
 
 #[derive(serde::Deserialize)]
@@ -246,11 +252,11 @@ async fn held(
     let job = move |core: &mut Core, now, who: &Who, it: Decided| {
         core.decide(now, who, command, (&it.signal, it.value), it.approve)
     };
-    answer(ask(&shared, peer, request, Right::Approve, job).await)
+    answer(ask(&shared, &peer, request, Right::Approve, job).await)
 }
 
 async fn state(State(shared): Shares, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    if let Err(refused) = admit(&shared, peer, &headers, Right::Read) {
+    if let Err(refused) = admit(&shared, &peer, &headers, Right::Read) {
         return refused;
     }
     match shared.guard.ask(PATIENCE, |core, now| core.page(now)).await {
@@ -272,12 +278,16 @@ async fn health(State(shared): Shares) -> Response {
         None => (StatusCode::OK, "ok"),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
     };
-    json(status, serde_json::json!({ "status": word, "mode": shared.mode, "trouble": trouble }).to_string())
+    let warnings: Vec<String> = shown.health.iter().flat_map(|it| it.warnings(clock())).collect();
+    let told = serde_json::json!({
+        "status": word, "mode": shared.mode, "trouble": trouble, "warnings": warnings,
+    });
+    json(status, told.to_string())
 }
 
 async fn metrics(State(shared): Shares, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
     if !shared.config.open_metrics
-        && let Err(refused) = admit(&shared, peer, &headers, Right::Read)
+        && let Err(refused) = admit(&shared, &peer, &headers, Right::Read)
     {
         return refused;
     }
@@ -304,6 +314,13 @@ async fn metrics(State(shared): Shares, Extension(peer): Extension<Peer>, header
         ] {
             metric(&mut out, &format!("twinguard_commands_{name}_total"), help, value);
         }
+        let ends = health.certificates.iter().map(|it| (it.of.as_str(), it.not_after_s));
+        gauges(
+            &mut out,
+            "twinguard_certificate_not_after_seconds",
+            "Until when a certificate is valid.",
+            ends,
+        );
         metric(&mut out, "twinguard_findings_total", "Findings raised.", tally.findings);
         metric(&mut out, "twinguard_points_total", "Points taken through the API.", tally.points);
     }
@@ -316,7 +333,7 @@ fn headers_of_metrics() -> [(HeaderName, HeaderValue); 5] {
 }
 
 async fn events(State(shared): Shares, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    if let Err(refused) = admit(&shared, peer, &headers, Right::Read) {
+    if let Err(refused) = admit(&shared, &peer, &headers, Right::Read) {
         return refused;
     }
     let (events, stream) = mpsc::channel::<Result<Event, Infallible>>(LAG);

@@ -1,6 +1,8 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
+mod proxy;
 mod reader;
+mod tls;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -11,7 +13,9 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
+pub use proxy::{Modbus, Mqtt};
 use reader::{At, Reader, Table};
+pub use tls::{PostQuantum, Tls, TlsTowards};
 
 /// Largest configuration file in bytes.
 const FILE_LIMIT: usize = 1 << 20;
@@ -113,6 +117,8 @@ pub struct Token {
     pub may: BTreeSet<Right>,
     /// Whether it may name somebody else who commands, approves or operates: a platform that knows who logged in.
     pub speaks_for: bool,
+    /// The SPIFFE id or common name of the client certificate that has to come with it; `None`: any that the API takes.
+    pub certificate: Option<String>,
 }
 
 /// The sidecar API and the operations page.
@@ -130,39 +136,8 @@ pub struct Api {
     pub request_time: Duration,
     /// Whether `/metrics` asks for no token.
     pub open_metrics: bool,
-}
-
-/// A Modbus/TCP proxy before one server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Modbus {
-    /// Its name in logs and metrics.
-    pub name: String,
-    /// Where clients find it.
-    pub listen: SocketAddr,
-    /// The server.
-    pub server: SocketAddr,
-    /// The address under which the plant file knows the server.
-    pub device: SocketAddr,
-    /// Clients at one time.
-    pub connections: usize,
-    /// Clients at one time from one address.
-    pub connections_per_client: usize,
-    /// Requests per second and client, on average; as many again in a burst.
-    pub requests_per_second: u32,
-    /// Requests of one client that may wait for their answers.
-    pub open_requests: usize,
-    /// A client that says nothing for so long is let go.
-    pub idle: Duration,
-    /// How long a message may take to arrive once it has begun.
-    pub message_time: Duration,
-    /// How long the server may take to answer.
-    pub answer_time: Duration,
-    /// How long a connection to the server may take.
-    pub connect_time: Duration,
-    /// How long the guard may take to decide; then the command is refused.
-    pub decide_time: Duration,
-    /// Functions other than the standard's reads and writes of values that pass, for example 8 (diagnostics).
-    pub functions: Vec<u8>,
+    /// TLS; `None`: plain text.
+    pub tls: Option<Tls>,
 }
 
 /// The whole configuration.
@@ -188,8 +163,10 @@ pub struct Config {
     pub api: Option<Api>,
     /// Its bearers.
     pub tokens: Vec<Token>,
-    /// The proxies.
+    /// The Modbus proxies.
     pub modbus: Vec<Modbus>,
+    /// The MQTT proxies.
+    pub mqtt: Vec<Mqtt>,
 }
 
 impl Config {
@@ -276,17 +253,19 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         journal
     });
     let api = table.table("api").and_then(|inner| {
-        let api = api(&inner);
+        let api = api(&inner, folder);
         inner.finish();
         api
     });
-    let tokens = tokens(&table, folder);
-    let modbus = proxies(&table);
+    let tokens = tokens(&table, folder, api.as_ref());
+    let mut taken = Vec::new();
+    let modbus = proxy::modbus(&table, folder, &mut taken);
+    let mqtt = proxy::mqtt(&table, folder, &mut taken);
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
-    if !table.has("api") && modbus.is_empty() && !table.has("modbus") {
-        table.reader().refuse(0, "api", "and `modbus` are both missing: the gateway would do nothing");
+    if !["api", "modbus", "mqtt"].iter().any(|key| table.has(key)) {
+        table.reader().refuse(0, "api", "`modbus` and `mqtt` are all missing: the gateway would do nothing");
     }
     table.finish();
     Some(Config {
@@ -301,6 +280,7 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         api,
         tokens,
         modbus,
+        mqtt,
     })
 }
 
@@ -385,15 +365,20 @@ fn seconds(table: &Table<'_, '_>, key: &'static str, default: f64) -> Duration {
     Duration::from_secs_f64(table.number(key, 1e-3..86_400.0, default))
 }
 
-fn api(table: &Table<'_, '_>) -> Option<Api> {
+fn api(table: &Table<'_, '_>, folder: &Path) -> Option<Api> {
     let listen = must_address(table, "listen");
     let plain_text = table.flag("plain_text");
-    if listen.is_some_and(|it| !it.ip().is_loopback()) && !plain_text {
-        let reason = "is not on this machine, and tokens would cross the network in plain text: listen on 127.0.0.1 behind \
-                      a proxy with TLS, or say `plain_text = true`";
+    if plain_text && table.has("tls") {
+        table.reader().refuse(table.place_of("plain_text"), "plain_text", "contradicts [api.tls]");
+    }
+    if listen.is_some_and(|it| !it.ip().is_loopback()) && !plain_text && !table.has("tls") {
+        let reason = "is not on this machine, and tokens would cross the network in plain text: give [api.tls], or say \
+                      `plain_text = true`";
         table.reader().refuse(table.place_of("listen"), "listen", reason);
     }
+    let secure = secure(table, folder, false);
     Some(Api {
+        tls: secure,
         body_bytes: table.count("body_bytes", 1_024..64 << 20, 1 << 20) as usize,
         requests_per_second: table.count("requests_per_second", 1..1_000_001, 200),
         connections: table.count("connections", 1..100_001, 256) as usize,
@@ -406,7 +391,16 @@ fn api(table: &Table<'_, '_>) -> Option<Api> {
 const KINDS: [(&str, PrincipalKind); 3] =
     [("user", PrincipalKind::User), ("service", PrincipalKind::Service), ("device", PrincipalKind::Device)];
 
-fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
+/// The table `tls` before a listener.
+fn secure(table: &Table<'_, '_>, folder: &Path, mutual: bool) -> Option<Tls> {
+    table.table("tls").and_then(|inner| {
+        let tls = tls::before(&inner, folder, mutual);
+        inner.finish();
+        tls
+    })
+}
+
+fn tokens(table: &Table<'_, '_>, folder: &Path, api: Option<&Api>) -> Vec<Token> {
     let tables = table.tables("token");
     bounded(table, "token", tables.len());
     let mut seen = BTreeSet::new();
@@ -437,6 +431,13 @@ fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
         let kind = inner.choice("kind", &KINDS).unwrap_or(PrincipalKind::Service);
         let roles = inner.texts("roles").into_iter().map(|it| it.value).collect();
         let speaks_for = inner.flag("speaks_for");
+        let certificate = inner.text("certificate").map(|it| {
+            if api.and_then(|api| api.tls.as_ref()).is_none_or(|tls| tls.client_ca.is_none()) {
+                let reason = "needs `client_ca` in [api.tls]: nobody would show one";
+                inner.reader().refuse(it.at, "certificate", reason);
+            }
+            it.value
+        });
         inner.finish();
         if let (Some(principal), Some(file)) = (principal, secret) {
             if !seen.insert(principal.value.clone()) {
@@ -446,7 +447,15 @@ fn tokens(table: &Table<'_, '_>, folder: &Path) -> Vec<Token> {
                 };
                 table.reader().problem(principal.at, problem);
             }
-            tokens.push(Token { principal: principal.value, kind, roles, file, may, speaks_for });
+            tokens.push(Token {
+                principal: principal.value,
+                kind,
+                roles,
+                file,
+                may,
+                speaks_for,
+                certificate,
+            });
         }
     }
     tokens
@@ -459,56 +468,6 @@ fn bounded(table: &Table<'_, '_>, key: &'static str, count: usize) {
     if count > LIMIT {
         table.reader().refuse(table.place_of(key), key, format!("is given more than {LIMIT} times"));
     }
-}
-
-fn proxies(table: &Table<'_, '_>) -> Vec<Modbus> {
-    let tables = table.tables("modbus");
-    bounded(table, "modbus", tables.len());
-    let mut proxies: Vec<Modbus> = Vec::new();
-    for inner in tables {
-        let name = inner.must_text("name");
-        let (listen, server) = (must_address(&inner, "listen"), must_address(&inner, "server"));
-        let device = address(&inner, "device");
-        if listen.is_some() && listen == server {
-            inner.reader().refuse(inner.place_of("server"), "server", "is the proxy itself");
-        }
-        if let (Some(listen), Some(other)) =
-            (listen, proxies.iter().find(|other| Some(other.listen) == listen && other.listen.port() != 0))
-        {
-            let reason = format!("{listen} is taken by `{}` already", other.name);
-            inner.reader().refuse(inner.place_of("listen"), "listen", reason);
-        }
-        let proxy = |name: String, listen, server| Modbus {
-            name,
-            listen,
-            server,
-            device: device.unwrap_or(server),
-            connections: inner.count("connections", 1..100_001, 64) as usize,
-            connections_per_client: inner.count("connections_per_client", 1..100_001, 16) as usize,
-            requests_per_second: inner.count("requests_per_second", 1..1_000_001, 500),
-            open_requests: inner.count("open_requests", 1..1_025, 16) as usize,
-            idle: seconds(&inner, "idle_s", 300.0),
-            message_time: seconds(&inner, "message_s", 5.0),
-            answer_time: seconds(&inner, "answer_s", 3.0),
-            connect_time: seconds(&inner, "connect_s", 3.0),
-            decide_time: seconds(&inner, "decide_s", 0.5),
-            functions: inner.counts("functions", 1..128).into_iter().map(|it| it as u8).collect(),
-        };
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let read = proxy(
-            name.as_ref().map(|it| it.value.clone()).unwrap_or_default(),
-            listen.unwrap_or(nowhere),
-            server.unwrap_or(nowhere),
-        );
-        inner.finish();
-        if let Some(name) = name.filter(|name| proxies.iter().any(|other| other.name == name.value)) {
-            let problem =
-                twinguard::twin::problem::Problem::Duplicate { what: "proxy", name: name.value.clone() };
-            table.reader().problem(name.at, problem);
-        }
-        proxies.push(read);
-    }
-    proxies
 }
 
 #[cfg(test)]

@@ -235,7 +235,12 @@ impl<'r, 'a> Table<'r, 'a> {
     pub(super) fn table(&self, key: &'static str) -> Option<Table<'r, 'a>> {
         let value = self.get(key)?;
         match value.get_ref() {
-            DeValue::Table(table) => Some(self.inner(format!("[{key}]"), value.span().start, table)),
+            DeValue::Table(table) => {
+                // The file's own name is no part of what stands in it.
+                let parent = self.name.trim_matches(['[', ']']);
+                let name = if parent == self.name { key.to_owned() } else { format!("{parent}.{key}") };
+                Some(self.inner(format!("[{name}]"), value.span().start, table))
+            }
             _ => self.wrong(key, "a table", value),
         }
     }

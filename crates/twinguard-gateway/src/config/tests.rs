@@ -84,6 +84,42 @@ fn every_mistake_is_told_with_its_place_and_the_nearest_choice() {
 }
 
 #[test]
+fn certificates_are_looked_at() {
+    check(
+        "listen = \"127.0.0.1:0\"",
+        "listen = \"127.0.0.1:0\"\n[api.tls]\ncertificate = \"token\"\nkey = \"none\"\nclint_ca = \"plant.toml\"",
+        &[
+            "g.toml:8:15: `token` holds no certificate (`-----BEGIN CERTIFICATE-----`)",
+            "g.toml:9:7: `none` cannot be read: No such file or directory (os error 2)",
+            "g.toml:10:1: unknown key `clint_ca`, did you mean `client_ca`?",
+        ],
+    );
+    check(
+        "server = \"127.0.0.1:502\"",
+        "server = \"127.0.0.1:502\"\n[modbus.tls]\npost_quantum = \"requires\"",
+        &[
+            "g.toml:15:1: key `certificate` is missing in [modbus.tls]",
+            "g.toml:15:1: key `key` is missing in [modbus.tls]",
+            "g.toml:15:1: `client_ca` is missing: the authority whose certificates clients have to show",
+            "g.toml:16:16: unknown choice `requires`, did you mean `require`?",
+        ],
+    );
+    check(
+        "server = \"127.0.0.1:502\"",
+        "server = \"127.0.0.1:502\"\n[modbus.server_tls]\nname = \"a b\"",
+        &[
+            "g.toml:15:1: key `ca` is missing in [modbus.server_tls]",
+            "g.toml:16:8: `name` must be a host name or an address, not `a b`",
+        ],
+    );
+    check(
+        "file = \"token\"",
+        "file = \"token\"\ncertificate = \"plc\"",
+        &["g.toml:10:15: `certificate` needs `client_ca` in [api.tls]: nobody would show one"],
+    );
+}
+
+#[test]
 fn a_network_needs_tls_or_a_loud_word() {
     let told = {
         let folder = folder();

@@ -2,6 +2,7 @@
 //! time, answers come back, and what is to be told to everybody waits in [`Core::take_news`].
 
 pub mod modbus;
+pub mod mqtt;
 mod page;
 mod proxy;
 mod words;
@@ -9,13 +10,14 @@ mod words;
 use std::collections::{BTreeMap, VecDeque};
 
 use twinguard::types::{
-    Action, ActionKind, Command, CommandId, CommandOrigin, Decision, Finding, FindingId, FindingState,
-    PrincipalId, Receipt, SignalId, Timestamp, Value,
+    Action, ActionKind, Command, CommandId, CommandOrigin, Decision, Duration, Finding, FindingId,
+    FindingState, PrincipalId, Receipt, SignalId, Timestamp, Value,
 };
 use twinguard::{Approval, Guard, Input, Output, Verdicted};
 
+use crate::certificate::Term;
 use crate::config::Mode;
-pub use page::{ActionRow, FindingRow, Health, HeldRow, Page, SignalRow, VerdictRow};
+pub use page::{ActionRow, CertificateRow, FindingRow, Health, HeldRow, Page, SignalRow, VerdictRow};
 pub use proxy::{Answer, Line};
 pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
@@ -26,6 +28,9 @@ pub use words::{
 const ROWS: usize = 200;
 /// Findings, actions that are kept for the page.
 const KEPT: usize = 500;
+/// Certificates that are kept, and how long after they have run out.
+const CERTIFICATES: usize = 1_000;
+const LAPSED: Duration = Duration::from_secs(7 * 86_400);
 /// News that wait to be taken; older ones are dropped, the page has the state.
 const NEWS: usize = 10_000;
 
@@ -96,6 +101,8 @@ pub struct Core {
     /// The latest field value of any signal.
     heard: Option<Timestamp>,
     news: VecDeque<News>,
+    /// Certificates in use, by what they are used for.
+    certificates: BTreeMap<String, Term>,
     proxy: proxy::Proxy,
 }
 
@@ -121,7 +128,7 @@ impl Core {
     /// What the guard's point map refuses.
     pub fn new(guard: Guard, mode: Mode) -> Result<Self, twinguard::Error> {
         Ok(Self {
-            proxy: proxy::Proxy::new(&guard, core::iter::empty())?,
+            proxy: proxy::Proxy::new(&guard, core::iter::empty(), core::iter::empty())?,
             guard,
             mode,
             next_command: 1,
@@ -134,15 +141,20 @@ impl Core {
             vendor: BTreeMap::new(),
             heard: None,
             news: VecDeque::new(),
+            certificates: BTreeMap::new(),
         })
     }
 
-    /// The same with Modbus servers on these ports behind proxies.
+    /// The same with servers of Modbus and of MQTT on these ports behind proxies.
     ///
     /// # Errors
     /// What the guard's point map refuses.
-    pub fn with_servers(mut self, ports: impl Iterator<Item = u16>) -> Result<Self, twinguard::Error> {
-        self.proxy = proxy::Proxy::new(&self.guard, ports)?;
+    pub fn with_servers(
+        mut self,
+        modbus: impl Iterator<Item = u16>,
+        mqtt: impl Iterator<Item = u16>,
+    ) -> Result<Self, twinguard::Error> {
+        self.proxy = proxy::Proxy::new(&self.guard, modbus, mqtt)?;
         Ok(self)
     }
 
@@ -201,6 +213,17 @@ impl Core {
         // The journal's entry is taken from the guard's queue.
         self.tell(now, Input::Tick);
         Ok(defects.iter().map(ToString::to_string).collect())
+    }
+
+    /// A certificate is used from now on: `of` says for what, `client anna` or `api`. Its end is forecast on the page, in the
+    /// health and in the metrics.
+    pub fn certificate(&mut self, now: Timestamp, of: String, term: Term) {
+        if self.certificates.len() >= CERTIFICATES {
+            self.certificates.retain(|_, it| now.since(it.not_after) < LAPSED);
+        }
+        if self.certificates.len() < CERTIFICATES || self.certificates.contains_key(&of) {
+            self.certificates.insert(of, term);
+        }
     }
 
     /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do.

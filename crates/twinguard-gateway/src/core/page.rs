@@ -7,6 +7,7 @@ use twinguard::types::{
 };
 
 use super::{Core, Tally};
+use crate::certificate::Standing;
 use crate::config::Mode;
 
 /// Most signals on the page: those that disagree most come first.
@@ -166,12 +167,47 @@ pub struct Health {
     pub surprise: (f64, f64),
     /// Detectors that run.
     pub detectors: u32,
+    /// Certificates in use, the soonest to run out first.
+    pub certificates: Vec<CertificateRow>,
     /// What was counted.
     pub tally: Tally,
 }
 
+/// A certificate in use.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CertificateRow {
+    /// For what.
+    pub of: String,
+    /// Until when it is valid, seconds since 1970.
+    pub not_after_s: f64,
+    /// How its term stands.
+    pub standing: Standing,
+}
+
+impl CertificateRow {
+    /// What somebody has to do about it, if anything.
+    #[must_use]
+    pub fn warning(&self, now: Timestamp) -> Option<String> {
+        let days = (self.not_after_s - now.as_secs_f64()) / 86_400.0;
+        match self.standing {
+            Standing::Good => None,
+            Standing::Soon => Some(format!("the certificate of {} runs out in {days:.1} days", self.of)),
+            Standing::Expired => {
+                Some(format!("the certificate of {} has expired: no commands over it", self.of))
+            }
+        }
+    }
+}
+
 /// How long a command waits for a person, in seconds; the gate's own.
 const HOLD_S: f64 = 300.0;
+
+impl Health {
+    /// What somebody has to do before commands stop.
+    pub fn warnings(&self, now: Timestamp) -> impl Iterator<Item = String> + '_ {
+        self.certificates.iter().filter_map(move |row| row.warning(now))
+    }
+}
 
 impl Core {
     /// The page now.
@@ -236,8 +272,20 @@ impl Core {
             silent_s: self.heard.map(|at| now.since(at).as_secs_f64()),
             surprise: self.guard.surprise(),
             detectors: self.guard.detection().detectors,
+            certificates: self.certificate_rows(now),
             tally: self.tally,
         }
+    }
+
+    fn certificate_rows(&self, now: Timestamp) -> Vec<CertificateRow> {
+        let row = |(of, term): (&String, &crate::certificate::Term)| CertificateRow {
+            of: short(of),
+            not_after_s: term.not_after.as_secs_f64(),
+            standing: term.standing(now),
+        };
+        let mut rows: Vec<CertificateRow> = self.certificates.iter().map(row).collect();
+        rows.sort_by(|a, b| a.not_after_s.total_cmp(&b.not_after_s).then_with(|| a.of.cmp(&b.of)));
+        rows
     }
 
     fn signal_row(&self, id: SignalId, signal: &twinguard::types::Signal) -> SignalRow {

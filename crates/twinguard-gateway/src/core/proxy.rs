@@ -3,16 +3,19 @@
 use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
 
+use twinguard::gate::identity::{Credential, Proof};
 use twinguard::protocol::emit::{Connection, MAX_PAYLOAD};
 use twinguard::protocol::tcp::End;
 use twinguard::protocol::{Frame, LinkType};
 use twinguard::types::{
-    Command, CommandId, CommandOrigin, Decision, PrincipalId, SignalId, Timestamp, Value,
+    Command, CommandId, CommandOrigin, Decision, Digest, Principal, PrincipalId, SignalId, Timestamp, Value,
 };
 use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Translator, Unclear, exception_of};
+use super::mqtt;
+use crate::certificate::{Certificate, Term};
 
 /// Requests with held commands that are remembered.
 const WAITING: usize = 256;
@@ -49,6 +52,7 @@ pub struct Line(u64);
 #[derive(Debug)]
 pub(super) struct Proxy {
     translator: Translator,
+    publications: mqtt::Translator,
     lines: BTreeMap<Line, Ends>,
     next_line: u64,
     frames: u64,
@@ -62,16 +66,32 @@ struct Ends {
     device: SocketAddr,
     /// `None` where one end is IPv4 and the other IPv6: no frame shows that.
     wire: Option<Connection>,
+    /// Whom to take for whoever is at the other end.
+    asker: Asker,
+    /// Until when what they proved is valid.
+    until: Option<Timestamp>,
 }
 
-/// Who asked for what, whatever the number of the request.
-type Asked = (IpAddr, SocketAddr, Vec<u8>);
+/// By what a client is told from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Asker {
+    Address(IpAddr),
+    Certificate(Digest),
+    /// Nobody knows whom its certificate names: it reads.
+    Stranger,
+}
+
+/// Who asked which device for which values, in whatever message.
+type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
+
+/// The commands of one message, and what was decided about each.
+pub(super) type Decided = BTreeMap<CommandId, (SignalId, Decision)>;
 
 /// A request of which at least one command is held.
 #[derive(Debug)]
 struct Waiting {
     /// Commands and what was decided so far.
-    commands: BTreeMap<CommandId, (SignalId, Decision)>,
+    commands: Decided,
     /// When the last of them was decided.
     decided: Option<Timestamp>,
 }
@@ -83,9 +103,15 @@ impl Waiting {
 }
 
 impl Proxy {
-    pub(super) fn new(guard: &Guard, ports: impl Iterator<Item = u16>) -> Result<Self, twinguard::Error> {
+    pub(super) fn new(
+        guard: &Guard,
+        modbus: impl Iterator<Item = u16>,
+        mqtt: impl Iterator<Item = u16>,
+    ) -> Result<Self, twinguard::Error> {
+        let bindings = &guard.plant().bindings;
         Ok(Self {
-            translator: Translator::new(&guard.plant().bindings, ports)?,
+            translator: Translator::new(bindings, modbus)?,
+            publications: mqtt::Translator::new(bindings, mqtt)?,
             lines: BTreeMap::new(),
             next_line: 0,
             frames: 0,
@@ -116,8 +142,45 @@ impl Core {
         for frame in frames.into_iter().flatten() {
             self.show(now, &frame);
         }
-        self.proxy.lines.insert(line, Ends { client, device, wire });
+        let asker = Asker::Address(client.ip());
+        self.proxy.lines.insert(line, Ends { client, device, wire, asker, until: None });
         line
+    }
+
+    /// The client has proved to hold this certificate's key, over a channel that nobody else reads and that is good until
+    /// `own` runs out: its commands are those of whom the certificate names, in the role that it gives. One that names
+    /// nobody lets its holder read.
+    pub fn prove(&mut self, now: Timestamp, line: Line, certificate: Option<&Certificate>, own: Term) {
+        let Some(ends) = self.proxy.lines.get_mut(&line) else { return };
+        let Some(certificate) = certificate else {
+            ends.asker = Asker::Stranger;
+            return;
+        };
+        let (client, valid) = (ends.client, certificate.term.and(own));
+        (ends.asker, ends.until) = (Asker::Certificate(certificate.digest), Some(valid.not_after));
+        let proof = Proof {
+            credentials: [
+                Some(Credential::Certificate(certificate.digest)),
+                certificate.spiffe.clone().map(Credential::Spiffe),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            modbus_role: certificate.role.clone(),
+            not_after: ends.until,
+            encrypted: true,
+        };
+        let opened = certificate.name().map(|name| {
+            self.certificate(now, format!("client {name}"), certificate.term);
+            self.guard.open_channel(now, client, Principal::new(name), proof)
+        });
+        if !matches!(opened, Some(Ok(())))
+            && let Some(ends) = self.proxy.lines.get_mut(&line)
+        {
+            ends.asker = Asker::Stranger;
+        }
+        // What was entered in the journal is taken from the guard's queue.
+        self.tell(now, Input::Tick);
     }
 
     /// The connection is over.
@@ -127,6 +190,7 @@ impl Core {
         for frame in frames.into_iter().flatten() {
             self.show(now, &frame);
         }
+        self.guard.close_channel(ends.client);
     }
 
     /// A whole message went to the server, or came from it.
@@ -158,20 +222,48 @@ impl Core {
         self.tell(now, Input::Frame(&frame));
     }
 
-    /// What becomes of a client's write. All values of one message pass, or none does.
+    /// What becomes of a client's Modbus write. All values of one message pass, or none does.
     pub fn request(&mut self, now: Timestamp, line: Line, adu: &[u8]) -> Answer {
-        let Some(ends) = self.proxy.lines.get(&line) else {
-            return refuse(Exception::DeviceFailure, "the connection is not known");
+        let Some(device) = self.device(line) else { return unknown() };
+        let values = self.proxy.translator.read(now, device, adu);
+        match self.weigh(now, line, values) {
+            Ok(commands) => self.send(now, device, adu, &commands),
+            Err(refused) => refused,
+        }
+    }
+
+    /// What becomes of a publication that commands: topic and payload, whether the server is to keep it, and metrics that
+    /// pass without being judged. It passes as it is or not at all: where a safe value is near, the client has to send that.
+    pub fn publish(
+        &mut self,
+        now: Timestamp,
+        line: Line,
+        message: (&[u8], &[u8]),
+        retain: bool,
+        passing: &[String],
+    ) -> Answer {
+        let Some(device) = self.device(line) else { return unknown() };
+        let values = self.proxy.publications.read(now, device, message, retain, passing);
+        let commands = match self.weigh(now, line, values) {
+            Ok(commands) => commands,
+            Err(refused) => return refused,
         };
-        let (client, device) = (ends.client, ends.device);
-        let asked = (client.ip(), device, adu.get(2..).unwrap_or_default().to_vec());
-        if let Some(answer) = self.asked_before(now, &asked, adu) {
-            return answer;
+        let ids: Vec<CommandId> = commands.keys().copied().collect();
+        let clamped = commands.values().find_map(|(signal, decision)| match decision {
+            Decision::Clamp(value) => Some(format!("{} := {value}", self.guard.catalogue().path(*signal))),
+            _ => None,
+        });
+        match clamped {
+            None => Answer::Forward { commands: ids },
+            Some(safe) => {
+                self.withdraw(now, &ids);
+                refuse(Exception::IllegalValue, format!("it is unsafe; the nearest safe value is {safe}"))
+            }
         }
-        match self.proxy.translator.read(now, device, adu) {
-            Ok(values) => self.weigh(now, (client, device), asked, adu, &values),
-            Err(Unclear { exception, reason }) => refuse(exception, reason),
-        }
+    }
+
+    fn device(&self, line: Line) -> Option<SocketAddr> {
+        self.proxy.lines.get(&line).map(|ends| ends.device)
     }
 
     /// A command that may pass was not sent: its line broke.
@@ -183,17 +275,30 @@ impl Core {
         self.tell(now, Input::Tick);
     }
 
-    fn weigh(
+    /// Judges the values that a client's message would write; what was decided about each, when all may pass.
+    pub(super) fn weigh(
         &mut self,
         now: Timestamp,
-        (client, device): (SocketAddr, SocketAddr),
-        asked: Asked,
-        adu: &[u8],
-        values: &[(SignalId, Value)],
-    ) -> Answer {
-        let mut commands = BTreeMap::new();
+        line: Line,
+        values: Result<Vec<(SignalId, Value)>, Unclear>,
+    ) -> Result<Decided, Answer> {
+        let Some(ends) = self.proxy.lines.get(&line) else { return Err(unknown()) };
+        if ends.asker == Asker::Stranger {
+            let reason = "the client's certificate names nobody who may command";
+            return Err(refuse(Exception::IllegalFunction, reason));
+        }
+        let values = values.map_err(|unclear| refuse(unclear.exception, unclear.reason))?;
+        let client = ends.client;
+        let bits = values.iter().map(|(signal, value)| (*signal, value.as_f64().to_bits()));
+        let asked = (ends.asker, ends.device, bits.collect());
+        // What a person agreed to before the certificate ran out is judged anew, and is refused.
+        let lapsed = ends.until.is_some_and(|until| until <= now);
+        if !lapsed && let Some(answer) = self.asked_before(now, &asked) {
+            return answer;
+        }
+        let mut commands = Decided::new();
         let mut refused: Option<(Exception, String)> = None;
-        for (signal, value) in values {
+        for (signal, value) in &values {
             let command = Command {
                 id: self.next_id(),
                 principal: PrincipalId::default(),
@@ -222,27 +327,19 @@ impl Core {
                 break;
             }
         }
+        let Some((exception, reason)) = refused else { return Ok(commands) };
         let ids: Vec<CommandId> = commands.keys().copied().collect();
-        let Some((exception, reason)) = refused else {
-            return self.send(now, device, adu, &commands);
-        };
         let waiting = Waiting { commands, decided: None };
         if exception == Exception::Busy && waiting.is_held() {
             self.remember(asked, waiting);
         } else {
             self.withdraw(now, &ids);
         }
-        refuse(exception, reason)
+        Err(refuse(exception, reason))
     }
 
     /// A request whose values may all pass.
-    fn send(
-        &mut self,
-        now: Timestamp,
-        device: SocketAddr,
-        adu: &[u8],
-        commands: &BTreeMap<CommandId, (SignalId, Decision)>,
-    ) -> Answer {
+    fn send(&mut self, now: Timestamp, device: SocketAddr, adu: &[u8], commands: &Decided) -> Answer {
         let ids: Vec<CommandId> = commands.keys().copied().collect();
         let clamped: Vec<(SignalId, Value)> = commands
             .values()
@@ -270,23 +367,24 @@ impl Core {
         }
     }
 
-    /// The same request again: it waits on, or a person has decided. Who asked may then ask once more, while the
-    /// admission stands.
-    fn asked_before(&mut self, now: Timestamp, asked: &Asked, adu: &[u8]) -> Option<Answer> {
+    /// The same values again: they wait on, or a person has decided. Who asked may then ask once more, while the admission
+    /// stands.
+    fn asked_before(&mut self, now: Timestamp, asked: &Asked) -> Option<Result<Decided, Answer>> {
         let waiting = self.proxy.waiting.get(asked)?;
         if waiting.is_held() {
-            return Some(refuse(Exception::Busy, "it still waits for a person"));
+            return Some(Err(refuse(Exception::Busy, "it still waits for a person")));
         }
         let waiting = self.proxy.waiting.remove(asked)?;
         let stands = waiting.decided.is_some_and(|at| now.since(at) <= self.validity());
         let permitted = waiting.commands.values().all(|(_, decision)| decision.permits());
         if stands && permitted {
-            return Some(self.send(now, asked.1, adu, &waiting.commands));
+            return Some(Ok(waiting.commands));
         }
         let ids: Vec<CommandId> = waiting.commands.keys().copied().collect();
         self.withdraw(now, &ids);
         if stands {
-            return Some(refuse(Exception::IllegalFunction, "a person refused it, or nobody agreed in time"));
+            let reason = "a person refused it, or nobody agreed in time";
+            return Some(Err(refuse(Exception::IllegalFunction, reason)));
         }
         None
     }
@@ -308,6 +406,10 @@ impl Core {
     }
 }
 
-fn refuse(exception: Exception, reason: impl Into<String>) -> Answer {
+fn unknown() -> Answer {
+    refuse(Exception::DeviceFailure, "the connection is not known")
+}
+
+pub(super) fn refuse(exception: Exception, reason: impl Into<String>) -> Answer {
     Answer::Refuse { exception, reason: reason.into() }
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::modbus::{Exception, Piece, Request, piece, refusal};
 use super::*;
+use crate::certificate::{Certificate, Term};
 use twinguard::integrity::storage::{Memory, Part, Storage};
 use twinguard::twin::Plant;
-use twinguard::types::Duration;
+use twinguard::types::{Digest, Duration};
 
 const PLANT: &str = r#"
 format = 1
@@ -105,7 +106,7 @@ fn core_of(plant: &str, storage: Option<Breaking>) -> Core {
         None => builder,
     };
     let guard = builder.build().unwrap();
-    Core::new(guard, Mode::Enforce).unwrap().with_servers([502].into_iter()).unwrap()
+    Core::new(guard, Mode::Enforce).unwrap().with_servers([502].into_iter(), [1883].into_iter()).unwrap()
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -269,6 +270,44 @@ fn a_held_write_passes_once_when_another_person_agrees_and_it_is_asked_again() {
     assert_eq!(refused(&core.request(at(8), line, &write)), Some(Exception::IllegalFunction));
     let gone = core.decide(at(9), &Who::named("bob"), id, ("tank.setpoint", 10.0), true);
     assert!(matches!(gone, Err(Refusal::Conflict(_))));
+}
+
+#[test]
+fn what_a_certificate_proves_counts_whether_it_was_asked_or_seen() {
+    let mut core = core_of(PLANT, None);
+    let term = Term { not_before: at(-100), not_after: at(100) };
+    let certificate = Certificate {
+        spiffe: None,
+        common_name: Some("plc".to_owned()),
+        role: None,
+        digest: Digest([7; 32]),
+        term,
+    };
+    // An address that is nobody's.
+    let open = |core: &mut Core, now| core.open(now, address("10.0.0.66:40000"), address(DEVICE));
+    let line = open(&mut core, at(0));
+    core.prove(at(0), line, Some(&certificate), term);
+    assert!(matches!(core.request(at(1), line, &register(0, 250)), Answer::Forward { .. }));
+    core.passed(at(1), line, true, &register(0, 250));
+    core.passed(at(2), line, true, &register(0, 260));
+    let page = core.page(at(2));
+    let told: Vec<_> = page.verdicts.iter().map(|it| (&*it.who, it.decision, it.already_sent)).collect();
+    assert_eq!(told, [("plc", "allow", true), ("plc", "allow", false)]);
+    assert_eq!(page.health.certificates[0].of, "client plc");
+    assert_eq!(refused(&core.request(at(100), line, &register(0, 250))), Some(Exception::IllegalFunction));
+    core.end(at(101), line);
+    let line = open(&mut core, at(102));
+    assert_eq!(refused(&core.request(at(103), line, &register(0, 250))), Some(Exception::IllegalFunction));
+    // Ours has run out; and one that names nobody.
+    for (certificate, own) in [
+        (certificate.clone(), Term { not_after: at(50), ..term }),
+        (Certificate { common_name: None, ..certificate }, term),
+    ] {
+        let line = open(&mut core, at(60));
+        core.prove(at(60), line, Some(&certificate), own);
+        assert_eq!(refused(&core.request(at(61), line, &register(0, 250))), Some(Exception::IllegalFunction));
+        core.end(at(62), line);
+    }
 }
 
 #[test]

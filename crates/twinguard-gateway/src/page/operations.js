@@ -21,6 +21,7 @@
   };
   const unit = (text) => ({ degC: "°C", pu: "" })[text] ?? text;
   const time = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 21);
+  const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ") + " UTC";
   const count = (n, word) => n + " " + word + (n === 1 ? "" : "s");
   const span = (s) => s < 60 ? Math.round(s) + THIN + "s" : Math.floor(s / 60) + THIN + "min " + Math.round(s % 60) + THIN + "s";
 
@@ -151,6 +152,14 @@
     make("div", {}, make("b", {}, "A-" + row.id + " "), foreign(row.what), row.recommended_only ? " (recommended)" : "",
       make("p", { class: "dim" }, say(row.why))));
   const fact = (name, value, bad) => make("div", {}, make("dt", {}, name), make("dd", { class: bad ? "bad" : null }, value));
+  // Those that somebody has to do something about, or how many stand well.
+  const certificates = (rows) => {
+    if (!rows.length) return [];
+    const due = rows.filter((row) => row.standing !== "good");
+    if (!due.length) return [fact("Certificates", "the first of " + rows.length + " runs out " + day(rows[0].not_after_s))];
+    return due.slice(0, 5).map((row) => fact("Certificate", make("span", {}, foreign(row.of),
+      (row.standing === "expired" ? " has expired: no commands over it, " : " runs out soon: ") + day(row.not_after_s)), true));
+  };
   const none = (text) => make("p", { class: "dim" }, text);
 
   const show = () => {
@@ -200,6 +209,7 @@
         number(health.surprise[0]) + ", alarm at " + number(health.surprise[1])),
       fact("Journal", count(health.journal_leaves, "leaf").replace("leafs", "leaves") + ", root " + health.journal_root.slice(0, 4) + "…" +
         health.journal_root.slice(-4)),
+      ...certificates(health.certificates),
       fact("Gate", health.trouble ? "closed: " + say(health.trouble) : "open to what is permitted", Boolean(health.trouble)),
     ]);
   };

@@ -105,8 +105,12 @@ impl Guard {
         Some(self.identities().named(&known.name).unwrap_or(known).clone())
     }
 
-    /// Who commands. An address says more than a number that anybody may choose.
+    /// Who commands. What a channel proves says more than an address, and an address more than a number that anybody may
+    /// choose.
     pub(super) fn commander(&self, command: &Command) -> Principal {
+        if let Some(channel) = self.channel_of(command) {
+            return self.peer(channel);
+        }
         match command.from {
             Some(from) => self.identities().identify(from.ip()),
             None => self.known(command.principal).unwrap_or_else(|| Principal::new("unknown")),

@@ -3,8 +3,10 @@
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
+use twinguard_gate::Asking;
 use twinguard_types::{
-    Command, CommandId, Decision, Duration, Event, ExchangeOutcome, Oddity, Stage, Timestamp, Value,
+    Command, CommandId, Decision, Duration, Event, ExchangeOutcome, Oddity, Principal, Stage, Timestamp,
+    Value, Verdict,
 };
 
 use super::{Guard, OFFENDER_LIMIT};
@@ -78,7 +80,7 @@ impl Guard {
         let judged = Command { principal: number, id, ..command };
         // Before the twin obeys it: afterwards nothing would tell the plant with it from the plant without.
         self.weigh_twin();
-        let verdict = self.gate.admit(now, &judged, &principal, self.senses.twin());
+        let verdict = self.weigh(now, &judged, &principal);
         self.senses.command(&command, !stopped, ours);
         let command = judged;
         let barred = verdict
@@ -124,14 +126,22 @@ impl Guard {
 
     /// A command that the platform wants to send, or that a proxy holds on its way.
     pub(super) fn vet(&mut self, now: Timestamp, command: Command) {
+        let command = self.signed(command);
         self.senses.sense(&Event::Command(command));
         let principal = self.commander(&command);
         self.weigh_twin();
-        let verdict = self.gate.admit(now, &command, &principal, self.senses.twin());
+        let verdict = self.weigh(now, &command, &principal);
         self.on_its_way(now, command, verdict.decision);
         self.senses.sense(&Event::Verdict(&verdict));
         self.emit_verdict(&command, Some(principal), verdict, false);
         self.tell_notices(now);
+    }
+
+    /// What the gate says of a command, with what its channel proves.
+    fn weigh(&mut self, now: Timestamp, command: &Command, principal: &Principal) -> Verdict {
+        let channel = command.from.and_then(|from| self.channels.get(&from));
+        let asking = Asking { proof: channel.map(|it| &it.proof), ..Asking::of(principal) };
+        self.gate.admit_as(now, command, &asking, self.senses.twin())
     }
 
     /// What was decided about a command; one that a proxy holds will show up on the wire as it was admitted.

@@ -1,0 +1,565 @@
+//! The MQTT proxy: one task for each client, which speaks to the server over a connection of its own.
+//!
+//! Packets pass in both directions in the order in which they came, byte for byte. Publications that command are judged first;
+//! those that do not pass are answered here with the protocol's own means, in the order of acknowledgements that the standard
+//! asks for. All else passes without the guard.
+//!
+//! Sources: *MQTT Version 5.0* §2.1, §3, §4.3, §4.6; *MQTT Version 3.1.1* §3.3.5 (an older client cannot be told that it may
+//! not publish: it is acknowledged, and what it published is dropped, as servers do).
+
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use twinguard::protocol::protocol::{Cut, Protocol as _};
+use twinguard::protocol::protocols::mqtt::{
+    Connect, Mqtt, Packet, Properties, Publish, Repr, TOPIC_ALIAS, Version, View, kind,
+};
+use twinguard::types::Timestamp;
+
+use crate::accept::accept;
+use crate::config::{self, Mode};
+use crate::core::modbus::Exception;
+use crate::core::mqtt::CommandTopics;
+use crate::core::{Answer, Core, Line};
+use crate::places::Places;
+use crate::rate::Budget;
+use crate::stats::Stats;
+use crate::tls::{Back, Front, Met, Wire, put};
+use crate::worker::{Handle, clock};
+
+/// Bytes that are read at one time.
+const BUFFER: usize = 8 << 10;
+/// How long either side may take to accept a packet.
+const WRITE: Duration = Duration::from_secs(10);
+/// Acknowledgements that may be owed to a client: as many as there are identifiers.
+const OWED: usize = u16::MAX as usize;
+/// Topic aliases of one client, and bytes of each topic.
+const ALIASES: usize = 256;
+
+/// Reason codes (V5 §2.4).
+mod reason {
+    pub(super) const IMPLEMENTATION: u8 = 0x83;
+    pub(super) const NOT_AUTHORIZED: u8 = 0x87;
+    pub(super) const UNAVAILABLE: u8 = 0x88;
+    pub(super) const SHUTTING_DOWN: u8 = 0x8b;
+    pub(super) const MALFORMED: u8 = 0x81;
+    pub(super) const TOO_LARGE: u8 = 0x95;
+    pub(super) const QUOTA: u8 = 0x97;
+}
+
+/// A proxy and what its clients share.
+pub(crate) struct Proxy {
+    config: config::Mqtt,
+    mode: Mode,
+    guard: Handle,
+    stats: Arc<Stats>,
+    front: Arc<Front>,
+    back: Arc<Back>,
+    topics: CommandTopics,
+    places: Arc<Places>,
+}
+
+impl Proxy {
+    /// A proxy; nothing listens yet.
+    #[must_use]
+    pub(crate) fn new(
+        config: config::Mqtt,
+        mode: Mode,
+        guard: Handle,
+        stats: Arc<Stats>,
+        (front, back): (Arc<Front>, Arc<Back>),
+        topics: CommandTopics,
+    ) -> Self {
+        let places = Places::new(config.connections, config.connections_per_client);
+        Self { config, mode, guard, stats, front, back, topics, places }
+    }
+
+    /// Serves clients until `stop` changes; those that are being served are let go then.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let mut tasks = accept(listener, stop.clone(), |client, from| {
+            let Some(place) = self.places.take(from.ip()) else {
+                self.stats.mqtt.crowded.add();
+                return None;
+            };
+            self.stats.mqtt.clients.add();
+            let (proxy, stop) = (self.clone(), stop.clone());
+            Some(async move {
+                match proxy.front.meet(client, proxy.config.message_time).await {
+                    Ok((client, met)) => Session::new(proxy, client, from).run(met, stop).await,
+                    Err(_) => proxy.unproved(from),
+                }
+                drop(place);
+            })
+        })
+        .await;
+        let _ = timeout(WRITE, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+
+    /// Somebody could not prove who they are: a refused login.
+    fn unproved(&self, from: SocketAddr) {
+        self.stats.unproved.add();
+        let ip = from.ip().to_canonical();
+        if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
+            self.stats.mqtt.unseen.add();
+        }
+    }
+}
+
+/// Why a session ends.
+enum End {
+    /// One side has left.
+    Over,
+    /// A packet took too long, or none came.
+    Slow,
+    /// What came is not MQTT, or against the standard.
+    Foreign,
+    /// The client is told this first.
+    Told(u8),
+}
+
+/// An acknowledgement that a client waits for.
+enum Owed {
+    /// The server's, for this packet identifier.
+    Server(u16),
+    /// Ours, when all before it are given.
+    Ours(Vec<u8>),
+}
+
+struct Session {
+    proxy: Arc<Proxy>,
+    client: Wire,
+    server: Option<Wire>,
+    from: SocketAddr,
+    /// What the guard knows this connection by; `None` where it could not be told.
+    line: Option<Line>,
+    /// Until when the server's certificate is valid, where it has one.
+    server_until: Option<Timestamp>,
+    version: Version,
+    /// Bytes of the client, and of the server, that are no whole packet yet.
+    asked: Vec<u8>,
+    told: Vec<u8>,
+    /// What the client's topic aliases stand for, and whether the server was told so.
+    aliases: BTreeMap<u16, (Vec<u8>, bool)>,
+    /// Acknowledgements of quality 1 and of quality 2, in the order of publications.
+    owed: [VecDeque<Owed>; 2],
+    /// Identifiers of quality 2 whose publication was dropped: their release is answered here.
+    dropped: BTreeSet<u16>,
+    budget: Budget,
+    /// When the client's present packet began; at first, when it connected.
+    began: Option<Instant>,
+}
+
+impl Session {
+    fn new(proxy: Arc<Proxy>, client: Wire, from: SocketAddr) -> Self {
+        let now = Instant::now();
+        let budget = Budget::new(proxy.config.commands_per_second, now);
+        Self {
+            proxy,
+            client,
+            server: None,
+            from: SocketAddr::new(from.ip().to_canonical(), from.port()),
+            line: None,
+            server_until: None,
+            version: Version::Unknown,
+            asked: Vec::with_capacity(BUFFER),
+            told: Vec::with_capacity(BUFFER),
+            aliases: BTreeMap::new(),
+            owed: [VecDeque::new(), VecDeque::new()],
+            dropped: BTreeSet::new(),
+            budget,
+            began: Some(now),
+        }
+    }
+
+    async fn run(mut self, met: Option<Met>, mut stop: watch::Receiver<bool>) {
+        let (from, device) = (self.from, self.proxy.config.device);
+        let open = move |core: &mut Core, now| {
+            let line = core.open(now, from, device);
+            if let Some(met) = met {
+                core.prove(now, line, met.peer.as_ref(), met.own);
+            }
+            line
+        };
+        // Who cannot be shown to the guard can listen and tell, and not command.
+        self.line = self.proxy.guard.ask(self.proxy.config.decide_time, open).await.ok();
+        let end = loop {
+            if let Err(end) = self.step(&mut stop).await {
+                break end;
+            }
+        };
+        let stats = &self.proxy.stats.mqtt;
+        let told = match end {
+            End::Over => None,
+            End::Slow => {
+                stats.slow.add();
+                None
+            }
+            End::Foreign => {
+                stats.foreign.add();
+                Some(reason::MALFORMED)
+            }
+            End::Told(reason) => Some(reason),
+        };
+        // V5 §3.14: only there a server says why.
+        if let Some(reason) = told.filter(|_| self.version == Version::V5) {
+            let end = Packet::End {
+                kind: kind::DISCONNECT,
+                reason: Some(reason),
+                properties: Properties::default(),
+            };
+            let _ = self.answer(end).await;
+        }
+        let _ = self.client.shutdown().await;
+        if let Some(server) = &mut self.server {
+            let _ = server.shutdown().await;
+        }
+        if let Some(line) = self.line
+            && !self.proxy.guard.tell(move |core, now| core.end(now, line))
+        {
+            self.proxy.stats.mqtt.unseen.add();
+        }
+    }
+
+    /// Deals with whatever happens next.
+    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
+        let wake = self.began.map(|began| began + self.proxy.config.message_time);
+        let mut server = [0; BUFFER];
+        let mut client = [0; BUFFER];
+        let Self { client: near, server: far, .. } = self;
+        tokio::select! {
+            // What the server says first: a client that floods does not starve itself of it.
+            biased;
+            read = async { match far { Some(far) => far.read(&mut server).await, None => core::future::pending().await } } => {
+                match read {
+                    Ok(count) if count > 0 => {
+                        self.told.extend_from_slice(server.get(..count).unwrap_or_default());
+                        self.server_said().await
+                    }
+                    _ => {
+                        self.proxy.stats.mqtt.unreachable.add();
+                        Err(End::Over)
+                    }
+                }
+            }
+            read = near.read(&mut client) => {
+                match read {
+                    Ok(count) if count > 0 => {
+                        self.asked.extend_from_slice(client.get(..count).unwrap_or_default());
+                        self.client_said().await
+                    }
+                    _ => Err(End::Over),
+                }
+            }
+            () = async { match wake {
+                Some(wake) => sleep(wake.saturating_duration_since(Instant::now())).await,
+                None => core::future::pending().await,
+            } } => Err(End::Slow),
+            _ = stop.changed() => Err(End::Told(reason::SHUTTING_DOWN)),
+        }
+    }
+
+    /// The next whole packet of a stream.
+    fn packet(bytes: &mut Vec<u8>, most: usize) -> Result<Option<Vec<u8>>, End> {
+        match Mqtt::cut(bytes) {
+            Cut::Message(len) | Cut::More(len) if len > most => Err(End::Told(reason::TOO_LARGE)),
+            Cut::Message(len) => {
+                let rest = bytes.split_off(len.min(bytes.len()));
+                Ok(Some(core::mem::replace(bytes, rest)))
+            }
+            Cut::More(_) => Ok(None),
+            Cut::Foreign => Err(End::Foreign),
+        }
+    }
+
+    /// Deals with the whole packets of the client, in order.
+    async fn client_said(&mut self) -> Result<(), End> {
+        while let Some(packet) = Self::packet(&mut self.asked, self.proxy.config.packet_bytes)? {
+            self.began = None;
+            if self.server.is_none() {
+                self.connect(&packet).await?;
+            } else {
+                self.pass(&packet).await?;
+            }
+        }
+        if self.asked.is_empty() && self.server.is_some() {
+            self.began = None;
+        } else {
+            self.began.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// The first packet of a client, which has to be CONNECT (V5 §3.1).
+    async fn connect(&mut self, packet: &[u8]) -> Result<(), End> {
+        // The level of the protocol in the packet itself tells how to read it.
+        let first = View::new(packet, Version::Unknown).ok_or(End::Foreign)?;
+        let Packet::Connect(Connect { level, .. }) = *first.packet() else { return Err(End::Foreign) };
+        self.version = match level & 0x7f {
+            3 => Version::V31,
+            4 => Version::V311,
+            5 => Version::V5,
+            _ => return Err(End::Foreign),
+        };
+        let view = View::new(packet, self.version).ok_or(End::Foreign)?;
+        let Packet::Connect(connect) = view.packet() else { return Err(End::Foreign) };
+        if self.proxy.mode == Mode::Enforce {
+            if !view.oddities().is_empty() {
+                return Err(End::Foreign);
+            }
+            // What a server says in a client's name when it is lost is said without anybody being asked.
+            if connect.will.is_some_and(|will| self.proxy.topics.holds(will.topic)) {
+                self.proxy.stats.mqtt.refused.add();
+                return self.turn_away(reason::NOT_AUTHORIZED, 5).await;
+            }
+        }
+        let (back, config) = (self.proxy.back.clone(), &self.proxy.config);
+        let connecting = async { back.join(TcpStream::connect(config.server).await?).await };
+        let Ok(Ok((server, shown))) = timeout(config.connect_time, connecting).await else {
+            self.proxy.stats.mqtt.unreachable.add();
+            return self.turn_away(reason::UNAVAILABLE, 3).await;
+        };
+        self.server = Some(server);
+        self.server_until = shown.as_ref().map(|it| it.term.not_after);
+        if let Some(shown) = shown {
+            let of = format!("server of mqtt {}", config.name);
+            // A forecast that cannot be told now is told at the next connection.
+            let _told = self.proxy.guard.tell(move |core, now| core.certificate(now, of, shown.term));
+        }
+        self.send(packet).await
+    }
+
+    /// Answers CONNECT in the server's place: a reason code, or a return code before 5.0 (V3 §3.2.2.3).
+    async fn turn_away(&mut self, reason: u8, before: u8) -> Result<(), End> {
+        let code = if self.version == Version::V5 { reason } else { before };
+        self.answer(Packet::ConnAck { flags: 0, code, properties: Properties::default() }).await?;
+        Err(End::Over)
+    }
+
+    async fn pass(&mut self, packet: &[u8]) -> Result<(), End> {
+        if self.proxy.mode == Mode::Advisory {
+            return self.send(packet).await;
+        }
+        let view = View::new(packet, self.version).ok_or(End::Foreign)?;
+        match *view.packet() {
+            Packet::Publish(publish) => {
+                // What receivers might read in two ways does not pass.
+                if !view.oddities().is_empty() {
+                    return Err(End::Foreign);
+                }
+                self.publication(packet, &publish).await
+            }
+            Packet::Ack { kind: kind::PUBREL, id, .. } if self.dropped.remove(&id) => {
+                let properties = Properties::default();
+                self.answer(Packet::Ack { kind: kind::PUBCOMP, id, reason: None, properties }).await
+            }
+            // A second one, or a publication that cannot be read as one.
+            Packet::Connect(_) => Err(End::Foreign),
+            Packet::Opaque { .. } => Err(End::Foreign),
+            _ => self.send(packet).await,
+        }
+    }
+
+    async fn publication(&mut self, packet: &[u8], publish: &Publish<'_>) -> Result<(), End> {
+        let topic = self.topic(publish)?;
+        let mut commands = Vec::new();
+        if self.proxy.topics.holds(&topic) {
+            match self.judge(topic, publish).await {
+                Ok(admitted) => commands = admitted,
+                Err(exception) => return self.refuse(publish, exception).await,
+            }
+            self.proxy.stats.mqtt.passed.add();
+        }
+        if let Some((queue, id)) = self.queue(publish) {
+            if queue.len() >= OWED {
+                return Err(End::Told(reason::QUOTA));
+            }
+            queue.push_back(Owed::Server(id));
+            self.dropped.remove(&id);
+        }
+        let whole = self.whole(publish);
+        let sent = self.send(whole.as_deref().unwrap_or(packet)).await;
+        if sent.is_err() && !commands.is_empty() {
+            // How much of it arrived nobody knows: it is never sent again. The admission lapses by itself.
+            self.proxy.stats.mqtt.unanswered.add();
+        }
+        sent
+    }
+
+    /// The topic of a publication, also where an alias stands for it (V5 §3.3.2.3.4).
+    fn topic(&mut self, publish: &Publish<'_>) -> Result<Vec<u8>, End> {
+        let alias = publish.properties.number(TOPIC_ALIAS).map(|alias| alias as u16);
+        match (alias, publish.topic.is_empty()) {
+            (None, _) => Ok(publish.topic.to_vec()),
+            (Some(0), _) => Err(End::Foreign),
+            (Some(alias), true) => {
+                self.aliases.get(&alias).map(|(topic, _)| topic.clone()).ok_or(End::Foreign)
+            }
+            (Some(alias), false) => {
+                if self.aliases.len() >= ALIASES && !self.aliases.contains_key(&alias) {
+                    return Err(End::Told(reason::QUOTA));
+                }
+                self.aliases.insert(alias, (publish.topic.to_vec(), false));
+                Ok(publish.topic.to_vec())
+            }
+        }
+    }
+
+    /// The publication with its topic, where the server was not told what the alias stands for, because the publication that
+    /// said so did not pass.
+    fn whole(&mut self, publish: &Publish<'_>) -> Option<Vec<u8>> {
+        let alias = publish.properties.number(TOPIC_ALIAS)?;
+        let (topic, told) = self.aliases.get_mut(&(alias as u16))?;
+        let told = core::mem::replace(told, true);
+        if told || !publish.topic.is_empty() {
+            return None;
+        }
+        bytes_of(self.version, Packet::Publish(Publish { topic: topic.as_slice(), ..*publish }))
+    }
+
+    /// Asks the guard about a publication that commands. No answer is a refusal.
+    async fn judge(
+        &mut self,
+        topic: Vec<u8>,
+        publish: &Publish<'_>,
+    ) -> Result<Vec<twinguard::types::CommandId>, Exception> {
+        let proxy = self.proxy.clone();
+        if !self.budget.take(Instant::now()) {
+            proxy.stats.mqtt.flooded.add();
+            return Err(Exception::Busy);
+        }
+        // Whether this still is the server is not certain enough for a command.
+        if self.server_until.is_some_and(|until| until <= clock()) {
+            return Err(Exception::DeviceFailure);
+        }
+        let line = self.line.ok_or(Exception::DeviceFailure)?;
+        let began = Instant::now();
+        let (payload, retain) = (publish.payload.to_vec(), publish.retain);
+        let passing = proxy.config.metrics.clone();
+        let job = move |core: &mut Core, now| core.publish(now, line, (&topic, &payload), retain, &passing);
+        let answer = proxy.guard.ask(proxy.config.decide_time, job).await;
+        proxy.stats.decide.add(began.elapsed());
+        match answer {
+            Ok(Answer::Forward { commands }) => Ok(commands),
+            Ok(Answer::Rewrite { .. }) | Err(_) => Err(Exception::DeviceFailure),
+            Ok(Answer::Refuse { exception, reason: _ }) => Err(exception),
+        }
+    }
+
+    /// The queue of acknowledgements that a publication belongs to, and its identifier.
+    fn queue(&mut self, publish: &Publish<'_>) -> Option<(&mut VecDeque<Owed>, u16)> {
+        let [first, second] = &mut self.owed;
+        match (publish.qos, publish.id) {
+            (1, Some(id)) => Some((first, id)),
+            (2, Some(id)) => Some((second, id)),
+            _ => None,
+        }
+    }
+
+    /// A publication does not pass: it is acknowledged as refused, or, before 5.0, acknowledged and dropped; without
+    /// acknowledgement it is dropped (V5 §3.4.2.1, §3.5.2.1; V3 §3.3.5).
+    async fn refuse(&mut self, publish: &Publish<'_>, exception: Exception) -> Result<(), End> {
+        self.proxy.stats.mqtt.refused.add();
+        let five = self.version == Version::V5;
+        let reason = match exception {
+            Exception::Busy => reason::QUOTA,
+            Exception::DeviceFailure => reason::IMPLEMENTATION,
+            _ => reason::NOT_AUTHORIZED,
+        };
+        let Some(id) = publish.id else { return Ok(()) };
+        let kind = if publish.qos == 1 { kind::PUBACK } else { kind::PUBREC };
+        if publish.qos == 2 && !five {
+            self.dropped.insert(id);
+        }
+        let reason = five.then_some(reason);
+        let packet = Packet::Ack { kind, id, reason, properties: Properties::default() };
+        let bytes = bytes_of(self.version, packet).ok_or(End::Over)?;
+        let Some((queue, _)) = self.queue(publish) else { return Ok(()) };
+        if queue.len() >= OWED {
+            return Err(End::Told(reason::QUOTA));
+        }
+        queue.push_back(Owed::Ours(bytes));
+        self.settle().await
+    }
+
+    /// Gives the acknowledgements of ours before which none is owed any more.
+    async fn settle(&mut self) -> Result<(), End> {
+        for place in 0..self.owed.len() {
+            while let Some(queue) = self.owed.get_mut(place)
+                && let Some(Owed::Ours(_)) = queue.front()
+                && let Some(Owed::Ours(bytes)) = queue.pop_front()
+            {
+                self.write(&bytes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on the whole packets of the server.
+    async fn server_said(&mut self) -> Result<(), End> {
+        while let Some(packet) = Self::packet(&mut self.told, self.proxy.config.packet_bytes)? {
+            self.show(false, &packet);
+            self.write(&packet).await?;
+            let view = View::new(&packet, self.version);
+            if let Some(Packet::Ack { kind, id, .. }) = view.as_ref().map(View::packet)
+                && let Some(queue) = match *kind {
+                    kind::PUBACK => self.owed.first_mut(),
+                    kind::PUBREC => self.owed.last_mut(),
+                    _ => None,
+                }
+                && let Some(place) =
+                    queue.iter().position(|owed| matches!(owed, Owed::Server(it) if it == id))
+            {
+                queue.remove(place);
+                self.settle().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a packet to the server, once.
+    async fn send(&mut self, packet: &[u8]) -> Result<(), End> {
+        self.show(true, packet);
+        let Some(server) = self.server.as_mut() else { return Err(End::Over) };
+        match timeout(WRITE, put(server, packet)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => {
+                self.proxy.stats.mqtt.unreachable.add();
+                Err(End::Over)
+            }
+        }
+    }
+
+    async fn answer(&mut self, packet: Packet<'_>) -> Result<(), End> {
+        let bytes = bytes_of(self.version, packet).ok_or(End::Over)?;
+        self.write(&bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match timeout(WRITE, put(&mut self.client, bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Over),
+            Err(_) => Err(End::Slow),
+        }
+    }
+
+    /// Shows the guard what passed.
+    fn show(&self, from_client: bool, packet: &[u8]) {
+        let Some(line) = self.line else { return };
+        let packet = packet.to_vec();
+        if !self.proxy.guard.tell(move |core, now| core.passed(now, line, from_client, &packet)) {
+            self.proxy.stats.mqtt.unseen.add();
+        }
+    }
+}
+
+fn bytes_of(version: Version, packet: Packet<'_>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    Repr::new(version, packet)?.emit(&mut bytes);
+    Some(bytes)
+}

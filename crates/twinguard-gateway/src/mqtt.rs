@@ -299,7 +299,7 @@ impl Session {
     async fn connect(&mut self, packet: &[u8]) -> Result<(), End> {
         // The level of the protocol in the packet itself tells how to read it.
         let first = View::new(packet, Version::Unknown).ok_or(End::Foreign)?;
-        let Packet::Connect(Connect { level, .. }) = *first.packet() else { return Err(End::Foreign) };
+        let Packet::Connect(Connect { level, .. }) = first.packet() else { return Err(End::Foreign) };
         self.version = match level & 0x7f {
             3 => Version::V31,
             4 => Version::V311,
@@ -346,7 +346,7 @@ impl Session {
             return self.send(packet).await;
         }
         let view = View::new(packet, self.version).ok_or(End::Foreign)?;
-        match *view.packet() {
+        match view.packet() {
             Packet::Publish(publish) => {
                 // What receivers might read in two ways does not pass.
                 if !view.oddities().is_empty() {
@@ -507,13 +507,13 @@ impl Session {
             self.write(&packet).await?;
             let view = View::new(&packet, self.version);
             if let Some(Packet::Ack { kind, id, .. }) = view.as_ref().map(View::packet)
-                && let Some(queue) = match *kind {
+                && let Some(queue) = match kind {
                     kind::PUBACK => self.owed.first_mut(),
                     kind::PUBREC => self.owed.last_mut(),
                     _ => None,
                 }
                 && let Some(place) =
-                    queue.iter().position(|owed| matches!(owed, Owed::Server(it) if it == id))
+                    queue.iter().position(|owed| matches!(owed, Owed::Server(it) if *it == id))
             {
                 queue.remove(place);
                 self.settle().await?;

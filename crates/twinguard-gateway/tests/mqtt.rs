@@ -104,7 +104,7 @@ impl Broker {
                 version = if connect.level == 5 { Version::V5 } else { Version::V311 };
             }
             let none = Properties::default();
-            let answer = match *View::new(&packet, version).unwrap().packet() {
+            let answer = match View::new(&packet, version).unwrap().packet() {
                 Packet::Connect(_) => Some(Packet::ConnAck { flags: 0, code: 0, properties: none }),
                 Packet::Publish(Publish { qos: 1, id: Some(id), .. }) => {
                     Some(Packet::Ack { kind: kind::PUBACK, id, reason: None, properties: none })

@@ -77,7 +77,7 @@ struct Ends {
 enum Asker {
     Address(IpAddr),
     Certificate(Digest),
-    /// Nobody knows whom its certificate names: it reads.
+    /// Its certificate names nobody who is known, or somebody else has proved to be at its endpoint: it reads.
     Stranger,
 }
 
@@ -142,7 +142,10 @@ impl Core {
         for frame in frames.into_iter().flatten() {
             self.show(now, &frame);
         }
-        let asker = Asker::Address(client.ip());
+        // An endpoint whose peer has proved who they are is theirs alone.
+        let proved = |ends: &Ends| ends.client == client && matches!(ends.asker, Asker::Certificate(_));
+        let taken = self.proxy.lines.values().any(proved);
+        let asker = if taken { Asker::Stranger } else { Asker::Address(client.ip()) };
         self.proxy.lines.insert(line, Ends { client, device, wire, asker, until: None });
         line
     }
@@ -157,6 +160,10 @@ impl Core {
             return;
         };
         let (client, valid) = (ends.client, certificate.term.and(own));
+        let others =
+            self.proxy.lines.iter_mut().filter(|(other, ends)| **other != line && ends.client == client);
+        others.for_each(|(_, ends)| ends.asker = Asker::Stranger);
+        let Some(ends) = self.proxy.lines.get_mut(&line) else { return };
         (ends.asker, ends.until) = (Asker::Certificate(certificate.digest), Some(valid.not_after));
         let proof = Proof {
             credentials: [
@@ -190,7 +197,9 @@ impl Core {
         for frame in frames.into_iter().flatten() {
             self.show(now, &frame);
         }
-        self.guard.close_channel(ends.client);
+        if matches!(ends.asker, Asker::Certificate(_)) {
+            self.guard.close_channel(ends.client);
+        }
     }
 
     /// A whole message went to the server, or came from it.
@@ -284,7 +293,8 @@ impl Core {
     ) -> Result<Decided, Answer> {
         let Some(ends) = self.proxy.lines.get(&line) else { return Err(unknown()) };
         if ends.asker == Asker::Stranger {
-            let reason = "the client's certificate names nobody who may command";
+            let reason =
+                "it is not certain who commands: the certificate names nobody, or the endpoint is another's";
             return Err(refuse(Exception::IllegalFunction, reason));
         }
         let values = values.map_err(|unclear| refuse(unclear.exception, unclear.reason))?;

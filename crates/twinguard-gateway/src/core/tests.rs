@@ -294,19 +294,35 @@ fn what_a_certificate_proves_counts_whether_it_was_asked_or_seen() {
     let told: Vec<_> = page.verdicts.iter().map(|it| (&*it.who, it.decision, it.already_sent)).collect();
     assert_eq!(told, [("plc", "allow", true), ("plc", "allow", false)]);
     assert_eq!(page.health.certificates[0].of, "client plc");
-    assert_eq!(refused(&core.request(at(100), line, &register(0, 250))), Some(Exception::IllegalFunction));
-    core.end(at(101), line);
-    let line = open(&mut core, at(102));
-    assert_eq!(refused(&core.request(at(103), line, &register(0, 250))), Some(Exception::IllegalFunction));
-    // Ours has run out; and one that names nobody.
-    for (certificate, own) in [
-        (certificate.clone(), Term { not_after: at(50), ..term }),
-        (Certificate { common_name: None, ..certificate }, term),
+    core.end(at(3), line);
+    let line = open(&mut core, at(4));
+    assert_eq!(refused(&core.request(at(4), line, &register(0, 250))), Some(Exception::IllegalFunction));
+    core.end(at(5), line);
+    // The same endpoint on several lines at one time: whoever proves it has it, the others read.
+    let (plain, proved) = (open(&mut core, at(6)), open(&mut core, at(6)));
+    core.prove(at(6), proved, Some(&certificate), term);
+    let late = open(&mut core, at(6));
+    for line in [plain, late] {
+        assert_eq!(refused(&core.request(at(7), line, &register(0, 251))), Some(Exception::IllegalFunction));
+        core.end(at(8), line);
+    }
+    assert!(matches!(core.request(at(9), proved, &register(0, 251)), Answer::Forward { .. }));
+    core.end(at(10), proved);
+    // Ours runs out; one that names nobody; and theirs runs out.
+    let nobody = Certificate { common_name: None, ..certificate.clone() };
+    let late = Term { not_after: at(50), ..term };
+    for (now, certificate, own, passes) in [
+        (49, &certificate, late, true),
+        (50, &certificate, late, false),
+        (51, &nobody, term, false),
+        (99, &certificate, term, true),
+        (100, &certificate, term, false),
     ] {
-        let line = open(&mut core, at(60));
-        core.prove(at(60), line, Some(&certificate), own);
-        assert_eq!(refused(&core.request(at(61), line, &register(0, 250))), Some(Exception::IllegalFunction));
-        core.end(at(62), line);
+        let line = open(&mut core, at(now));
+        core.prove(at(now), line, Some(certificate), own);
+        let answer = core.request(at(now), line, &register(0, 250));
+        assert_eq!(matches!(answer, Answer::Forward { .. }), passes, "{now}: {answer:?}");
+        core.end(at(now), line);
     }
 }
 

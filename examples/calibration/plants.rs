@@ -1,29 +1,15 @@
 //! Plants in normal operation: stationary, each with its own law drawn from its seed.
 
-/// A seeded draw of numbers: `SplitMix64` (Steele, Lea, Flood, OOPSLA 2014), and normal ones by Box and Muller (1958).
-struct Draw(u64);
+use twinguard::twin::simulator::Noise;
 
-impl Draw {
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+/// Student's with this many degrees of freedom; normal for 0.
+fn heavy(draw: &mut Noise, freedom: usize) -> f64 {
+    let x = draw.gaussian();
+    if freedom == 0 {
+        return x;
     }
-    fn normal(&mut self) -> f64 {
-        let (a, b) = (1.0 - self.unit(), self.unit());
-        (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
-    }
-    /// Student's with this many degrees of freedom; normal for 0.
-    fn heavy(&mut self, freedom: usize) -> f64 {
-        let x = self.normal();
-        if freedom == 0 {
-            return x;
-        }
-        let square: f64 = (0..freedom).map(|_| self.normal().powi(2)).sum();
-        x / (square / freedom as f64).sqrt()
-    }
+    let square: f64 = (0..freedom).map(|_| draw.gaussian().powi(2)).sum();
+    x / (square / freedom as f64).sqrt()
 }
 
 /// A kind of plant.
@@ -56,22 +42,22 @@ pub const KINDS: [Kind; 6] = [
 impl Kind {
     /// Rows of the plant of this seed, row by row, after it has settled.
     pub fn run(&self, seed: u64, rows: usize) -> Vec<f64> {
-        let mut draw = Draw(seed.wrapping_mul(1_000_003) ^ ((self.channels as u64) << 32));
+        let mut draw = Noise::new(seed, (16 * self.channels + self.tail) as u64);
         let n = self.states;
         // each state follows itself and a little of its neighbour
         let own: Vec<f64> =
-            (0..n).map(|_| self.memory * (1.0 - 0.3 * draw.normal().abs().min(1.0))).collect();
+            (0..n).map(|_| self.memory * (1.0 - 0.3 * draw.gaussian().abs().min(1.0))).collect();
         let next: Vec<f64> =
-            own.iter().map(|own| 0.5 * (1.0 - own) * draw.normal().clamp(-1.0, 1.0)).collect();
-        let seen: Vec<f64> = (0..self.channels * n).map(|_| draw.normal()).collect();
-        let swing: Vec<f64> = (0..self.channels).map(|_| 2.0 * draw.normal()).collect();
+            own.iter().map(|own| 0.5 * (1.0 - own) * draw.gaussian().clamp(-1.0, 1.0)).collect();
+        let seen: Vec<f64> = (0..self.channels * n).map(|_| draw.gaussian()).collect();
+        let swing: Vec<f64> = (0..self.channels).map(|_| 2.0 * draw.gaussian()).collect();
         let noise = if self.channels > 1 { 0.3 } else { 0.0 };
         let mut x = vec![0.0; n];
         let mut out = Vec::with_capacity(rows * self.channels);
         for t in 0..rows + 200 {
             let before = x.clone();
             for j in 0..n {
-                x[j] = own[j] * before[j] + next[j] * before[(j + 1) % n] + draw.heavy(self.tail);
+                x[j] = own[j] * before[j] + next[j] * before[(j + 1) % n] + heavy(&mut draw, self.tail);
             }
             if t < 200 {
                 continue;
@@ -81,7 +67,7 @@ impl Kind {
                 let weights = &seen[channel * n..(channel + 1) * n];
                 let inner: f64 = weights.iter().zip(&x).map(|(w, x)| w * x).sum();
                 let wave = if self.cycle > 0 { swing[channel] * (phase + channel as f64).sin() } else { 0.0 };
-                out.push(inner + wave + noise * draw.heavy(self.tail));
+                out.push(inner + wave + noise * heavy(&mut draw, self.tail));
             }
         }
         out

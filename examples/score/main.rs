@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --release --example score -- --train normal.csv --test today.csv --out scores.csv
 //! cargo run --release --example score -- --train normal.csv --test today.csv --out scores.csv --per-day 0.5 --json
+//! cargo run --release --example score -- --train normal.csv --test today.csv --out scores.csv --network town.inp   # a water network as twin
 //! ```
 //!
 //! Expect `scores.csv` with a line per row of the test file: `row,score,alarm,top`. `score` ranks rows and incidents (−log₁₀ p, larger is
@@ -13,6 +14,8 @@
     clippy::print_stderr,
     reason = "a program for people"
 )]
+
+mod network;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write};
@@ -27,6 +30,8 @@ use serde_json::json;
 use twinguard::anomaly::suite::{ALARM, Suite, Training};
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::types::{Catalogue, Timestamp};
+
+use network::{Columns, Twin};
 
 /// Scores rows of telemetry against a history of normal operation.
 #[derive(Debug, Parser)]
@@ -51,6 +56,9 @@ struct Arguments {
     /// The same asked as alarmed rows per day; without a time column a row is a second.
     #[arg(long, value_name = "N", conflicts_with = "rate")]
     per_day: Option<f64>,
+    /// An EPANET file: what its hydraulics do not explain of columns named L_TANK, P_NODE, F_LINK (S_LINK: what the link was told) is scored too.
+    #[arg(long, value_name = "F.inp")]
+    network: Option<PathBuf>,
     /// Columns that are no signals, separated by commas.
     #[arg(long, value_name = "COLS", value_delimiter = ',')]
     ignore: Vec<String>,
@@ -101,6 +109,19 @@ fn reorder(rows: Rows, names: &[String], path: &Path) -> Result<Rows> {
     Ok(Rows { names: names.to_vec(), values: values.collect(), times: rows.times })
 }
 
+/// The rows with what the network does not explain of them as further columns.
+fn beside(columns: &Columns, rows: Rows, start: Timestamp) -> Result<Rows> {
+    let begins = rows.times.first().map_or(0.0, |first| first.since(start).as_secs_f64());
+    let mut twin = Twin::new(columns, begins as i64)?;
+    let mut values = Vec::new();
+    for (at, row) in rows.times.iter().zip(rows.values.chunks_exact(rows.names.len())) {
+        values.extend_from_slice(row);
+        twin.step(*at, row, &mut values)?;
+    }
+    let names = rows.names.iter().cloned().chain(twin.names(&rows.names)).collect();
+    Ok(Rows { names, values, times: rows.times })
+}
+
 /// Seconds between rows, by the median.
 fn period(times: &[Timestamp]) -> Option<f64> {
     let mut steps: Vec<f64> = times.windows(2).map(|pair| pair[1].since(pair[0]).as_secs_f64()).collect();
@@ -109,8 +130,16 @@ fn period(times: &[Timestamp]) -> Option<f64> {
 }
 
 fn run(args: &Arguments) -> Result<()> {
-    let train = read(&args.train, &args.ignore)?;
-    let test = reorder(read(&args.test, &args.ignore)?, &train.names, &args.test)?;
+    let mut train = read(&args.train, &args.ignore)?;
+    let mut test = reorder(read(&args.test, &args.ignore)?, &train.names, &args.test)?;
+    if let Some(path) = &args.network {
+        let file = || path.display().to_string();
+        let network = std::fs::read(path).with_context(file)?;
+        let columns = Columns::new(&network, &train.names, &train.values).with_context(file)?;
+        let start = train.times.first().copied().unwrap_or(Timestamp::ZERO);
+        train = beside(&columns, train, start).with_context(|| args.train.display().to_string())?;
+        test = beside(&columns, test, start).with_context(|| args.test.display().to_string())?;
+    }
     let step = period(&train.times);
     let rate = match (args.per_day, step) {
         (Some(count), Some(step)) => Some(count * step / 86_400.0),

@@ -256,6 +256,13 @@ impl<'a> History<'a> {
         })
     }
 
+    /// The signals of the first row, and the rows that have the same: compared once, for a row may be wide.
+    pub(crate) fn rows_alike(&self) -> (Vec<SignalId>, Vec<Row<'a>>) {
+        let layout = self.rows().next().map(|row| row.signals.to_vec()).unwrap_or_default();
+        let rows = self.rows().filter(|row| row.signals == layout).collect();
+        (layout, rows)
+    }
+
     /// Number of events.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -76,9 +76,8 @@ pub(crate) struct RowState<M> {
 
 impl<M: RowModel> RowState<M> {
     pub(crate) fn fit(history: &History<'_>, context: &Context<'_>, symptom: Symptom) -> Self {
-        let layout = history.rows().next().map(|row| row.signals.to_vec()).unwrap_or_default();
-        let rows = || history.rows().filter(|row| row.signals == layout);
-        let count = rows().count();
+        let (layout, rows) = history.rows_alike();
+        let count = rows.len();
         let mut state = Self {
             symptom,
             places: Vec::new(),
@@ -95,7 +94,7 @@ impl<M: RowModel> RowState<M> {
             return state;
         }
         for place in 0..layout.len() {
-            let usable = rows().filter(|row| row.qualities[place].is_usable());
+            let usable = rows.iter().filter(|row| row.qualities[place].is_usable());
             let column: Vec<f64> = usable.map(|row| tame(row.values[place])).collect();
             let (mean, deviation) = clipped_moments(&column);
             let (low, high) = column.iter().fold((f64::MAX, f64::MIN), |(l, h), x| (l.min(*x), h.max(*x)));
@@ -114,8 +113,8 @@ impl<M: RowModel> RowState<M> {
         state.z = vec![0.0; m];
         state.present = vec![true; m];
         let mut values = Vec::with_capacity(count * m);
-        for row in rows() {
-            state.standardise(&row);
+        for row in &rows {
+            state.standardise(row);
             values.extend_from_slice(&state.z);
         }
         let cut = count * 3 / 5;

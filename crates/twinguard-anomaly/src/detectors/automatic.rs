@@ -52,19 +52,18 @@ impl Detector for Automatic {
         Some(View::History)
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
-        let layout = history.rows().next().map(|row| row.signals.to_vec()).unwrap_or_default();
-        let rows = || history.rows().filter(|row| row.signals == layout);
-        let count = rows().count();
+        let (layout, rows) = history.rows_alike();
+        let count = rows.len();
         let first = count.saturating_sub(MOST_ROWS);
         let mut usable = vec![0_usize; layout.len()];
-        for row in rows().skip(first) {
+        for row in rows.iter().skip(first) {
             usable.iter_mut().zip(row.qualities).for_each(|(n, q)| *n += usize::from(q.is_usable()));
         }
         let known = |place: &usize| 2 * usable[*place] >= count - first;
         let places: Vec<usize> = (0..layout.len()).filter(known).take(MOST_SIGNALS).collect();
         let mut values = Vec::with_capacity((count - first) * places.len());
         let mut times: Vec<Timestamp> = Vec::with_capacity(count - first);
-        for row in rows().skip(first) {
+        for row in rows.iter().skip(first) {
             let value =
                 |place: &usize| if row.qualities[*place].is_usable() { row.values[*place] } else { f64::NAN };
             values.extend(places.iter().map(value));

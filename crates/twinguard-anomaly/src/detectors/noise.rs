@@ -59,13 +59,12 @@ impl Detector for Noise {
         Symptom::Noise
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
-        let order: Vec<SignalId> = history.rows().next().map(|row| row.signals.to_vec()).unwrap_or_default();
+        let (order, rows) = history.rows_alike();
         let n = order.len();
-        let rows = || history.rows().filter(|row| row.signals == order);
         let mut scale = vec![0.0; n];
         for (place, slot) in scale.iter_mut().enumerate() {
             let (mut before, mut squares) = (None, Vec::new());
-            for row in rows() {
+            for row in &rows {
                 let value = row.qualities[place].is_usable().then(|| tame(row.values[place]));
                 if let (Some(value), Some(before)) = (value, before) {
                     let change: f64 = value - before;
@@ -92,8 +91,8 @@ impl Detector for Noise {
             present: vec![false; n],
         };
         let mut samples = vec![Vec::new(); n];
-        for (step, row) in rows().enumerate() {
-            state.step(&row);
+        for (step, row) in rows.iter().enumerate() {
+            state.step(row);
             for place in 0..n {
                 if state.present[place] && step > 100 {
                     samples[place].push(state.size[place]);

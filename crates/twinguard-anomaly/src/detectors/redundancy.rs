@@ -178,12 +178,12 @@ impl Detector for Redundancy {
         Some(View::History)
     }
     fn fit(&self, history: &History<'_>, context: &Context<'_>) -> Result<Box<dyn Fitted>, Error> {
-        let layout = history.rows().next().map(|row| row.signals.to_vec()).unwrap_or_default();
-        let rows = || history.rows().filter(|row| row.signals == layout);
-        let count = rows().count();
+        let (layout, rows) = history.rows_alike();
+        let count = rows.len();
         let mut scaler = Scaler::default();
         for place in 0..layout.len() {
-            let column: Vec<f64> = rows()
+            let column: Vec<f64> = rows
+                .iter()
                 .filter(|row| row.qualities[place].is_usable())
                 .map(|row| tame(row.values[place]))
                 .collect();
@@ -222,8 +222,8 @@ impl Detector for Redundancy {
         let fold = |step: usize| (step * FOLDS / count.max(1)).min(FOLDS - 1);
         let mut grams = vec![vec![0.0; width * width]; FOLDS];
         let mut used = [0.0; FOLDS];
-        for (step, row) in rows().enumerate() {
-            if !state.scaler.step(&row) {
+        for (step, row) in rows.iter().enumerate() {
+            if !state.scaler.step(row) {
                 continue;
             }
             let (gram, features) = (&mut grams[fold(step)], &state.scaler.features);
@@ -270,8 +270,8 @@ impl Detector for Redundancy {
         };
         state.scaler.reset();
         let mut errors = vec![Vec::with_capacity(count); m];
-        for (step, row) in rows().enumerate() {
-            if state.scaler.step(&row) {
+        for (step, row) in rows.iter().enumerate() {
+            if state.scaler.step(row) {
                 for (target, list) in errors.iter_mut().enumerate() {
                     list.push(state.errors.raw(&cross[fold(step)], &state.scaler.features, target));
                 }

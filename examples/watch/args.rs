@@ -35,6 +35,14 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = parse_span)]
     pub learn_first: Option<Span>,
 
+    /// A folder that `federate --out` wrote: its model takes part as a detector, if its seal holds
+    #[arg(long, value_name = "DIR")]
+    pub federated: Option<PathBuf>,
+
+    /// The public key that sealed it, from whom you trust; default: the one that lies in the folder
+    #[arg(long, value_name = "FILE", requires = "federated")]
+    pub federated_key: Option<PathBuf>,
+
     /// Columns of the CSV file that are no signals, separated by commas: labels, comments
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub ignore: Vec<String>,

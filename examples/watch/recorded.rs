@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use twinguard::anomaly::detectors::Federated;
+use twinguard::integrity::{Sealed, Trust, Verified};
 use twinguard::protocol::capture;
 use twinguard::report::Speaker;
 use twinguard::twin::Plant;
@@ -49,11 +51,24 @@ fn plant(args: &Args, name: &str) -> Result<Option<Plant>> {
 fn builder(args: &Args, plant: Plant) -> Result<Builder> {
     let config =
         Config { false_alarms_per_day: args.false_alarms_per_day, seed: args.seed, ..Config::default() };
-    let builder = Guard::builder_unsealed(plant).config(config);
+    let mut builder = Guard::builder_unsealed(plant).config(config);
+    if let Some(dir) = &args.federated {
+        builder = builder.federated(federated(dir, args.federated_key.as_deref())?);
+    }
     Ok(match &args.out {
         Some(dir) => builder.journal(pages::journal(dir)?),
         None => builder,
     })
+}
+
+/// The model of a federation, through its seal.
+fn federated(dir: &Path, key: Option<&Path>) -> Result<Verified<Federated>> {
+    let own = dir.join("coordinator.pub");
+    let key = key.unwrap_or(&own);
+    let text = std::fs::read_to_string(key).with_context(|| key.display().to_string())?;
+    let trust = Trust::new(text.trim().parse().with_context(|| key.display().to_string())?);
+    let sealed = Sealed::open(dir.join("model"), dir.join("model.seal"), &trust);
+    sealed.and_then(|sealed| sealed.load::<Federated>()).with_context(|| dir.display().to_string())
 }
 
 /// Guards a capture.

@@ -208,6 +208,8 @@ fn describe(kind: &ActionKind, catalogue: &Catalogue) -> String {
             format!("{} := {}, through the gate", path(command.signal), command.value)
         }
         ActionKind::Verify { signal } => format!("read {} again over an independent path", path(*signal)),
+        ActionKind::Revert { commit: false, .. } => "load the sealed model beside what runs".to_owned(),
+        ActionKind::Revert { commit: true, .. } => "let the sealed model take over".to_owned(),
         ActionKind::Notify { text } => format!("tell a person: {text}"),
         ActionKind::Release { action } => format!("give back A-{action}"),
         _ => "other".to_owned(),

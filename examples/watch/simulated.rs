@@ -1,5 +1,6 @@
 //! The main scenario on a simulated plant: the cooling loop, or any reference plant by name.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,10 +12,11 @@ use twinguard::redteam::{
 };
 use twinguard::report::Speaker;
 use twinguard::response::Autonomy;
+use twinguard::response::recovery::{Reading, Verify};
 use twinguard::twin::Plant;
 use twinguard::twin::simulator::{self, Noise, Reference, cooling_loop::Options};
-use twinguard::types::{Digest, Duration, FindingState, Severity, SignalId, Suspect, Timestamp};
-use twinguard::{Attested, Config, Error, Guard, Input, Output, Recorder, Run};
+use twinguard::types::{Digest, Duration, FindingId, FindingState, Severity, SignalId, Suspect, Timestamp};
+use twinguard::{Attested, Config, Error, Guard, Input, Operator, Output, Recorder, Run};
 
 use crate::args::Args;
 use crate::beside::{self, Beside, Found};
@@ -28,6 +30,8 @@ const LEARN: i64 = 8 * 3_600;
 const NORMAL: i64 = 30 * 60;
 const ATTACK: i64 = 100 * 60;
 const AFTER: i64 = 10 * 60;
+/// After the attack, before somebody asks for the way back.
+const CALM: i64 = 60;
 /// What a run of the cooling loop is judged by.
 const HOT_SPOT: &str = "transformer.hotspot.temperature";
 
@@ -175,6 +179,51 @@ impl Defender for Platform<'_> {
     }
 }
 
+/// An operator who, some time after the attack, asks for the way back, and goes with a meter to whatever sensor is in doubt.
+struct WayBack {
+    from: Option<Timestamp>,
+    open: BTreeSet<FindingId>,
+}
+
+impl WayBack {
+    fn hear(&mut self, outputs: &[Output]) {
+        for output in outputs {
+            let Output::Finding(finding) = output else { continue };
+            match finding.state {
+                FindingState::Closed => self.open.remove(&finding.id),
+                _ => self.open.insert(finding.id),
+            };
+        }
+    }
+
+    /// Whether the operator asked at this step.
+    fn step(&mut self, guard: &mut Guard, sample: &Sample, period: Duration) -> Result<bool, Error> {
+        let now = sample.at + period;
+        let due = self.from.is_some_and(|from| from <= sample.at);
+        if due {
+            self.from = None;
+            for finding in &self.open {
+                guard.handle(sample.at, Input::Operator(Operator::Recover { finding: *finding }))?;
+            }
+        } else if self.from.is_none() {
+            guard.read_again(now, &mut Meter { sample, now })?;
+        }
+        Ok(due && !self.open.is_empty())
+    }
+}
+
+struct Meter<'a> {
+    sample: &'a Sample,
+    now: Timestamp,
+}
+
+impl Verify for Meter<'_> {
+    fn verify(&mut self, signal: SignalId) -> Option<Reading> {
+        // A hand-held meter shows the truth; its own error is that of the sensor.
+        Some(Reading { value: self.sample.truth(signal)?, sigma: 0.0, at: self.now })
+    }
+}
+
 /// Nobody watches.
 struct Nobody;
 
@@ -193,9 +242,11 @@ impl Defender for Nobody {
 
 /// Simulates, guards, tells.
 pub fn run(args: &Args) -> Result<Option<Severity>> {
-    if args.plant.is_some() || args.learn.is_some() || args.learn_first.is_some() {
+    let own =
+        [args.plant.is_some(), args.learn.is_some(), args.learn_first.is_some(), args.federated.is_some()];
+    if own.contains(&true) {
         return Err(anyhow!(
-            "--plant, --learn and --learn-first go with --capture or --telemetry; the simulation brings its own"
+            "--plant, --learn, --learn-first and --federated go with --capture or --telemetry; the simulation brings its own"
         ));
     }
     let stage = Stage::new(&args.simulate)?;
@@ -245,6 +296,8 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
         wire: args.out.as_ref().map(|_| pages::Wire::new()),
     };
     let mut told = Told::new(&stage, window, asked);
+    let mut way_back =
+        WayBack { from: window.map(|window| window.end + stage.steps(CALM)), open: BTreeSet::new() };
     let pace = pace(args, total);
     for step in 0..total {
         // The step goes to the next sample.
@@ -256,7 +309,14 @@ pub fn run(args: &Args) -> Result<Option<Severity>> {
         if let Some(words) = platform.beside.tell(|at| clock(at, ORIGIN)) {
             screen.line(&format!("{}  !! {words}", clock(sample.at, ORIGIN)))?;
         }
+        if way_back.step(platform.guard, &sample, stage.steps(1))? {
+            screen.line(&format!(
+                "{}  -- an operator asks for the way back, and reads the sensors by hand --",
+                clock(sample.at, ORIGIN)
+            ))?;
+        }
         let outputs = core::mem::take(&mut platform.outputs);
+        way_back.hear(&outputs);
         record(&mut recorder, platform.guard, &sample, &outputs, &unguarded, &stage);
         for output in &outputs {
             told.take(output);

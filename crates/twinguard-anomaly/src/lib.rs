@@ -21,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is there: [`Recording`] (normal operation, replayable), [`Aligner`] (points to rows), sixteen [`detectors`] (and sixteen by name) behind one
+//! What is there: [`Recording`] (normal operation, replayable), [`Aligner`] (points to rows), sixteen [`detectors`] (and seventeen by name) behind one
 //! trait ([`Detector`], [`Fitted`]), [`Tail`] (from a statistic to its surprise, honest about few samples), [`Bank`] (all
 //! detectors with thresholds for asked false alarms per day, checked on held-out history), [`Judge`] (one incident, one
 //! finding; suspect, kind, reasons in nats), [`suite`] (one call from rows of history to one calibrated surprise per row), [`calibration`] (limits for scores of one's own),

@@ -20,6 +20,7 @@ fn list() -> Vec<(Bank, Box<dyn Detector>)> {
         (Asked, Box::new(detectors::Cva)),
         (Asked, Box::new(detectors::Divergence)),
         (Default, Box::new(detectors::Ewma)),
+        (Asked, Box::new(detectors::Federated::default())),
         (Asked, Box::new(detectors::Forest)),
         (Default, Box::new(detectors::Freeze)),
         (Asked, Box::new(detectors::Glr)),

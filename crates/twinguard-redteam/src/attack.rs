@@ -168,4 +168,7 @@ pub trait Attack: Send {
 
     /// What the vendor's twin runs with: its parameters by name, as an attestor beside it reads them.
     fn on_running(&mut self, _at: Timestamp, _parameters: &mut [(String, f64)]) {}
+
+    /// Model and vendor's twin were loaded again from their seal: what was changed in memory is gone.
+    fn on_revert(&mut self) {}
 }

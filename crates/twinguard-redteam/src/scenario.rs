@@ -99,6 +99,10 @@ impl Scenario {
     pub(crate) fn on_running(&mut self, at: Timestamp, parameters: &mut [(String, f64)]) {
         self.each(|attack| attack.on_running(at, parameters));
     }
+
+    pub(crate) fn on_revert(&mut self) {
+        self.each(|attack| attack.on_revert());
+    }
 }
 
 impl core::fmt::Debug for Scenario {

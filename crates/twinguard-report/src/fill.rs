@@ -432,6 +432,8 @@ impl ActionRow {
             ActionKind::Verify { signal } => {
                 format!("Read `{}` again over another path", catalogue.path(*signal))
             }
+            ActionKind::Revert { commit: false, .. } => "Load the sealed model beside what runs".into(),
+            ActionKind::Revert { commit: true, .. } => "Let the sealed model take over".into(),
             ActionKind::Notify { text } => format!("Tell a person: {text}"),
             ActionKind::Release { action } => format!("End A-{action}"),
             _ => "Other action".into(),
@@ -443,6 +445,7 @@ impl ActionRow {
                 ActionKind::Command(_)
                 | ActionKind::Notify { .. }
                 | ActionKind::Verify { .. }
+                | ActionKind::Revert { .. }
                 | ActionKind::Release { .. } => None,
                 _ => action.expires.map(|expires| time.seconds(expires)),
             },

@@ -43,6 +43,14 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// A playbook in exchange form that cannot be carried out here.
+    #[error("playbook: step `{step}`: {reason}")]
+    Exchange {
+        /// The step, or the property of the whole.
+        step: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A state that no playbook can have had.
     #[error("state of a playbook: {reason}")]
     State {

@@ -25,17 +25,20 @@
 //! | [`screen`], [`trial`] | the shield of a task; the same attacks for every planner, with confidence intervals |
 //! | [`registry`] | all of them by name |
 //!
-//! [`recovery`] is the way back: a state from before the attack in two phases, what was taken given back step by step, broken
-//! off on new evidence.
+//! [`recovery`] is the way back: what is believed again is verified first, what was taken is given back step by step, broken off on new
+//! evidence. Playbooks are tables of [`Play`]s; `cacao` (feature `serde`) exchanges them.
 //!
-//! Not here yet: planners and recovery inside the guard, playbooks in an exchange format.
+//! Not here yet: planners inside the guard.
 
 mod error;
+mod play;
 mod rehearsal;
 mod responder;
 mod responders;
 
 pub mod attacker;
+#[cfg(feature = "serde")]
+pub mod cacao;
 pub mod planner;
 pub mod planners;
 pub mod policy;
@@ -47,6 +50,7 @@ pub mod task;
 pub mod trial;
 
 pub use error::Error;
+pub use play::{Measure, Play};
 pub use registry::RESPONDERS;
 pub use responder::{Autonomy, Responder, Situation};
 pub use responders::playbook::{Playbook, PlaybookState};

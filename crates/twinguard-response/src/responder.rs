@@ -3,7 +3,10 @@
 use core::net::IpAddr;
 
 use twinguard_twin::Twin;
-use twinguard_types::{Action, ActionId, CommandId, Finding, Outcome, PrincipalId, Timestamp, Verdict};
+use twinguard_types::{
+    Action, ActionId, ActionKind, CommandId, Digest, Finding, FindingId, Outcome, PrincipalId, Timestamp,
+    Verdict,
+};
 
 use crate::Error;
 
@@ -21,11 +24,13 @@ pub struct Autonomy {
     pub substitute: bool,
     /// Actuators may be brought to their safe values (through the gate).
     pub safe_state: bool,
+    /// A model that is not as it was sealed may be loaded again from its seal.
+    pub revert: bool,
 }
 
 impl Autonomy {
     /// Every class may act by itself.
-    pub const FULL: Self = Self { isolate: true, substitute: true, safe_state: true };
+    pub const FULL: Self = Self { isolate: true, substitute: true, safe_state: true, revert: true };
 }
 
 /// What the responder knows when a finding comes.
@@ -35,10 +40,14 @@ pub struct Situation<'a> {
     pub twin: Option<&'a Twin>,
     /// Peers that sent commands nobody says they sent, or that the gate refused, since the finding's onset.
     pub offenders: &'a [IpAddr],
+    /// Addresses that the plant needs: those of its own parties. An address can be forged, so they are never cut off without a person.
+    pub needed: &'a [IpAddr],
     /// Whom a command of ours is issued as.
     pub principal: PrincipalId,
     /// The next free command number.
     pub next_command: CommandId,
+    /// What the model was sealed under.
+    pub sealed: Digest,
 }
 
 /// Turns findings into actions, and follows each action to its outcome.
@@ -73,9 +82,26 @@ pub trait Responder: Send {
     /// Time passed: actions whose outcome never came escalate, expired ones are released.
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>);
 
-    /// The finding is over: adds the actions that give back what was taken.
-    fn stand_down(&mut self, now: Timestamp, finding: &Finding, actions: &mut Vec<Action>);
+    /// What was taken for a finding and has to be given back when it is over, the first taken first. Peers that were cut off are not among
+    /// it: they stay out until a person lets them in.
+    fn holding(&self, finding: FindingId) -> Vec<ActionId>;
 
-    /// An operator ends an action: adds what gives back what it took, which is not taken again for the same finding.
-    fn release(&mut self, now: Timestamp, action: ActionId, actions: &mut Vec<Action>);
+    /// Ends an action: adds what gives back what it took, which is not taken again for the same finding.
+    fn release(&mut self, now: Timestamp, action: ActionId, why: &str, actions: &mut Vec<Action>);
+
+    /// Issues an action that was decided elsewhere (a step of a recovery, an operator's wish), numbered and followed like its own.
+    fn order(
+        &mut self,
+        now: Timestamp,
+        finding: FindingId,
+        kind: ActionKind,
+        reason: String,
+        actions: &mut Vec<Action>,
+    );
+
+    /// A finding is over and all is given back: nothing of it has to be known any more.
+    fn forget(&mut self, finding: FindingId);
+
+    /// New evidence came while what was taken for an earlier finding was being given back: what is still held counts for the later one.
+    fn take_over(&mut self, earlier: FindingId, later: FindingId);
 }

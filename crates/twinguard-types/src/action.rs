@@ -1,6 +1,6 @@
 use core::net::IpAddr;
 
-use crate::{ActionId, Command, FindingId, SignalId, Timestamp, Value};
+use crate::{ActionId, Command, Digest, FindingId, SignalId, Timestamp, Value};
 
 /// What is done about a finding.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,14 @@ pub enum ActionKind {
     Verify {
         /// The signal.
         signal: SignalId,
+    },
+    /// Load the model and its parameters again from what was sealed under this digest: first beside what runs, then, with `commit`, in its
+    /// place.
+    Revert {
+        /// The sealed digest.
+        sealed: Digest,
+        /// Whether what was loaded takes over.
+        commit: bool,
     },
     /// Tell a person.
     Notify {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, Read};
 
+use twinguard_anomaly::detectors::Federated;
 use twinguard_integrity::storage::Storage;
 use twinguard_integrity::{PublicKey, Verified};
 use twinguard_protocol::capture;
@@ -10,6 +11,7 @@ use twinguard_twin::{Plant, importers::Telemetry};
 use twinguard_types::Duration;
 
 use crate::evidence::{JournalStorage, Seal};
+use crate::guard::Joined;
 use crate::{Config, Error, Guard, Input};
 
 /// Normal history, of whatever form: it teaches a guard by telling it what happened.
@@ -58,6 +60,7 @@ pub struct Builder {
     learnt: Option<Box<Guard>>,
     journal: Option<JournalStorage>,
     calibrators: Vec<PublicKey>,
+    federated: Option<Joined>,
 }
 
 impl Guard {
@@ -80,6 +83,7 @@ impl Guard {
             learnt: None,
             journal: None,
             calibrators: Vec::new(),
+            federated: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl Guard {
             learnt: None,
             journal: None,
             calibrators: Vec::new(),
+            federated: None,
         }
     }
 }
@@ -125,6 +130,28 @@ impl Builder {
     #[must_use]
     pub fn calibrator(mut self, key: PublicKey) -> Self {
         self.calibrators.push(key);
+        self
+    }
+
+    /// Lets a model that several sites learnt together take part, as the detector `federated`: its folder is opened through its seal, and the
+    /// journal says which one it is. The history given to [`Builder::learn`] gives it this site's own levels; a day of rows is enough.
+    ///
+    /// ```no_run
+    /// use twinguard::anomaly::detectors::Federated;
+    /// use twinguard::integrity::{Sealed, Trust};
+    /// # use twinguard::{Guard, twin::Plant};
+    /// # fn run(plant: Plant) -> Result<(), Box<dyn std::error::Error>> {
+    /// let trust = Trust::new(std::fs::read_to_string("coordinator.pub")?.trim().parse()?);
+    /// let federated = Sealed::open("model", "model.seal", &trust)?.load::<Federated>()?;
+    /// let guard = Guard::builder_unsealed(plant).federated(federated).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn federated(mut self, model: Verified<Federated>) -> Self {
+        let seal =
+            Seal { root: model.root(), version: model.version(), rollback_checked: model.rollback_checked() };
+        self.federated = Some(Joined { model: model.into_inner(), seal });
         self
     }
 
@@ -163,11 +190,12 @@ impl Builder {
         let mut guard = Guard::assemble(self.plant, self.seal, self.config, Some(span))?;
         guard.keep_journal(self.journal)?;
         guard.calibrators = self.calibrators;
+        guard.federated = self.federated;
         Ok(guard)
     }
 
     /// Builds the guard that goes on from a [`Guard::snapshot`] of a guard of the same plant: what it says from there on
-    /// is what the other one would have said. The snapshot holds what was learnt, so a history is not needed.
+    /// is what the other one would have said. The snapshot holds what was learnt, so neither a history nor a federated model is needed.
     ///
     /// How findings are answered, commands admitted and the queue bounded is as this builder says; detectors and their
     /// thresholds stay as they were fitted. Sessions on the wire are met anew, in the middle, as at a tap that is plugged
@@ -210,7 +238,8 @@ impl Builder {
             Some(guard) => *guard,
             None => Guard::assemble(self.plant, self.seal, self.config.clone(), None)?,
         };
-        guard.config = self.config;
+        guard.configure(self.config)?;
+        guard.federated = self.federated;
         guard.finish_learning()?;
         guard.keep_journal(self.journal)?;
         guard.calibrators = self.calibrators;

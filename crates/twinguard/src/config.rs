@@ -1,7 +1,8 @@
 //! One configuration for the whole guard.
 
 use twinguard_gate::GateConfig;
-use twinguard_response::Autonomy;
+use twinguard_response::{Autonomy, Play, Playbook};
+use twinguard_twin::Plant;
 use twinguard_types::Duration;
 
 /// How a guard is tuned. The defaults are meant to be used.
@@ -14,6 +15,10 @@ pub struct Config {
     pub detectors: Vec<String>,
     /// What may be done without asking a person. Nothing by default: actions are recommended.
     pub autonomy: Autonomy,
+    /// Who is accused decides what is done: the playbook's table. `None`: the usual one ([`Play::usual`]);
+    /// [`cacao`](twinguard_response::cacao) reads others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plays: Option<Vec<Play>>,
     /// How commands are admitted.
     pub gate: GateConfig,
     /// Answers that may wait to be polled; from half of it on a newer revision of a finding takes the place of the one that
@@ -29,6 +34,8 @@ pub struct Config {
     pub stale: Option<Duration>,
     /// How often the parameters that the guard's own twin runs with are compared with those of its plant file.
     pub attest_every: Duration,
+    /// How long all has to be quiet after each step of a return to normal.
+    pub settle: Duration,
 }
 
 impl Default for Config {
@@ -37,6 +44,7 @@ impl Default for Config {
             false_alarms_per_day: None,
             detectors: Vec::new(),
             autonomy: Autonomy::default(),
+            plays: None,
             gate: GateConfig::default(),
             queue: 65_536,
             history: 20_000_000,
@@ -44,7 +52,19 @@ impl Default for Config {
             seed: 0,
             stale: None,
             attest_every: Duration::from_secs(10),
+            settle: Duration::from_secs(30),
         }
+    }
+}
+
+impl Config {
+    /// The playbook of a plant.
+    pub(crate) fn playbook(&self, plant: &Plant) -> Result<Playbook, twinguard_response::Error> {
+        let playbook = Playbook::new(plant.safe_state.clone(), self.autonomy)?;
+        Ok(match &self.plays {
+            Some(plays) => playbook.with_plays(plays.clone()),
+            None => playbook,
+        })
     }
 }
 

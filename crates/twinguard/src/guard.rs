@@ -7,6 +7,7 @@ mod out;
 mod party;
 mod policy;
 mod recalibrate;
+mod recover;
 mod reload;
 mod snapshot;
 mod time;
@@ -16,14 +17,15 @@ mod word;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, VecDeque};
 
+use twinguard_anomaly::detectors::Federated;
 use twinguard_gate::Gate;
 use twinguard_integrity::PublicKey;
 use twinguard_protocol::{Stack, point_map::PointMap, stack};
 use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    AccessOutcome, ActionId, ActionKind, Catalogue, Command, Duration, Event, Finding, FindingId, Point,
-    SignalId, Source, Timestamp, View,
+    AccessOutcome, ActionId, ActionKind, Catalogue, Command, Digest, Duration, Event, Finding, FindingId,
+    Point, SignalId, Source, Timestamp, View,
 };
 
 use crate::evidence::{Evidence, JournalStorage, Seal};
@@ -73,6 +75,12 @@ pub struct Guard {
     distrusted: BTreeMap<SignalId, FindingId>,
     aside: BTreeMap<FindingId, Aside>,
     findings: BTreeMap<FindingId, Finding>,
+    /// What is being given back, and models on their way back.
+    returns: BTreeMap<FindingId, recover::Return>,
+    /// Signals of which an independent reading is wanted, and until when.
+    wanted: BTreeMap<SignalId, Timestamp>,
+    /// What was read again of open findings' signals, and whether it agreed with the wire.
+    read: BTreeMap<SignalId, bool>,
     maintenance: Vec<Window>,
     counters: Counters,
     /// Losses that the journal knows of: revisions that were replaced, inputs that were refused.
@@ -95,6 +103,23 @@ pub struct Guard {
     started: bool,
     /// How far the tap's clock was behind ours at its last frame.
     tap: Duration,
+    /// A federation's model among the detectors.
+    pub(crate) federated: Option<Joined>,
+}
+
+/// A federation's model, and what its seal said.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) model: Federated,
+    pub(crate) seal: Seal,
+}
+
+/// What the journal says of it.
+#[derive(serde::Serialize)]
+struct Told<'a> {
+    model: Option<Digest>,
+    columns: &'a [String],
+    seal: Seal,
 }
 
 /// What a guard counts.
@@ -128,6 +153,10 @@ impl Guard {
         if config.queue == 0 {
             return Err(Error::Setting { key: "queue", value: "0".to_owned(), must: "positive" });
         }
+        if config.settle < Duration::ZERO {
+            let value = format!("{:?}", config.settle);
+            return Err(Error::Setting { key: "settle", value, must: "at or above 0" });
+        }
         let point_map = if plant.bindings.is_empty() && plant.catalogue.is_empty() {
             PointMap::discover(config.discover)
         } else {
@@ -135,7 +164,7 @@ impl Guard {
         };
         let parties = Parties::of(&plant)?;
         let gate = Gate::new(&plant, config.gate.clone())?;
-        let responder = Playbook::new(plant.safe_state.clone(), config.autonomy)?;
+        let responder = config.playbook(&plant)?;
         let senses = Senses::new(&plant, &config, learn_for)?;
         let evidence = Evidence::open(None)?;
         let watch = attest::Watch::of(&plant)?;
@@ -161,6 +190,9 @@ impl Guard {
             distrusted: BTreeMap::new(),
             aside: BTreeMap::new(),
             findings: BTreeMap::new(),
+            returns: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            read: BTreeMap::new(),
             maintenance: Vec::new(),
             counters: Counters::default(),
             lost: (0, 0),
@@ -174,6 +206,7 @@ impl Guard {
             admitted: Vec::new(),
             started: false,
             tap: Duration::ZERO,
+            federated: None,
         })
     }
 
@@ -212,7 +245,7 @@ impl Guard {
             Input::Points(points) => points.iter().for_each(|point| self.point(point)),
             Input::Command(command) => self.vet(now, command),
             Input::Intent(intent) => self.senses.sense(&Event::Intent(intent)),
-            Input::Check(check) => self.check(now, &check),
+            Input::Check(check) => self.check(now, &check)?,
             Input::Access(access) => {
                 if access.outcome == AccessOutcome::Granted
                     && access.action.as_str() == "login"
@@ -324,12 +357,21 @@ impl Guard {
             return Ok(());
         }
         let catalogue = self.catalogue().clone();
-        self.senses.finish_learning(&self.plant, &self.config, &catalogue, true)?;
+        let federated = self.federated.as_ref().map(|joined| &joined.model);
+        self.senses.finish_learning(&self.plant, &self.config, &catalogue, federated, true)?;
         self.stack = Stack::new(stack::Config::default());
         self.events.clear();
         self.now = None;
         self.counters = Counters::default();
         self.outputs.clear();
+        Ok(())
+    }
+
+    /// What was said of the configuration after a history was taken in counts as well.
+    pub(crate) fn configure(&mut self, config: Config) -> Result<(), Error> {
+        self.gate = Gate::new(&self.plant, config.gate.clone())?;
+        self.responder = config.playbook(&self.plant)?;
+        self.config = config;
         Ok(())
     }
 
@@ -355,16 +397,31 @@ impl Guard {
         if self.senses.learnt_enough(now) {
             // Learning and watching share one stream here: sessions go on.
             let catalogue = self.catalogue().clone();
-            self.senses.finish_learning(&self.plant, &self.config, &catalogue, false)?;
+            let federated = self.federated.as_ref().map(|joined| &joined.model);
+            self.senses.finish_learning(&self.plant, &self.config, &catalogue, federated, false)?;
         }
         if !self.started && !self.senses.is_learning() {
             let Self { evidence, plant, seal, config, .. } = self;
             match evidence.start(now, &plant.name, plant.digest, *seal, config) {
-                Ok(_) => self.started = true,
+                Ok(_) => {
+                    self.started = true;
+                    self.tell_federated(now);
+                }
                 Err(error) => self.fail(error),
             }
         }
         Ok(())
+    }
+
+    /// Says in the journal which federated model takes part.
+    fn tell_federated(&mut self, now: Timestamp) {
+        if let Some(Joined { model, seal }) = &self.federated {
+            let told = Told { model: model.digest(), columns: model.columns(), seal: *seal };
+            match self.evidence.word(now, "federated", &told) {
+                Ok(receipt) => self.outputs.push_back(Output::Receipt(receipt)),
+                Err(error) => self.fail(error),
+            }
+        }
     }
 
     fn point(&mut self, point: &Point) {

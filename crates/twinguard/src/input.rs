@@ -49,6 +49,8 @@ pub struct Check {
     pub signal: SignalId,
     /// What the independent path said, in the signal's unit.
     pub value: f64,
+    /// Standard deviation of that reading, in the same unit; 0 for an exact one.
+    pub sigma: f64,
     /// When it was read.
     pub at: Timestamp,
 }
@@ -110,7 +112,7 @@ pub enum Operator<'a> {
         /// Until when.
         until: Timestamp,
     },
-    /// A finding is dealt with: what was taken is given back.
+    /// A finding is dealt with, as a person says: what was taken is given back step by step.
     Close {
         /// The finding.
         finding: FindingId,
@@ -134,6 +136,12 @@ pub enum Operator<'a> {
     Mode {
         /// The mode's name, as in the plant file's rules.
         mode: &'a str,
+    },
+    /// A finding seems to be over: the sensors that it accuses are read again over an independent path, and where they tell the truth the
+    /// finding is closed and what was taken for it is given back step by step.
+    Recover {
+        /// The finding.
+        finding: FindingId,
     },
     /// An action of ours is ended by hand; the operator always wins.
     Override {

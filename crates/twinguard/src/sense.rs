@@ -5,7 +5,10 @@ mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinguard_anomaly::{Aligner, Asked, Bank, Coverage, Judge, JudgeConfig, Recording, registry};
+use twinguard_anomaly::detectors::Federated;
+use twinguard_anomaly::{
+    Aligner, Asked, Bank, Coverage, Detector as _, Judge, JudgeConfig, Recording, registry,
+};
 use twinguard_gate::Confidence;
 use twinguard_twin::{
     Plant, Twin,
@@ -24,6 +27,8 @@ pub(crate) use snapshot::{SensesBytes, SensesState};
 const ROW_SIGNALS: usize = 256;
 /// Steps of the twin after a start that are not scored: it has to find the plant first, and to hear each command once.
 const SETTLE: u32 = 120;
+/// And steps after a signal is believed again.
+const AGAIN: u32 = 30;
 /// How often a running incident is looked at by physics: explanations and margins.
 const LOOK: Duration = Duration::from_secs(10);
 /// A signal that has not come for this many sampling periods is stale.
@@ -172,6 +177,7 @@ impl Senses {
         plant: &Plant,
         config: &Config,
         catalogue: &Catalogue,
+        federated: Option<&Federated>,
         fresh: bool,
     ) -> Result<(), Error> {
         let Phase::Learning { recording, .. } = &mut self.phase else { return Ok(()) };
@@ -192,6 +198,11 @@ impl Senses {
         if names.is_empty() && plant.dynamics.is_some() {
             // What physics says of the signals' redundancy holds outside the learnt range as well; a regression does not.
             detectors.retain(|detector| detector.symptom() != Symptom::Redundancy);
+        }
+        if let Some(federated) = federated {
+            // Whoever gives a model wants it asked, whatever the list of names says.
+            detectors.retain(|detector| detector.name() != federated.name());
+            detectors.push(Box::new(federated.clone()));
         }
         let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
         let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
@@ -339,12 +350,16 @@ impl Senses {
         self.sense(&Event::Intent(*intent));
     }
 
-    /// A second reading: does the sensor itself say what the wire says?
-    pub(crate) fn check(&mut self, check: &Check) {
+    /// A second reading: whether the sensor itself says what the wire says, where the wire says anything.
+    pub(crate) fn agrees(&self, check: &Check) -> Option<bool> {
         let sigma = self.sigma.get(&check.signal).copied().unwrap_or(0.0);
-        let Some(field) = self.field.get(&check.signal) else { return };
-        let tolerance = (CHECK_SIGMAS * sigma).max(1e-9 * field.abs());
-        let agrees = (field - check.value).abs() <= tolerance;
+        let field = self.field.get(&check.signal)?;
+        let tolerance = (CHECK_SIGMAS * sigma.hypot(check.sigma)).max(1e-9 * field.abs());
+        Some((field - check.value).abs() <= tolerance)
+    }
+
+    /// Whether all that was read again of what is accused agreed.
+    pub(crate) fn settle(&mut self, agrees: bool) {
         if let Phase::Watching { judge, .. } = &mut self.phase {
             judge.check(agrees);
         }
@@ -371,7 +386,13 @@ impl Senses {
     pub(crate) fn trust(&mut self, signal: SignalId) {
         if let Some(twin) = &mut self.twin {
             twin.exclude(signal, false);
+            // Left to itself it has drifted: it has to find the plant again before it is scored.
+            self.settled.0 = self.settled.0.min(SETTLE - AGAIN);
             self.confidence.reset();
+        }
+        // What was added up of the lie says nothing of what comes.
+        if let Phase::Watching { bank, .. } = &mut self.phase {
+            bank.forget(signal);
         }
     }
 

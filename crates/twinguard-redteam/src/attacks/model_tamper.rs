@@ -12,11 +12,23 @@ use crate::{Attack, Entry, Window};
 pub(crate) struct Other {
     pub(crate) window: Window,
     pub(crate) mask: u8,
+    /// Whether the sealed one was loaded again since.
+    gone: bool,
+}
+
+impl Other {
+    pub(crate) const fn new(window: Window, mask: u8) -> Self {
+        Self { window, mask, gone: false }
+    }
 }
 
 impl Attack for Other {
+    fn on_revert(&mut self) {
+        self.gone = true;
+    }
+
     fn on_measured(&mut self, at: Timestamp, digest: &mut Digest) {
-        if self.window.contains(at) {
+        if self.window.contains(at) && !self.gone {
             digest.0.iter_mut().for_each(|byte| *byte ^= self.mask);
         }
     }
@@ -30,7 +42,7 @@ pub(crate) const ENTRY: Entry = Entry {
     parties: &[Suspect::Model],
     needs: Resources { knowledge: Knowledge::None, disclosure: &[], disruption: &[Channel::Model] },
     traces: &[Trace::Seal],
-    build: |target| vec![Box::new(Other { window: target.window, mask: 0x5a })],
+    build: |target| vec![Box::new(Other::new(target.window, 0x5a))],
     ..FALSE_COMMAND
 };
 

@@ -18,7 +18,7 @@ pub(crate) const ENTRY: Entry = Entry {
     parties: &[Suspect::Model],
     needs: Resources { knowledge: Knowledge::None, disclosure: &[], disruption: &[Channel::Model] },
     traces: &[Trace::Seal],
-    build: |target| vec![Box::new(Other { window: target.window, mask: 0x01 })],
+    build: |target| vec![Box::new(Other::new(target.window, 0x01))],
     ..FALSE_COMMAND
 };
 

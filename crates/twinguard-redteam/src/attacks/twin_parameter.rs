@@ -19,11 +19,13 @@ struct Parameter {
     pace_s: f64,
     /// Which parameter, counted round.
     which: u64,
+    /// Whether the twin was loaded again since.
+    gone: bool,
 }
 
 impl Attack for Parameter {
     fn on_show(&mut self, at: Timestamp, points: &mut Vec<Point>) {
-        let Some(since) = self.window.since(at) else { return };
+        let Some(since) = self.window.since(at).filter(|_| !self.gone) else { return };
         let error = self.error * (1.0 - (-since / self.pace_s).exp());
         for point in points.iter_mut().filter(|point| point.signal == self.signal) {
             point.value = Value::real(point.value.as_f64() + error).unwrap_or(point.value);
@@ -32,9 +34,14 @@ impl Attack for Parameter {
 
     fn on_running(&mut self, at: Timestamp, parameters: &mut [(String, f64)]) {
         let which = self.which.checked_rem(parameters.len() as u64).unwrap_or_default() as usize;
-        if let (true, Some((_, value))) = (self.window.contains(at), parameters.get_mut(which)) {
+        if let (true, Some((_, value))) = (self.window.contains(at) && !self.gone, parameters.get_mut(which))
+        {
             *value += if *value == 0.0 { 0.1 } else { 0.1 * *value };
         }
+    }
+
+    fn on_revert(&mut self) {
+        self.gone = true;
     }
 }
 
@@ -51,6 +58,7 @@ pub(crate) const ENTRY: Entry = Entry {
             error: target.bias * target.sensor.scale,
             pace_s: PACE * target.period().as_secs_f64(),
             which: target.seed,
+            gone: false,
         })]
     },
     ..FALSE_TWIN
@@ -79,5 +87,10 @@ mod tests {
             running.map(|(_, value)| value)
         };
         assert_eq!([19, 20, 40].map(&mut read), [[2.0, 0.0], [2.0, 0.1], [2.0, 0.0]]);
+        let mut scenario = Scenario::of(&super::ENTRY, &trial::target().seeded(3));
+        scenario.on_revert();
+        let mut running = [("gain".to_owned(), 2.0), ("loss".to_owned(), 0.0)];
+        scenario.on_running(trial::at(20), &mut running);
+        assert_eq!(running.map(|(_, value)| value), [2.0, 0.0], "what was loaded again is as it was sealed");
     }
 }

@@ -65,6 +65,11 @@ impl Range {
                 }
                 self.write(at, Master::Platform, register, defender)?;
             }
+            ActionKind::Revert { commit, .. } => {
+                if *commit {
+                    self.scenario.on_revert();
+                }
+            }
             ActionKind::Release { action } => {
                 self.substituted.retain(|_, by| by != action);
                 self.held.retain(|_, by| by != action);

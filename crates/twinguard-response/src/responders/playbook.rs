@@ -8,21 +8,23 @@
 //! | measured values accused, estimate at hand | substitute the model's estimate for each accused signal |
 //! | commands accused, writer known | isolate the writer |
 //! | commands accused, or a limit within reach | bring actuators to their safe values, through the gate |
+//! | the model accused by its own seal | load it again from its seal: beside what runs first |
 //! | anything else | tell a person, name the next check |
 //!
 //! Two independent kinds of evidence are needed before anything that affects the process is done by itself; with
-//! one kind the same action is recommended only. While the evidence still allows that nothing is wrong at all, nobody
+//! one kind, or where as much is done already as may be, the same action is recommended only. A model that is not the sealed one is a fact
+//! and not a sign, and going back to the seal gives nobody anything: one kind is enough for it. While the evidence still allows that nothing is wrong at all, nobody
 //! is told to touch the process.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use twinguard_types::{
-    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, Duration, Finding, FindingId, Outcome,
-    OutcomeResult, Severity, SignalId, Suspect, Symptom, Timestamp, Value, Verdict,
+    Action, ActionId, ActionKind, Command, CommandId, CommandOrigin, Duration, Evidence, Finding, FindingId,
+    Outcome, OutcomeResult, Severity, SignalId, Suspect, Symptom, Timestamp, Value, Verdict,
 };
 
-use crate::{Autonomy, Error, Responder, Situation};
+use crate::{Autonomy, Error, Measure, Play, Responder, Situation};
 
 /// How long an action may stay without an outcome.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -38,6 +40,7 @@ const LEAST_SHARE: f64 = 0.02;
 pub struct Playbook {
     safe_state: Vec<(SignalId, Value)>,
     autonomy: Autonomy,
+    plays: Vec<Play>,
     next: u64,
     pending: BTreeMap<ActionId, Action>,
     in_force: BTreeMap<ActionId, (FindingId, Taken)>,
@@ -67,6 +70,20 @@ enum Taken {
     Signal(SignalId),
     Actuator(SignalId),
     Check(SignalId),
+    Model,
+}
+
+impl Taken {
+    /// What an action of this kind takes hold of, where it is something that can be given back.
+    fn by(kind: &ActionKind) -> Option<Self> {
+        Some(match kind {
+            ActionKind::IsolatePeer { peer } => Self::Peer(*peer),
+            ActionKind::Substitute { signal, .. } => Self::Signal(*signal),
+            ActionKind::Command(command) => Self::Actuator(command.signal),
+            ActionKind::Revert { .. } => Self::Model,
+            _ => return None,
+        })
+    }
 }
 
 impl Playbook {
@@ -84,12 +101,19 @@ impl Playbook {
         Ok(Self {
             safe_state,
             autonomy,
+            plays: Play::usual(),
             next: 0,
             pending: BTreeMap::new(),
             in_force: BTreeMap::new(),
             asked: BTreeMap::new(),
             notified: BTreeSet::new(),
         })
+    }
+
+    /// Goes by this table instead of the usual one.
+    #[must_use]
+    pub fn with_plays(self, plays: Vec<Play>) -> Self {
+        Self { plays, ..self }
     }
 
     /// What the playbook remembers.
@@ -173,11 +197,140 @@ impl Playbook {
             undo: undo.to_owned(),
             recommended_only: !granted,
         };
-        let affects_process = matches!(taken, Some(Taken::Peer(_) | Taken::Signal(_) | Taken::Actuator(_)));
-        if granted && affects_process {
+        if granted && Taken::by(&action.kind).is_some() {
             self.pending.insert(id, action.clone());
         }
         actions.push(action);
+    }
+
+    /// Adds the actions of one measure.
+    fn take(
+        &mut self,
+        measure: Measure,
+        now: Timestamp,
+        finding: &Finding,
+        situation: &Situation<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let enough = kinds_of_evidence(finding) >= 2;
+        let doubt = |room: bool| match (enough, room) {
+            (false, _) => "; only one kind of evidence, so this is a recommendation",
+            (_, false) => "; as much is done already as may be, so this is a recommendation",
+            _ => "",
+        };
+        let shares = finding.attribution.iter().filter(|share| share.share >= LEAST_SHARE);
+        match measure {
+            Measure::Isolate => {
+                let peers = situation.offenders.iter().filter(|peer| !self.is_cut_off(**peer));
+                for peer in peers.copied().collect::<Vec<_>>() {
+                    let room = self.taken(|taken| matches!(taken, Taken::Peer(_))) < ISOLATION_BUDGET;
+                    let needed = situation.needed.contains(&peer);
+                    let doubt = if needed {
+                        "; the plant needs this address, and an address can be forged: a person decides"
+                    } else {
+                        doubt(room)
+                    };
+                    self.act(
+                        now,
+                        finding.id,
+                        Some(Taken::Peer(peer)),
+                        ActionKind::IsolatePeer { peer },
+                        self.autonomy.isolate && enough && room && !needed,
+                        format!("{peer} sent commands that no controller or operator says it sent{doubt}"),
+                        "released by an operator when the peer is trusted again",
+                        actions,
+                    );
+                }
+            }
+            Measure::Substitute => {
+                for signal in shares.map(|share| share.signal) {
+                    let Some(estimate) = situation.twin.and_then(|twin| twin.estimate(signal)) else {
+                        continue;
+                    };
+                    let Ok(value) = Value::real(estimate.mean) else { continue };
+                    let room = self.taken(|taken| matches!(taken, Taken::Signal(_))) < SUBSTITUTION_BUDGET;
+                    self.act(
+                        now,
+                        finding.id,
+                        Some(Taken::Signal(signal)),
+                        ActionKind::Substitute { signal, value, sigma: estimate.sigma },
+                        self.autonomy.substitute && enough && room,
+                        format!(
+                            "the measured value is not to be trusted; uncertainty grows while the model runs alone{}",
+                            doubt(room)
+                        ),
+                        "returned when field and model agree again",
+                        actions,
+                    );
+                }
+            }
+            Measure::Verify => {
+                for signal in shares.map(|share| share.signal) {
+                    self.act(
+                        now,
+                        finding.id,
+                        Some(Taken::Check(signal)),
+                        ActionKind::Verify { signal },
+                        true,
+                        "a second reading over an independent path separates a fault from an attack"
+                            .to_owned(),
+                        "nothing to undo",
+                        actions,
+                    );
+                }
+            }
+            Measure::SafeState => {
+                for (offset, (signal, value)) in self.safe_state.clone().into_iter().enumerate() {
+                    let command = Command {
+                        id: CommandId(situation.next_command.0 + offset as u64),
+                        principal: situation.principal,
+                        signal,
+                        value,
+                        at: now,
+                        origin: CommandOrigin::Guard,
+                        from: None,
+                    };
+                    self.act(
+                        now,
+                        finding.id,
+                        Some(Taken::Actuator(signal)),
+                        ActionKind::Command(command),
+                        self.autonomy.safe_state && enough,
+                        format!(
+                            "safe state while commands cannot be trusted; production or energy may suffer{}",
+                            doubt(true)
+                        ),
+                        "the controller takes over again after release",
+                        actions,
+                    );
+                }
+            }
+            Measure::Revert => {
+                let unsealed = |evidence: &Evidence| {
+                    evidence.symptom == Symptom::Seal && evidence.surprise >= evidence.threshold
+                };
+                if finding.evidence.iter().any(unsealed) {
+                    self.act(
+                        now,
+                        finding.id,
+                        Some(Taken::Model),
+                        ActionKind::Revert { sealed: situation.sealed, commit: false },
+                        self.autonomy.revert,
+                        "what runs is not what was sealed; nothing takes over before it is verified"
+                            .to_owned(),
+                        "forget what was loaded",
+                        actions,
+                    );
+                }
+            }
+            Measure::Notify => {
+                if self.notified.insert(finding.id) {
+                    let step = &finding.next_step;
+                    let text = if step.is_empty() { &finding.title } else { step }.clone();
+                    self.order(now, finding.id, ActionKind::Notify { text }, finding.title.clone(), actions);
+                }
+            }
+        }
     }
 
     /// Whether this peer is cut off, or about to be, for whatever finding.
@@ -186,8 +339,10 @@ impl Playbook {
             || self.pending.values().any(|action| action.kind == ActionKind::IsolatePeer { peer })
     }
 
+    /// How much is in force or under way, whatever finding it is for; what was only recommended uses nothing up.
     fn taken(&self, matches: impl Fn(&Taken) -> bool) -> usize {
-        self.asked.keys().filter(|(_, taken)| matches(taken)).count()
+        let pending = self.pending.values().filter_map(|action| Taken::by(&action.kind));
+        self.in_force.values().map(|(_, taken)| *taken).chain(pending).filter(|taken| matches(taken)).count()
     }
 }
 
@@ -228,108 +383,16 @@ impl Responder for Playbook {
     ) {
         // As long as nobody may be to blame, people are told and a second reading is asked for; nothing else.
         let settled = !finding.suspect_set.contains(&Suspect::None);
-        let accused = |suspects: &[Suspect]| {
-            settled && finding.suspect_set.iter().any(|suspect| suspects.contains(suspect))
-        };
-        let enough = kinds_of_evidence(finding) >= 2;
-        let doubt = if enough { "" } else { "; only one kind of evidence, so this is a recommendation" };
-
-        if accused(&[Suspect::CommandPath, Suspect::Identity]) {
-            for peer in situation
-                .offenders
-                .iter()
-                .filter(|peer| !self.is_cut_off(**peer))
-                .copied()
-                .collect::<Vec<_>>()
-            {
-                if self.taken(|taken| matches!(taken, Taken::Peer(_))) >= ISOLATION_BUDGET {
-                    break;
-                }
-                self.act(
-                    now,
-                    finding.id,
-                    Some(Taken::Peer(peer)),
-                    ActionKind::IsolatePeer { peer },
-                    self.autonomy.isolate && enough,
-                    format!("{peer} sent commands that no controller or operator says it sent{doubt}"),
-                    "released by an operator when the peer is trusted again",
-                    actions,
-                );
-            }
-        }
-
-        if accused(&[Suspect::Sensor, Suspect::Network]) {
-            for share in finding.attribution.iter().filter(|share| share.share >= LEAST_SHARE) {
-                let Some(estimate) = situation.twin.and_then(|twin| twin.estimate(share.signal)) else {
-                    continue;
-                };
-                let Ok(value) = Value::real(estimate.mean) else { continue };
-                if self.taken(|taken| matches!(taken, Taken::Signal(_))) >= SUBSTITUTION_BUDGET {
-                    break;
-                }
-                self.act(
-                    now,
-                    finding.id,
-                    Some(Taken::Signal(share.signal)),
-                    ActionKind::Substitute { signal: share.signal, value, sigma: estimate.sigma },
-                    self.autonomy.substitute && enough,
-                    format!("the measured value is not to be trusted; uncertainty grows while the model runs alone{doubt}"),
-                    "returned when field and model agree again",
-                    actions,
-                );
-                self.act(
-                    now,
-                    finding.id,
-                    Some(Taken::Check(share.signal)),
-                    ActionKind::Verify { signal: share.signal },
-                    true,
-                    "a second reading over an independent path separates a fault from an attack".to_owned(),
-                    "nothing to undo",
-                    actions,
-                );
-            }
-        }
-
         let harm_is_near = settled && finding.severity == Severity::Critical;
-        if accused(&[Suspect::CommandPath, Suspect::Actuator, Suspect::Identity]) || harm_is_near {
-            for (offset, (signal, value)) in self.safe_state.clone().into_iter().enumerate() {
-                let command = Command {
-                    id: CommandId(situation.next_command.0 + offset as u64),
-                    principal: situation.principal,
-                    signal,
-                    value,
-                    at: now,
-                    origin: CommandOrigin::Guard,
-                    from: None,
-                };
-                self.act(
-                    now,
-                    finding.id,
-                    Some(Taken::Actuator(signal)),
-                    ActionKind::Command(command),
-                    self.autonomy.safe_state && enough,
-                    format!(
-                        "safe state while commands cannot be trusted; production or energy may suffer{doubt}"
-                    ),
-                    "the controller takes over again after release",
-                    actions,
-                );
+        for play in self.plays.clone() {
+            let accused = finding.suspect_set.iter().any(|suspect| play.accused.contains(suspect));
+            for measure in &play.measures {
+                let harmless = matches!(measure, Measure::Verify | Measure::Notify);
+                let due = accused && (settled || harmless) || harm_is_near && play.limit_within_reach;
+                if due || play.always() {
+                    self.take(*measure, now, finding, situation, actions);
+                }
             }
-        }
-
-        if self.notified.insert(finding.id) {
-            let text =
-                if finding.next_step.is_empty() { finding.title.clone() } else { finding.next_step.clone() };
-            self.act(
-                now,
-                finding.id,
-                None,
-                ActionKind::Notify { text },
-                true,
-                finding.title.clone(),
-                "nothing to undo",
-                actions,
-            );
         }
     }
 
@@ -346,13 +409,10 @@ impl Responder for Playbook {
     fn on_outcome(&mut self, outcome: &Outcome) -> Result<(), Error> {
         let action =
             self.pending.remove(&outcome.action).ok_or(Error::NotPending { action: outcome.action })?;
-        let taken = match &action.kind {
-            ActionKind::IsolatePeer { peer } => Taken::Peer(*peer),
-            ActionKind::Substitute { signal, .. } => Taken::Signal(*signal),
-            ActionKind::Command(command) => Taken::Actuator(command.signal),
-            _ => return Ok(()),
-        };
+        let Some(taken) = Taken::by(&action.kind) else { return Ok(()) };
         match outcome.result {
+            // A model from its seal is nothing that has to be given back.
+            OutcomeResult::Done if taken == Taken::Model => {}
             OutcomeResult::Done => {
                 self.in_force.insert(action.id, (action.finding, taken));
             }
@@ -395,43 +455,21 @@ impl Responder for Playbook {
         }
     }
 
-    fn stand_down(&mut self, now: Timestamp, finding: &Finding, actions: &mut Vec<Action>) {
+    fn holding(&self, finding: FindingId) -> Vec<ActionId> {
         // What was asked for may be under way already.
         let asked = self.pending.values().filter(|action| {
-            action.finding == finding.id && !matches!(action.kind, ActionKind::IsolatePeer { .. })
+            action.finding == finding
+                && !matches!(action.kind, ActionKind::IsolatePeer { .. } | ActionKind::Revert { .. })
         });
-        let over: BTreeSet<ActionId> = self
+        let held = self
             .in_force
             .iter()
-            .filter(|(_, (id, taken))| *id == finding.id && !matches!(taken, Taken::Peer(_)))
-            .map(|(action, _)| *action)
-            .chain(asked.map(|action| action.id))
-            .collect();
-        for action in over {
-            self.in_force.remove(&action);
-            self.pending.remove(&action);
-            self.act(
-                now,
-                finding.id,
-                None,
-                ActionKind::Release { action },
-                true,
-                "the finding is closed".to_owned(),
-                "the action can be asked for again",
-                actions,
-            );
-        }
-        // A peer stays out until a person lets it in.
-        let mut kept: BTreeSet<(FindingId, Taken)> = self.in_force.values().copied().collect();
-        kept.extend(self.pending.values().filter_map(|action| match action.kind {
-            ActionKind::IsolatePeer { peer } => Some((action.finding, Taken::Peer(peer))),
-            _ => None,
-        }));
-        self.asked.retain(|asked, _| asked.0 != finding.id || kept.contains(asked));
-        self.notified.remove(&finding.id);
+            .filter(|(_, (of, taken))| *of == finding && !matches!(taken, Taken::Peer(_)))
+            .map(|(action, _)| *action);
+        held.chain(asked.map(|action| action.id)).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    fn release(&mut self, now: Timestamp, action: ActionId, actions: &mut Vec<Action>) {
+    fn release(&mut self, now: Timestamp, action: ActionId, why: &str, actions: &mut Vec<Action>) {
         let pending = self.pending.remove(&action).map(|action| action.finding);
         let in_force = self.in_force.remove(&action);
         if let Some((finding, taken)) = in_force
@@ -441,16 +479,50 @@ impl Responder for Playbook {
             self.asked.remove(&(finding, taken));
         }
         let Some(finding) = pending.or(in_force.map(|(finding, _)| finding)) else { return };
-        self.act(
-            now,
-            finding,
-            None,
-            ActionKind::Release { action },
-            true,
-            "an operator ended it".to_owned(),
-            "the action can be asked for again",
-            actions,
-        );
+        self.order(now, finding, ActionKind::Release { action }, why.to_owned(), actions);
+    }
+
+    fn order(
+        &mut self,
+        now: Timestamp,
+        finding: FindingId,
+        kind: ActionKind,
+        reason: String,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(taken) = Taken::by(&kind) {
+            self.asked.insert((finding, taken), true);
+        }
+        let undo = match kind {
+            ActionKind::Release { .. } => "the action can be asked for again",
+            ActionKind::Revert { .. } => "load what was sealed before",
+            _ if Taken::by(&kind).is_some() => "given back when the finding is over",
+            _ => "nothing to undo",
+        };
+        self.act(now, finding, None, kind, true, reason, undo, actions);
+    }
+
+    fn forget(&mut self, finding: FindingId) {
+        // A peer stays out until a person lets it in.
+        let mut kept: BTreeSet<(FindingId, Taken)> = self.in_force.values().copied().collect();
+        kept.extend(self.pending.values().filter_map(|action| match action.kind {
+            ActionKind::IsolatePeer { peer } => Some((action.finding, Taken::Peer(peer))),
+            _ => None,
+        }));
+        self.asked.retain(|asked, _| asked.0 != finding || kept.contains(asked));
+        self.notified.remove(&finding);
+    }
+
+    fn take_over(&mut self, earlier: FindingId, later: FindingId) {
+        for (of, taken) in self.in_force.values_mut().filter(|(of, _)| *of == earlier) {
+            *of = later;
+            self.asked.insert((later, *taken), true);
+        }
+        for action in self.pending.values_mut().filter(|action| action.finding == earlier) {
+            action.finding = later;
+            self.asked.extend(Taken::by(&action.kind).map(|taken| ((later, taken), true)));
+        }
+        self.forget(earlier);
     }
 }
 
@@ -498,7 +570,14 @@ mod tests {
     }
 
     fn situation(offenders: &[core::net::IpAddr]) -> Situation<'_> {
-        Situation { twin: None, offenders, principal: PrincipalId(0), next_command: CommandId(10) }
+        Situation {
+            twin: None,
+            offenders,
+            needed: &[],
+            principal: PrincipalId(0),
+            next_command: CommandId(10),
+            sealed: Digest([5; 32]),
+        }
     }
 
     fn respond(playbook: &mut Playbook, finding: &Finding) -> Vec<Action> {
@@ -561,10 +640,85 @@ mod tests {
             assert_eq!(known, !matches!(action.kind, ActionKind::Notify { .. }));
         }
         assert_eq!(playbook.next_deadline(), None);
+        let held = playbook.holding(finding.id);
+        assert_eq!(held.len(), 1, "the actuator is given back, the peer stays isolated");
         let mut released = Vec::new();
-        playbook.stand_down(Timestamp::from_secs(9), &finding, &mut released);
-        assert!(released.iter().all(|action| matches!(action.kind, ActionKind::Release { .. })));
-        assert_eq!(released.len(), 1, "the actuator is released, the peer stays isolated");
+        held.iter().for_each(|action| {
+            playbook.release(Timestamp::from_secs(9), *action, "it is over", &mut released);
+        });
+        playbook.forget(finding.id);
+        assert_eq!(
+            released.iter().map(|it| &it.kind).collect::<Vec<_>>(),
+            [&ActionKind::Release { action: held[0] }]
+        );
+        assert_eq!((playbook.holding(finding.id).len(), playbook.in_force().count()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_held_goes_over_to_a_later_finding() {
+        let mut playbook = playbook(Autonomy::FULL);
+        let earlier = finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]);
+        for action in respond(&mut playbook, &earlier) {
+            let outcome = Outcome { action: action.id, result: OutcomeResult::Done, at: Timestamp::ZERO };
+            let _ = playbook.on_outcome(&outcome);
+        }
+        let held = playbook.holding(earlier.id);
+        let later = Finding { id: FindingId(2), ..earlier.clone() };
+        playbook.take_over(earlier.id, later.id);
+        assert_eq!((playbook.holding(earlier.id).len(), playbook.holding(later.id)), (0, held));
+        let again = respond(&mut playbook, &later);
+        assert!(again.iter().all(|it| matches!(it.kind, ActionKind::Notify { .. })), "nothing is done twice");
+    }
+
+    #[test]
+    fn budgets_count_what_is_done_and_beyond_them_it_is_recommended() {
+        let mut playbook = playbook(Autonomy::FULL);
+        let peer = |last: u8| core::net::IpAddr::from([10, 0, 1, last]);
+        let all: Vec<_> = (0..40).map(peer).collect();
+        let mut isolated = |symptoms: &[Symptom], id: u64| {
+            let finding = Finding { id: FindingId(id), ..finding(&[Suspect::CommandPath], symptoms) };
+            let mut actions = Vec::new();
+            playbook.respond(Timestamp::from_secs(1), &finding, &situation(&all), &mut actions);
+            let isolations = actions.iter().filter(|it| matches!(it.kind, ActionKind::IsolatePeer { .. }));
+            let (recommended, done): (Vec<_>, Vec<_>) = isolations.partition(|it| it.recommended_only);
+            (recommended.len(), done.len())
+        };
+        // Forty recommendations use nothing up: the first that is sure is still acted on.
+        assert_eq!(isolated(&[Symptom::Provenance], 1), (40, 0));
+        assert_eq!(isolated(&[Symptom::Provenance, Symptom::Residual], 1), (0, ISOLATION_BUDGET));
+        assert_eq!(isolated(&[Symptom::Provenance, Symptom::Residual], 2), (40 - ISOLATION_BUDGET, 0));
+    }
+
+    #[test]
+    fn an_address_that_the_plant_needs_is_not_cut_off_without_a_person() {
+        let offenders = [core::net::IpAddr::from([10, 0, 0, 10]), core::net::IpAddr::from([10, 0, 0, 66])];
+        let situation = Situation { needed: &offenders[..1], ..situation(&offenders) };
+        let finding = finding(&[Suspect::CommandPath], &[Symptom::Provenance, Symptom::Residual]);
+        let mut actions = Vec::new();
+        playbook(Autonomy::FULL).respond(Timestamp::from_secs(1), &finding, &situation, &mut actions);
+        let recommended = |peer| {
+            actions.iter().find(|it| it.kind == ActionKind::IsolatePeer { peer }).unwrap().recommended_only
+        };
+        assert_eq!(offenders.map(recommended), [true, false]);
+    }
+
+    #[test]
+    fn a_model_that_is_not_the_sealed_one_is_loaded_again_beside_it_first() {
+        let mut playbook = playbook(Autonomy::FULL);
+        let finding = finding(&[Suspect::Model], &[Symptom::Seal]);
+        let revert = |actions: &[Action]| {
+            actions.iter().find(|it| matches!(it.kind, ActionKind::Revert { .. })).cloned()
+        };
+        let first = revert(&respond(&mut playbook, &finding)).unwrap();
+        assert_eq!(first.kind, ActionKind::Revert { sealed: Digest([5; 32]), commit: false });
+        assert!(!first.recommended_only && playbook.next_deadline() == Some(first.deadline));
+        let done = Outcome { action: first.id, result: OutcomeResult::Done, at: Timestamp::from_secs(2) };
+        playbook.on_outcome(&done).unwrap();
+        assert_eq!((playbook.in_force().count(), playbook.holding(finding.id).len()), (0, 0));
+        assert!(revert(&respond(&mut playbook, &finding)).is_none(), "not twice for one finding");
+        let unsure =
+            Finding { id: FindingId(2), ..super::tests::finding(&[Suspect::Model], &[Symptom::Residual]) };
+        assert!(revert(&respond(&mut playbook, &unsure)).is_none(), "a residual is no proof");
     }
 
     #[test]

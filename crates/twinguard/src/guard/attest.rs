@@ -82,14 +82,16 @@ impl Guard {
         }
     }
 
-    /// A twin beside ours that is to run with the same parameters: what is not so is an alarm, what is so is passed over.
+    /// A twin beside ours that is to run with the same parameters: what is not so is an alarm, what is so is not journalled.
     #[cfg(feature = "redteam")]
     pub(crate) fn attest_beside(&mut self, now: Timestamp, running: &[(String, f64)]) {
         let Some(watch) = self.watch.as_ref().filter(|_| !self.senses.is_learning()) else { return };
         let running = Twin { parameters: running, order: &watch.order };
         let mut attestor = watch.attestor.clone();
         let look = attestor.sweep(&running, u64::MAX);
-        if !look.alarms.is_empty() {
+        if look.alarms.is_empty() {
+            self.measured(now, AttestationOutcome::Matches);
+        } else {
             let measured = attestor.measure(&running).map(|measured| measured.parameters);
             self.attested(now, attestor.expected().parameters, measured.unwrap_or_default(), &look);
         }
@@ -110,5 +112,13 @@ impl Guard {
         let alarms = look.alarms.iter().map(ToString::to_string).collect();
         self.word(at, "attestation", &Word { attestation, alarms, more: look.more });
         self.senses.sense(&Event::Attestation(attestation));
+        self.measured(at, outcome);
+    }
+
+    /// Whether our own twin runs with the parameters that it was given.
+    pub(super) fn runs_what_was_sealed(&mut self) -> bool {
+        let (Some(watch), Some(twin)) = (&self.watch, self.senses.twin()) else { return false };
+        let running = Twin { parameters: twin.parameters(), order: &watch.order };
+        watch.attestor.clone().sweep(&running, u64::MAX).alarms.is_empty()
     }
 }

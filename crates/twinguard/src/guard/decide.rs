@@ -1,5 +1,7 @@
 //! Findings become answers, answers become actions.
 
+use core::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use twinguard_response::{Responder as _, Situation};
 use twinguard_types::{
@@ -55,7 +57,7 @@ impl Guard {
             {
                 self.gate.suspected(name, finding.severity);
             }
-            match self.maintenance_of(&finding) {
+            match self.maintenance_of(&finding).or_else(|| self.own_doing(now, &finding)) {
                 Some(until) => {
                     let told = self.findings.contains_key(&finding.id);
                     self.aside.entry(finding.id).or_insert(Aside { until, told, work: true });
@@ -71,21 +73,32 @@ impl Guard {
                 continue;
             }
             self.emit_finding(finding.clone());
+            self.break_off(now, &finding);
             self.respond(now, &finding);
         }
     }
 
     fn respond(&mut self, now: Timestamp, finding: &Finding) {
         let offenders = self.offenders_since(finding.onset);
+        let needed: Vec<IpAddr> = offenders.iter().copied().filter(|peer| self.is_named(*peer)).collect();
         let situation = Situation {
             twin: self.senses.twin(),
             offenders: &offenders,
+            needed: &needed,
             principal: self.parties.own(),
             next_command: CommandId(self.next_command),
+            sealed: self.sealed(),
         };
         let mut actions = Vec::new();
         self.responder.respond(now, finding, &situation, &mut actions);
         self.act(now, actions);
+    }
+
+    /// Whether the plant file names a party by this very address.
+    fn is_named(&self, peer: IpAddr) -> bool {
+        let whole = if peer.to_canonical().is_ipv4() { 32 } else { 128 };
+        let networks = self.plant.parties.iter().flat_map(|party| &party.networks);
+        networks.into_iter().any(|network| network.prefix() == whole && network.contains(peer))
     }
 
     /// Until when work explains a finding: all that it is about is being worked on. Commands, seals and accounts are not
@@ -134,6 +147,7 @@ impl Guard {
             finding.revision += 1;
             finding.at = now;
             self.emit_finding(finding.clone());
+            self.break_off(now, &finding);
             self.respond(now, &finding);
         }
     }
@@ -204,23 +218,6 @@ impl Guard {
         }
     }
 
-    pub(super) fn stand_down(&mut self, now: Timestamp, id: FindingId) {
-        let signals: Vec<SignalId> = self
-            .distrusted
-            .iter()
-            .filter(|(_, finding)| **finding == id)
-            .map(|(signal, _)| *signal)
-            .collect();
-        for signal in signals {
-            self.trust_again(signal);
-        }
-        let mut actions = Vec::new();
-        if let Some(finding) = self.findings.get(&id).cloned() {
-            self.responder.stand_down(now, &finding, &mut actions);
-        }
-        self.act(now, actions);
-    }
-
     /// Carries actions out as far as they are ours: commands through the gate, isolation at the gate.
     pub(super) fn act(&mut self, now: Timestamp, actions: Vec<Action>) {
         for mut action in actions {
@@ -248,8 +245,18 @@ impl Guard {
             {
                 self.gate.isolate(peer, action.expires);
             }
+            match action.kind {
+                ActionKind::Verify { signal } => self.want(now, signal, action.deadline),
+                ActionKind::Revert { sealed, commit: false } if !action.recommended_only => {
+                    self.prepare_revert(now, &action, sealed);
+                }
+                _ => {}
+            }
             if !action.recommended_only
-                && !matches!(action.kind, ActionKind::Notify { .. } | ActionKind::Verify { .. })
+                && !matches!(
+                    action.kind,
+                    ActionKind::Notify { .. } | ActionKind::Verify { .. } | ActionKind::Revert { .. }
+                )
             {
                 self.senses.acted(now);
             }

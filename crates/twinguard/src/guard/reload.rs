@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use twinguard_integrity::Verified;
-use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{Digest, SignalId, Timestamp};
 
@@ -56,8 +55,7 @@ impl Guard {
         if let Some(policy) = &self.policy {
             policy.apply(&mut gate, &plant)?;
         }
-        let responder = Playbook::new(plant.safe_state.clone(), self.config.autonomy)?;
-        let responder = responder.with_state(self.responder.state())?;
+        let responder = self.config.playbook(&plant)?.with_state(self.responder.state())?;
         let fresh = Senses::new(&plant, &self.config, None)?;
         let now = self.clamp(now);
         let before = self.calibrated()?;

@@ -17,6 +17,7 @@ use super::decide::{Aside, Window};
 use super::party::Parties;
 use super::policy::PolicyFile;
 use super::recalibrate::Calibration;
+use super::recover::Return;
 use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS};
 use crate::evidence::{Evidence, Head, JournalStorage};
 use crate::sense::{Senses, SensesBytes, SensesState};
@@ -42,6 +43,12 @@ struct State {
     distrusted: BTreeMap<SignalId, FindingId>,
     aside: BTreeMap<FindingId, Aside>,
     findings: Vec<Finding>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    returns: BTreeMap<FindingId, Return>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    wanted: BTreeMap<SignalId, Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    read: BTreeMap<SignalId, bool>,
     maintenance: Vec<Window>,
     lost: (u64, u64),
     calibration: Calibration,
@@ -85,6 +92,9 @@ impl Guard {
             distrusted: self.distrusted.clone(),
             aside: self.aside.clone(),
             findings: self.findings.values().cloned().collect(),
+            returns: self.returns.clone(),
+            wanted: self.wanted.clone(),
+            read: self.read.clone(),
             maintenance: self.maintenance.clone(),
             lost: self.lost,
             calibration: self.calibration.clone(),
@@ -162,6 +172,9 @@ impl Guard {
         guard.actions = state.actions;
         guard.distrusted = state.distrusted;
         guard.aside = state.aside;
+        guard.returns = state.returns;
+        guard.wanted = state.wanted;
+        guard.read = state.read;
         guard.maintenance = state.maintenance;
         guard.lost = state.lost;
         guard.resumed = state.now.map(|now| now + RESUMED);

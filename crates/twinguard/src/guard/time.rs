@@ -13,6 +13,8 @@ enum Due {
     Gate,
     /// An action has waited long enough for its outcome.
     Responder,
+    /// The next step of a return to normal.
+    Return,
     /// A maintenance window or the time for which a finding was put aside is over.
     Aside,
     /// An instant is over, and the judge looks at it.
@@ -25,7 +27,7 @@ const NEXT: Duration = Duration::from_nanos(1);
 impl Guard {
     /// When the guard wants to be told the time again (an [`Input::Tick`](crate::Input::Tick) will do), if nothing else
     /// happens: a row or a step of the twin is complete and the judge looks, a request counts as unanswered, a held command
-    /// or an action has waited long enough, a window ends. `None`: nothing waits for the time.
+    /// or an action has waited long enough, a step of a return to normal is due, a window ends. `None`: nothing waits for the time.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.due().map(|(at, _)| at)
@@ -51,6 +53,7 @@ impl Guard {
                     self.responder.tick(at, &mut actions);
                     self.act(at, actions);
                 }
+                Due::Return => self.take_steps(at),
                 Due::Aside => self.take_up(at),
                 Due::Look(at) => {
                     self.senses.look(at);
@@ -65,10 +68,11 @@ impl Guard {
         let wire = self.stack.next_deadline().map(|at| (at + self.tap, Due::Wire));
         let gate = self.gate.next_deadline().map(|at| (at, Due::Gate));
         let responder = self.responder.next_deadline().map(|at| (at, Due::Responder));
+        let step = self.next_step().map(|at| (at, Due::Return));
         let aside = self.next_taken_up().map(|at| (at, Due::Aside));
         // The last instant that a clock can show is never over.
         let look = self.senses.next_look().filter(|at| *at < Timestamp::MAX);
         let look = look.map(|at| (at + NEXT, Due::Look(at)));
-        [wire, gate, responder, aside, look].into_iter().flatten().min()
+        [wire, gate, responder, step, aside, look].into_iter().flatten().min()
     }
 }

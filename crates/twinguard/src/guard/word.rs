@@ -2,8 +2,8 @@
 
 use twinguard_response::Responder as _;
 use twinguard_types::{
-    ActionId, ActionKind, Attestation, AttestationOutcome, Event, FindingId, FindingState, Outcome,
-    OutcomeResult, SignalId, Timestamp,
+    ActionId, ActionKind, Attestation, AttestationOutcome, Digest, Event, Finding, FindingId, FindingState,
+    Outcome, OutcomeResult, SignalId, Timestamp,
 };
 
 use super::Guard;
@@ -26,13 +26,25 @@ impl Guard {
         Ok(())
     }
 
-    pub(super) fn check(&mut self, now: Timestamp, check: &Check) {
+    /// A second reading. It settles an incident that accuses the sensor, and none that is about something else.
+    pub(super) fn check(&mut self, now: Timestamp, check: &Check) -> Result<(), Error> {
         self.word(now, "check", check);
-        self.senses.check(check);
+        let about = |finding: &Finding| {
+            finding.state != FindingState::Closed
+                && finding.attribution.iter().any(|share| share.signal == check.signal)
+        };
+        if self.wanted.contains_key(&check.signal) || self.findings.values().any(about) {
+            // A sensor that tells the truth does not speak for another one that was caught lying.
+            if let Some(agrees) = self.senses.agrees(check) {
+                self.read.insert(check.signal, agrees);
+                self.senses.settle(self.read.values().all(|agrees| *agrees));
+            }
+        }
+        self.take_reading(now, check)
     }
 
     pub(super) fn artefact(&mut self, now: Timestamp, artefact: Artefact) {
-        let expected = self.seal.map_or(self.plant.digest, |seal| seal.root);
+        let expected = self.sealed();
         let outcome = if artefact.measured == expected {
             AttestationOutcome::Matches
         } else {
@@ -41,6 +53,12 @@ impl Guard {
         let attestation = Attestation { at: now, expected, measured: artefact.measured, outcome };
         self.word(now, "attestation", &attestation);
         self.senses.sense(&Event::Attestation(attestation));
+        self.measured(now, outcome);
+    }
+
+    /// What the model was sealed under; without a seal, the digest of its plant file.
+    pub(super) fn sealed(&self) -> Digest {
+        self.seal.map_or(self.plant.digest, |seal| seal.root)
     }
 
     pub(super) fn outcome(&mut self, outcome: Outcome) -> Result<(), Error> {
@@ -59,7 +77,10 @@ impl Guard {
         {
             self.gate.release(peer);
         }
-        Ok(())
+        match kind {
+            Some(ActionKind::Revert { commit, .. }) => self.reverted(&outcome, commit),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn operator(&mut self, now: Timestamp, operator: Operator<'_>) -> Result<(), Error> {
@@ -67,6 +88,7 @@ impl Guard {
             Operator::Acknowledge { finding }
             | Operator::Shelve { finding, .. }
             | Operator::Close { finding, .. }
+            | Operator::Recover { finding }
                 if !self.findings.contains_key(&finding) =>
             {
                 return Err(Error::UnknownFinding { finding });
@@ -98,6 +120,12 @@ impl Guard {
             Operator::Shelve { .. } | Operator::Maintenance { .. } => {}
             Operator::SensorReplaced { signal } => self.replaced(signal),
             Operator::Mode { mode } => self.gate.set_mode(mode),
+            Operator::Recover { finding } => {
+                let open = |it: &Finding| it.state != FindingState::Closed;
+                if self.findings.get(&finding).is_some_and(open) {
+                    self.recover(now, finding)?;
+                }
+            }
             Operator::Override { action } => self.override_action(now, action),
         }
         Ok(())
@@ -121,12 +149,12 @@ impl Guard {
             _ => {}
         }
         let mut actions = Vec::new();
-        self.responder.release(now, action, &mut actions);
+        self.responder.release(now, action, "an operator ended it", &mut actions);
         self.act(now, actions);
     }
 
     /// A closed finding stays closed.
-    fn set_state(&mut self, now: Timestamp, id: FindingId, state: FindingState) {
+    pub(super) fn set_state(&mut self, now: Timestamp, id: FindingId, state: FindingState) {
         let Some(finding) = self.findings.get(&id).filter(|it| it.state != FindingState::Closed) else {
             return;
         };

@@ -5,9 +5,11 @@
 
 mod attest;
 mod bounds;
+mod forged;
 mod gate;
 mod operator;
 mod recalibrate;
+mod recover;
 mod replay;
 mod scenario;
 mod sealed;

@@ -57,27 +57,6 @@ fn findings_are_acknowledged_and_shelved() {
 }
 
 #[test]
-fn closing_gives_back_what_was_taken() {
-    let (mut guard, now, finding) = amid();
-    guard.handle(now, Input::Operator(Operator::Close { finding, reason: "dealt with" })).unwrap();
-    let said = poll(&mut guard);
-    assert_eq!(findings(&said).filter(|it| it.id == finding).last().unwrap().state, FindingState::Closed);
-    let released: Vec<ActionId> = actions(&said)
-        .filter_map(|action| match action.kind {
-            ActionKind::Release { action } => Some(action),
-            _ => None,
-        })
-        .collect();
-    let reversible = |action: &&Action| {
-        action.finding == finding
-            && matches!(action.kind, ActionKind::Substitute { .. } | ActionKind::Command(_))
-    };
-    let taken: Vec<ActionId> = done().filter(reversible).map(|action| action.id).collect();
-    assert!(taken.len() >= 3, "{taken:?}");
-    assert_eq!(released, taken, "everything but the isolation of the peer");
-}
-
-#[test]
 fn an_isolated_peer_is_let_in_again_by_override() {
     let (mut guard, now, _) = amid();
     let isolate = done().find(|action| matches!(action.kind, ActionKind::IsolatePeer { .. })).unwrap();

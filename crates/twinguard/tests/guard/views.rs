@@ -36,7 +36,7 @@ fn every_input_is_taken() {
         Input::Points(&[]),
         Input::Command(command(900, address::CONTROLLER, "cooler.valve.command", 1.0, now)),
         Input::Intent(Intent { principal: PrincipalId(1), signal: oil, value, at: now }),
-        Input::Check(Check { signal: oil, value: 60.0, at: now }),
+        Input::Check(Check { signal: oil, value: 60.0, sigma: 0.0, at: now }),
         Input::Access(access),
         Input::Artefact(Artefact { measured: plant().digest }),
         Input::Operator(Operator::Maintenance { until: now, signals: &[] }),

@@ -95,6 +95,17 @@ impl Subspace {
         (t2, spe.max(0.0))
     }
 
+    /// How far each value of the newest row lies off the subspace, squared, in grid units; `out` holds one number per column.
+    pub fn departures(&self, window: &[i64], out: &mut [f64]) {
+        let x = centred(window, self.plan.grid().steps(), &self.mean);
+        out.iter_mut().zip(x.clone()).for_each(|(out, x)| *out = x);
+        for vector in self.vectors.chunks_exact(self.mean.len().max(1)) {
+            let along: f64 = x.clone().zip(vector).map(|(x, v)| x * v).sum();
+            out.iter_mut().zip(vector).for_each(|(out, v)| *out -= along * v);
+        }
+        out.iter_mut().for_each(|out| *out *= *out);
+    }
+
     /// Share of a covariance's variance that the directions hold; zero for another number of values.
     #[must_use]
     pub fn captured(&self, covariance: &Covariance) -> f64 {

@@ -37,6 +37,12 @@ impl Threshold {
         Ok(Self { scores })
     }
 
+    /// How many scores there were.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.scores.rows()
+    }
+
     /// The score above which this share of normal rows lies.
     #[must_use]
     pub fn limit(&self, rate: f64) -> Option<f64> {

@@ -28,7 +28,8 @@ use crate::job::{
     DELTA, Job, MIN_ROWS, MIN_SITES, Mode, federation, first, now, plan, read, replace, second, secure_first,
     secure_second,
 };
-use crate::plant::{Plant, SENSORS, area};
+use crate::joined;
+use crate::plant::{Plant, SENSORS, area, columns};
 
 const TICK: Duration = Duration::from_millis(50);
 /// A whole run takes seconds; more is a failure.
@@ -195,6 +196,7 @@ impl<'a> Hub<'a> {
         if let Some(first) = published {
             let base = model_digest(&first);
             files.insert("subspace.bin", first.clone());
+            files.insert("columns.txt", columns().map(|name| name + "\n").collect::<String>().into_bytes());
             model = Some(read::<Subspace>(&first)?);
             if mode != Mode::Robust && !private {
                 rounds += 1;
@@ -210,6 +212,10 @@ impl<'a> Hub<'a> {
         }
         journal.checkpoint(&self.key)?;
         let sealed = if model.is_some() { Some(self.seal(&files)?) } else { None };
+        let joined = match sealed {
+            Some(_) => Some(joined::run(&self.folder, &self.key, self.args.seed, self.args.sites)?),
+            None => None,
+        };
         let rho = self.args.epsilon.map(|epsilon| Rho::for_epsilon(epsilon, DELTA)).transpose()?;
         let spent = rho.map(|rho| epsilon(rho, DELTA)).transpose()?;
         let pooled = self.pooled()?;
@@ -223,6 +229,7 @@ impl<'a> Hub<'a> {
                 json!({
                     "mode": self.args.mode.name(), "sites": self.args.sites, "model_digest": digest, "pooled_digest": pooled,
                     "auc": area, "epsilon": spent, "rounds": rounds, "poisoned": self.poisoned, "killed": u32::from(self.killed),
+                    "newcomer_sees_after_rows": joined.as_ref().map(|seen| seen.with), "alone": joined.as_ref().map(|seen| seen.alone),
                     "seal_root": sealed, "journal_root": journal.root().to_string(), "seconds": seconds, "seed": self.args.seed,
                 })
             );
@@ -243,12 +250,18 @@ impl<'a> Hub<'a> {
         if let Some(spent) = spent {
             println!("privacy   ε = {spent:.4} at δ = {DELTA:e} for each row of each site");
         }
+        if let Some(seen) = joined {
+            println!("newcomer  {}", seen.words());
+        }
         println!("journal   {}", journal.root());
         if let Some(root) = sealed {
             println!(
                 "sealed    {root}{}",
                 if self.args.out.is_some() {
-                    format!(" in {}", self.folder.display())
+                    let dir = self.folder.display();
+                    format!(
+                        " in {dir}\n\nIts guard, again:\n  cargo run --release --example watch -- --telemetry {dir}/newcomer/now.csv --learn {dir}/newcomer/day.csv --federated {dir}"
+                    )
                 } else {
                     String::new()
                 }

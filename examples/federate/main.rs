@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Expect a line per event: who joined, who was killed and came back, how the sites voted; then the digests of the federated and of the
-//! pooled model, which are equal in mode `exact`, and the area under the curve of the sealed model on attacks that it has not seen.
+//! pooled model, which are equal in mode `exact`, the area under the curve of the sealed model on attacks that it has not seen, and what the
+//! guard of a new site with one day of rows sees of such an attack, with the sealed model and without it.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -22,6 +23,7 @@ mod channel;
 mod helper;
 mod hub;
 mod job;
+mod joined;
 mod newcomer;
 mod plant;
 mod site;

@@ -38,6 +38,11 @@ impl Dice {
     }
 }
 
+/// Names of the sensors, in order.
+pub(crate) fn columns() -> impl Iterator<Item = String> {
+    (0..SENSORS).map(|sensor| format!("sensor_{sensor:02}"))
+}
+
 /// What all sites have in common, and how far they differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Plant {

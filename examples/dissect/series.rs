@@ -3,7 +3,6 @@
 use std::io;
 
 use anyhow::Result;
-use twinguard::protocol::Access;
 use twinguard::protocol::stack::Message;
 
 use crate::json::seconds;
@@ -27,23 +26,16 @@ impl<W: io::Write> Series<W> {
     pub(crate) fn take(&mut self, message: &Message<'_>) -> Result<()> {
         let family = message.family();
         for point in message.points() {
-            let access = match point.access {
-                Access::Read => "read",
-                Access::Write => "write",
-                Access::Echo => "echo",
-                Access::Select => "select",
-                Access::Argument => "argument",
-            };
             let value = point.raw.scalar().map(|value| value.to_string()).unwrap_or_default();
             self.writer.write_record([
                 seconds(message.at),
                 family.to_string(),
                 message.server().to_string(),
                 family.show_tag(point.tag).to_string(),
-                access.to_owned(),
+                point.access.as_str().to_owned(),
                 value,
                 point.raw.to_string(),
-                format!("{:?}", point.quality).to_lowercase(),
+                point.quality.as_str().to_owned(),
                 point.at.map(seconds).unwrap_or_default(),
             ])?;
         }

@@ -24,11 +24,11 @@ use crate::certificate::Term;
 use crate::config::{Config, History, PlantSource};
 use crate::core::Core;
 use crate::core::mqtt::CommandTopics;
-use crate::modbus::Proxy;
-use crate::mqtt;
+use crate::relay::Behind;
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
+use crate::{modbus, mqtt};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
@@ -260,8 +260,8 @@ impl Gateway {
                 gateway.modbus.push((proxy.name.clone(), address));
             }
             let Doors { front, back } = gateway.doors(&format!("modbus {}", proxy.name));
-            let guard = gateway.guard.clone();
-            let proxy = Arc::new(Proxy::new(proxy, config.mode, guard, stats.clone(), (front, back)));
+            let behind = Behind { guard: gateway.guard.clone(), stats: stats.clone(), front, back };
+            let proxy = modbus::Proxy::new(proxy, config.mode, behind);
             gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
         }
         for (proxy, topics, listener) in brokers {
@@ -269,9 +269,9 @@ impl Gateway {
                 gateway.mqtt.push((proxy.name.clone(), address));
             }
             let Doors { front, back } = gateway.doors(&format!("mqtt {}", proxy.name));
-            let (guard, stats) = (gateway.guard.clone(), stats.clone());
-            let proxy = mqtt::Proxy::new(proxy, config.mode, guard, stats, (front, back), topics);
-            gateway.tasks.push(tokio::spawn(Arc::new(proxy).serve(listener, stopped.clone())));
+            let behind = Behind { guard: gateway.guard.clone(), stats: stats.clone(), front, back };
+            let proxy = mqtt::Proxy::new(proxy, config.mode, topics, behind);
+            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
         }
         Ok(gateway)
     }

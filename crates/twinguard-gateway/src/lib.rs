@@ -16,6 +16,7 @@ mod mqtt;
 mod pem;
 mod places;
 mod rate;
+mod relay;
 mod stats;
 mod tls;
 mod worker;

@@ -5,26 +5,21 @@
 //!
 //! Source: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b §4.
 
-use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use twinguard::types::Timestamp;
 
-use crate::accept::accept;
 use crate::config::{Modbus, Mode};
+use crate::core::Answer;
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
-use crate::core::{Answer, Core, Line};
-use crate::places::Places;
 use crate::rate::Budget;
-use crate::stats::Stats;
-use crate::tls::{Back, Front, Met, Wire, put};
-use crate::worker::{Handle, clock};
+use crate::relay::{Behind, Broken, Link, Relay, Terms};
+use crate::tls::put;
 
 /// Bytes that are read at one time.
 const BUFFER: usize = 4_096;
@@ -37,57 +32,34 @@ const ANSWERS: usize = 64 << 10;
 pub(crate) struct Proxy {
     config: Modbus,
     mode: Mode,
-    guard: Handle,
-    stats: Arc<Stats>,
-    front: Arc<Front>,
-    back: Arc<Back>,
-    places: Arc<Places>,
+    relay: Arc<Relay>,
 }
 
 impl Proxy {
     /// A proxy; nothing listens yet.
     #[must_use]
-    pub(crate) fn new(
-        config: Modbus,
-        mode: Mode,
-        guard: Handle,
-        stats: Arc<Stats>,
-        (front, back): (Arc<Front>, Arc<Back>),
-    ) -> Self {
-        let places = Places::new(config.connections, config.connections_per_client);
-        Self { config, mode, guard, stats, front, back, places }
+    pub(crate) fn new(config: Modbus, mode: Mode, behind: Behind) -> Arc<Self> {
+        let terms = Terms {
+            called: format!("modbus {}", config.name),
+            counts: |stats| &stats.modbus,
+            server: config.server,
+            device: config.device,
+            connections: config.connections,
+            connections_per_client: config.connections_per_client,
+            message_time: config.message_time,
+            connect_time: config.connect_time,
+            decide_time: config.decide_time,
+            write_time: WRITE,
+        };
+        Arc::new(Self { config, mode, relay: Relay::new(behind, terms) })
     }
 
-    /// Serves clients until `stop` changes; those that are being served are let go then.
+    /// Serves clients until `stop` changes. What waits for an answer then gets one; then it is over.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let mut tasks = accept(listener, stop.clone(), |client, from| {
-            let Some(place) = self.places.take(from.ip()) else {
-                self.stats.modbus.crowded.add();
-                return None;
-            };
-            self.stats.modbus.clients.add();
-            let (proxy, stop) = (self.clone(), stop.clone());
-            Some(async move {
-                match proxy.front.meet(client, proxy.config.message_time).await {
-                    Ok((client, met)) => Session::new(proxy, client, from, met).run(stop).await,
-                    Err(_) => proxy.unproved(from),
-                }
-                drop(place);
-            })
-        })
-        .await;
-        // What waits for an answer gets one; then it is over.
-        let patience = self.config.answer_time + WRITE;
-        let _ = timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
-    }
-
-    /// Somebody could not prove who they are: a refused login.
-    fn unproved(&self, from: SocketAddr) {
-        self.stats.unproved.add();
-        let ip = from.ip().to_canonical();
-        if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
-            self.stats.modbus.unseen.add();
-        }
+        let (relay, patience) = (self.relay.clone(), self.config.answer_time + WRITE);
+        let halt = stop.clone();
+        let session = move |link| Session::new(self.clone(), link).run(halt.clone());
+        relay.serve(listener, stop, patience, session).await;
     }
 }
 
@@ -109,17 +81,18 @@ enum End {
     Foreign,
 }
 
+impl From<Broken> for End {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Gone => Self::Over,
+            Broken::Slow => Self::Slow,
+        }
+    }
+}
+
 struct Session {
     proxy: Arc<Proxy>,
-    client: Wire,
-    from: SocketAddr,
-    /// What the handshake has shown; `None` in plain text.
-    met: Option<Met>,
-    /// What the guard knows this connection by; `None` where it could not be told.
-    line: Option<Line>,
-    server: Option<Wire>,
-    /// Until when the server's certificate is valid, where it has one.
-    server_until: Option<Timestamp>,
+    link: Link,
     /// Bytes of the client, and of the server, that are no whole message yet.
     asked: Vec<u8>,
     told: Vec<u8>,
@@ -133,17 +106,12 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, client: Wire, from: SocketAddr, met: Option<Met>) -> Self {
+    fn new(proxy: Arc<Proxy>, link: Link) -> Self {
         let now = Instant::now();
         let budget = Budget::new(proxy.config.requests_per_second, now);
         Self {
             proxy,
-            client,
-            from: SocketAddr::new(from.ip().to_canonical(), from.port()),
-            met,
-            line: None,
-            server: None,
-            server_until: None,
+            link,
             asked: Vec::with_capacity(BUFFER),
             told: Vec::with_capacity(BUFFER),
             open: VecDeque::new(),
@@ -155,38 +123,21 @@ impl Session {
     }
 
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let (from, device) = (self.from, self.proxy.config.device);
-        let patience = self.proxy.config.decide_time;
-        // Who cannot be shown to the guard can read, and not command.
-        let met = self.met.take();
-        let open = move |core: &mut Core, now| {
-            let line = core.open(now, from, device);
-            if let Some(met) = met {
-                core.prove(now, line, met.peer.as_ref(), met.own);
-            }
-            line
-        };
-        self.line = self.proxy.guard.ask(patience, open).await.ok();
         loop {
             match self.step(&mut stop).await {
                 Ok(()) => {}
                 Err(End::Over) => break,
                 Err(End::Slow) => {
-                    self.proxy.stats.modbus.slow.add();
+                    self.link.counts().slow.add();
                     break;
                 }
                 Err(End::Foreign) => {
-                    self.proxy.stats.modbus.foreign.add();
+                    self.link.counts().foreign.add();
                     break;
                 }
             }
         }
-        let _ = self.client.shutdown().await;
-        if let Some(line) = self.line
-            && !self.proxy.guard.tell(move |core, now| core.end(now, line))
-        {
-            self.proxy.stats.modbus.unseen.add();
-        }
+        self.link.close().await;
     }
 
     /// Deals with whatever happens next.
@@ -204,7 +155,7 @@ impl Session {
         let (wake, slow) = self.deadline(reads);
         let mut server = [0; BUFFER];
         let mut client = [0; BUFFER];
-        let Self { client: near, server: far, .. } = self;
+        let Link { client: near, server: far, .. } = &mut self.link;
         tokio::select! {
             // Answers first: a client that floods does not starve itself of them.
             biased;
@@ -277,9 +228,8 @@ impl Session {
     }
 
     async fn request(&mut self, adu: &[u8]) -> Result<(), End> {
-        let stats = self.proxy.stats.clone();
         if !self.budget.take(Instant::now()) {
-            stats.modbus.flooded.add();
+            self.link.counts().flooded.add();
             return self.refuse(adu, Exception::Busy).await;
         }
         let request = Request::of(adu);
@@ -290,7 +240,7 @@ impl Session {
             }
             (Request::Write, Mode::Enforce) => self.command(adu).await,
             _ => {
-                stats.modbus.passed.add();
+                self.link.counts().passed.add();
                 self.send(adu, false).await.map(|_| ())
             }
         }
@@ -298,49 +248,41 @@ impl Session {
 
     /// Asks the guard about a write, and does what it says. No answer is a refusal.
     async fn command(&mut self, adu: &[u8]) -> Result<(), End> {
-        let stats = self.proxy.stats.clone();
-        let Some(line) = self.line else { return self.refuse(adu, Exception::DeviceFailure).await };
-        let began = Instant::now();
         let asked = adu.to_vec();
-        let decide = self.proxy.config.decide_time;
-        let answer = self.proxy.guard.ask(decide, move |core, now| core.request(now, line, &asked)).await;
-        stats.decide.add(began.elapsed());
+        let answer = self.link.judge(move |core, now, line| core.request(now, line, &asked)).await;
         let (commands, bytes) = match answer {
-            Ok(Answer::Forward { commands }) => {
-                stats.modbus.passed.add();
+            Some(Answer::Forward { commands }) => {
+                self.link.counts().passed.add();
                 (commands, None)
             }
-            Ok(Answer::Rewrite { commands, adu }) => {
-                stats.modbus.rewritten.add();
+            Some(Answer::Rewrite { commands, adu }) => {
+                self.link.counts().rewritten.add();
                 (commands, Some(adu))
             }
-            Ok(Answer::Refuse { exception, reason: _ }) => return self.refuse(adu, exception).await,
-            Err(_) => return self.refuse(adu, Exception::DeviceFailure).await,
+            Some(Answer::Refuse { exception, reason: _ }) => return self.refuse(adu, exception).await,
+            None => return self.refuse(adu, Exception::DeviceFailure).await,
         };
         if !self.send(bytes.as_deref().unwrap_or(adu), true).await? {
-            // If the guard cannot be told, the admission lapses by itself.
-            let _told = self.proxy.guard.tell(move |core, now| core.withdraw(now, &commands));
+            self.link.withdraw(commands);
         }
         Ok(())
     }
 
     /// Sends a request to the server, once; whether it may have got there.
     async fn send(&mut self, adu: &[u8], commands: bool) -> Result<bool, End> {
-        if self.server.is_none() && !self.connect().await {
-            self.proxy.stats.modbus.unreachable.add();
+        if self.link.server.is_none() && !self.connect().await {
             self.refuse(adu, Exception::PathUnavailable).await?;
             return Ok(false);
         }
-        if commands && self.server_until.is_some_and(|until| until <= clock()) {
-            // Whether this still is the server is not certain enough for a command.
+        if commands && self.link.is_server_lapsed() {
             self.refuse(adu, Exception::DeviceFailure).await?;
             return Ok(false);
         }
-        let Some(server) = self.server.as_mut() else { return Ok(false) };
+        let Some(server) = self.link.server.as_mut() else { return Ok(false) };
         let sent = timeout(self.proxy.config.answer_time, put(server, adu)).await;
         let head = adu.get(..8).unwrap_or_default().to_vec();
         self.open.push_back(Open { head, until: Instant::now() + self.proxy.config.answer_time });
-        self.show(true, adu);
+        self.link.show(true, adu);
         if !matches!(sent, Ok(Ok(()))) {
             // How much of it arrived nobody knows: it is never sent again.
             self.lost().await?;
@@ -349,18 +291,8 @@ impl Session {
     }
 
     async fn connect(&mut self) -> bool {
-        let (back, config) = (self.proxy.back.clone(), &self.proxy.config);
-        let connect = async { back.join(TcpStream::connect(config.server).await?).await };
-        let Ok(Ok((server, shown))) = timeout(config.connect_time, connect).await else { return false };
-        self.server = Some(server);
         self.told.clear();
-        self.server_until = shown.as_ref().map(|it| it.term.not_after);
-        if let Some(shown) = shown {
-            let of = format!("server of modbus {}", config.name);
-            // A forecast that cannot be told now is told at the next connection.
-            let _told = self.proxy.guard.tell(move |core, now| core.certificate(now, of, shown.term));
-        }
-        true
+        self.link.connect().await
     }
 
     /// Passes on whole answers of the server.
@@ -375,8 +307,8 @@ impl Session {
                     // An answer that nobody waits for any more has been answered in the server's place.
                     let Some(place) = self.open.iter().position(answered) else { continue };
                     self.open.remove(place);
-                    self.show(false, &adu);
-                    self.write(&adu).await?;
+                    self.link.show(false, &adu);
+                    self.link.write(&adu).await?;
                 }
                 Piece::Incomplete if self.told.len() < ANSWERS => return Ok(()),
                 _ => return self.lost().await,
@@ -388,7 +320,7 @@ impl Session {
     async fn lapse(&mut self) -> Result<(), End> {
         let now = Instant::now();
         while let Some(place) = self.open.iter().position(|open| open.until <= now) {
-            self.proxy.stats.modbus.unanswered.add();
+            self.link.counts().unanswered.add();
             if let Some(open) = self.open.remove(place) {
                 self.refuse(&open.head, Exception::NoResponse).await?;
             }
@@ -398,9 +330,9 @@ impl Session {
 
     /// The server is gone: whatever waits for it is told so, and the next request finds it again.
     async fn lost(&mut self) -> Result<(), End> {
-        self.server = None;
+        self.link.server = None;
         self.told.clear();
-        self.proxy.stats.modbus.unreachable.add();
+        self.link.counts().unreachable.add();
         while let Some(open) = self.open.pop_front() {
             self.refuse(&open.head, Exception::NoResponse).await?;
         }
@@ -408,24 +340,7 @@ impl Session {
     }
 
     async fn refuse(&mut self, adu: &[u8], exception: Exception) -> Result<(), End> {
-        self.proxy.stats.modbus.refused.add();
-        self.write(&refusal(adu, exception)).await
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE, put(&mut self.client, bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Over),
-            Err(_) => Err(End::Slow),
-        }
-    }
-
-    /// Shows the guard what passed.
-    fn show(&self, from_client: bool, adu: &[u8]) {
-        let Some(line) = self.line else { return };
-        let adu = adu.to_vec();
-        if !self.proxy.guard.tell(move |core, now| core.passed(now, line, from_client, &adu)) {
-            self.proxy.stats.modbus.unseen.add();
-        }
+        self.link.counts().refused.add();
+        Ok(self.link.write(&refusal(adu, exception)).await?)
     }
 }

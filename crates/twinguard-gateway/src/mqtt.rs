@@ -7,31 +7,26 @@
 //! Sources: *MQTT Version 5.0* §2.1, §3, §4.3, §4.6; *MQTT Version 3.1.1* §3.3.5 (an older client cannot be told that it may
 //! not publish: it is acknowledged, and what it published is dropped, as servers do).
 
-use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use twinguard::protocol::protocol::{Cut, Protocol as _};
 use twinguard::protocol::protocols::mqtt::{
     Connect, Mqtt, Packet, Properties, Publish, Repr, TOPIC_ALIAS, Version, View, kind,
 };
-use twinguard::types::Timestamp;
 
-use crate::accept::accept;
 use crate::config::{self, Mode};
 use crate::core::modbus::Exception;
 use crate::core::mqtt::CommandTopics;
-use crate::core::{Answer, Core, Line};
-use crate::places::Places;
+use crate::core::{Answer, Core};
 use crate::rate::Budget;
-use crate::stats::Stats;
-use crate::tls::{Back, Front, Met, Wire, put};
-use crate::worker::{Handle, clock};
+use crate::relay::{Behind, Broken, Link, Relay, Terms};
+use crate::tls::put;
 
 /// Bytes that are read at one time.
 const BUFFER: usize = 8 << 10;
@@ -57,57 +52,34 @@ mod reason {
 pub(crate) struct Proxy {
     config: config::Mqtt,
     mode: Mode,
-    guard: Handle,
-    stats: Arc<Stats>,
-    front: Arc<Front>,
-    back: Arc<Back>,
     topics: CommandTopics,
-    places: Arc<Places>,
+    relay: Arc<Relay>,
 }
 
 impl Proxy {
     /// A proxy; nothing listens yet.
     #[must_use]
-    pub(crate) fn new(
-        config: config::Mqtt,
-        mode: Mode,
-        guard: Handle,
-        stats: Arc<Stats>,
-        (front, back): (Arc<Front>, Arc<Back>),
-        topics: CommandTopics,
-    ) -> Self {
-        let places = Places::new(config.connections, config.connections_per_client);
-        Self { config, mode, guard, stats, front, back, topics, places }
+    pub(crate) fn new(config: config::Mqtt, mode: Mode, topics: CommandTopics, behind: Behind) -> Arc<Self> {
+        let terms = Terms {
+            called: format!("mqtt {}", config.name),
+            counts: |stats| &stats.mqtt,
+            server: config.server,
+            device: config.device,
+            connections: config.connections,
+            connections_per_client: config.connections_per_client,
+            message_time: config.message_time,
+            connect_time: config.connect_time,
+            decide_time: config.decide_time,
+            write_time: WRITE,
+        };
+        Arc::new(Self { config, mode, topics, relay: Relay::new(behind, terms) })
     }
 
     /// Serves clients until `stop` changes; those that are being served are let go then.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let mut tasks = accept(listener, stop.clone(), |client, from| {
-            let Some(place) = self.places.take(from.ip()) else {
-                self.stats.mqtt.crowded.add();
-                return None;
-            };
-            self.stats.mqtt.clients.add();
-            let (proxy, stop) = (self.clone(), stop.clone());
-            Some(async move {
-                match proxy.front.meet(client, proxy.config.message_time).await {
-                    Ok((client, met)) => Session::new(proxy, client, from).run(met, stop).await,
-                    Err(_) => proxy.unproved(from),
-                }
-                drop(place);
-            })
-        })
-        .await;
-        let _ = timeout(WRITE, async { while tasks.join_next().await.is_some() {} }).await;
-    }
-
-    /// Somebody could not prove who they are: a refused login.
-    fn unproved(&self, from: SocketAddr) {
-        self.stats.unproved.add();
-        let ip = from.ip().to_canonical();
-        if !self.guard.tell(move |core, now| core.stranger(now, ip)) {
-            self.stats.mqtt.unseen.add();
-        }
+        let (relay, halt) = (self.relay.clone(), stop.clone());
+        let session = move |link| Session::new(self.clone(), link).run(halt.clone());
+        relay.serve(listener, stop, WRITE, session).await;
     }
 }
 
@@ -123,6 +95,15 @@ enum End {
     Told(u8),
 }
 
+impl From<Broken> for End {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Gone => Self::Over,
+            Broken::Slow => Self::Slow,
+        }
+    }
+}
+
 /// An acknowledgement that a client waits for.
 enum Owed {
     /// The server's, for this packet identifier.
@@ -133,13 +114,7 @@ enum Owed {
 
 struct Session {
     proxy: Arc<Proxy>,
-    client: Wire,
-    server: Option<Wire>,
-    from: SocketAddr,
-    /// What the guard knows this connection by; `None` where it could not be told.
-    line: Option<Line>,
-    /// Until when the server's certificate is valid, where it has one.
-    server_until: Option<Timestamp>,
+    link: Link,
     version: Version,
     /// Bytes of the client, and of the server, that are no whole packet yet.
     asked: Vec<u8>,
@@ -156,16 +131,12 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, client: Wire, from: SocketAddr) -> Self {
+    fn new(proxy: Arc<Proxy>, link: Link) -> Self {
         let now = Instant::now();
         let budget = Budget::new(proxy.config.commands_per_second, now);
         Self {
             proxy,
-            client,
-            server: None,
-            from: SocketAddr::new(from.ip().to_canonical(), from.port()),
-            line: None,
-            server_until: None,
+            link,
             version: Version::Unknown,
             asked: Vec::with_capacity(BUFFER),
             told: Vec::with_capacity(BUFFER),
@@ -177,23 +148,13 @@ impl Session {
         }
     }
 
-    async fn run(mut self, met: Option<Met>, mut stop: watch::Receiver<bool>) {
-        let (from, device) = (self.from, self.proxy.config.device);
-        let open = move |core: &mut Core, now| {
-            let line = core.open(now, from, device);
-            if let Some(met) = met {
-                core.prove(now, line, met.peer.as_ref(), met.own);
-            }
-            line
-        };
-        // Who cannot be shown to the guard can listen and tell, and not command.
-        self.line = self.proxy.guard.ask(self.proxy.config.decide_time, open).await.ok();
+    async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let end = loop {
             if let Err(end) = self.step(&mut stop).await {
                 break end;
             }
         };
-        let stats = &self.proxy.stats.mqtt;
+        let stats = self.link.counts();
         let told = match end {
             End::Over => None,
             End::Slow => {
@@ -215,15 +176,7 @@ impl Session {
             };
             let _ = self.answer(end).await;
         }
-        let _ = self.client.shutdown().await;
-        if let Some(server) = &mut self.server {
-            let _ = server.shutdown().await;
-        }
-        if let Some(line) = self.line
-            && !self.proxy.guard.tell(move |core, now| core.end(now, line))
-        {
-            self.proxy.stats.mqtt.unseen.add();
-        }
+        self.link.close().await;
     }
 
     /// Deals with whatever happens next.
@@ -231,7 +184,7 @@ impl Session {
         let wake = self.began.map(|began| began + self.proxy.config.message_time);
         let mut server = [0; BUFFER];
         let mut client = [0; BUFFER];
-        let Self { client: near, server: far, .. } = self;
+        let Link { client: near, server: far, .. } = &mut self.link;
         tokio::select! {
             // What the server says first: a client that floods does not starve itself of it.
             biased;
@@ -242,7 +195,7 @@ impl Session {
                         self.server_said().await
                     }
                     _ => {
-                        self.proxy.stats.mqtt.unreachable.add();
+                        self.link.counts().unreachable.add();
                         Err(End::Over)
                     }
                 }
@@ -281,13 +234,13 @@ impl Session {
     async fn client_said(&mut self) -> Result<(), End> {
         while let Some(packet) = Self::packet(&mut self.asked, self.proxy.config.packet_bytes)? {
             self.began = None;
-            if self.server.is_none() {
+            if self.link.server.is_none() {
                 self.connect(&packet).await?;
             } else {
                 self.pass(&packet).await?;
             }
         }
-        if self.asked.is_empty() && self.server.is_some() {
+        if self.asked.is_empty() && self.link.server.is_some() {
             self.began = None;
         } else {
             self.began.get_or_insert_with(Instant::now);
@@ -314,22 +267,12 @@ impl Session {
             }
             // What a server says in a client's name when it is lost is said without anybody being asked.
             if connect.will.is_some_and(|will| self.proxy.topics.holds(will.topic)) {
-                self.proxy.stats.mqtt.refused.add();
+                self.link.counts().refused.add();
                 return self.turn_away(reason::NOT_AUTHORIZED, 5).await;
             }
         }
-        let (back, config) = (self.proxy.back.clone(), &self.proxy.config);
-        let connecting = async { back.join(TcpStream::connect(config.server).await?).await };
-        let Ok(Ok((server, shown))) = timeout(config.connect_time, connecting).await else {
-            self.proxy.stats.mqtt.unreachable.add();
+        if !self.link.connect().await {
             return self.turn_away(reason::UNAVAILABLE, 3).await;
-        };
-        self.server = Some(server);
-        self.server_until = shown.as_ref().map(|it| it.term.not_after);
-        if let Some(shown) = shown {
-            let of = format!("server of mqtt {}", config.name);
-            // A forecast that cannot be told now is told at the next connection.
-            let _told = self.proxy.guard.tell(move |core, now| core.certificate(now, of, shown.term));
         }
         self.send(packet).await
     }
@@ -373,7 +316,7 @@ impl Session {
                 Ok(admitted) => commands = admitted,
                 Err(exception) => return self.refuse(publish, exception).await,
             }
-            self.proxy.stats.mqtt.passed.add();
+            self.link.counts().passed.add();
         }
         if let Some((queue, id)) = self.queue(publish) {
             if queue.len() >= OWED {
@@ -386,7 +329,7 @@ impl Session {
         let sent = self.send(whole.as_deref().unwrap_or(packet)).await;
         if sent.is_err() && !commands.is_empty() {
             // How much of it arrived nobody knows: it is never sent again. The admission lapses by itself.
-            self.proxy.stats.mqtt.unanswered.add();
+            self.link.counts().unanswered.add();
         }
         sent
     }
@@ -428,26 +371,22 @@ impl Session {
         topic: Vec<u8>,
         publish: &Publish<'_>,
     ) -> Result<Vec<twinguard::types::CommandId>, Exception> {
-        let proxy = self.proxy.clone();
         if !self.budget.take(Instant::now()) {
-            proxy.stats.mqtt.flooded.add();
+            self.link.counts().flooded.add();
             return Err(Exception::Busy);
         }
-        // Whether this still is the server is not certain enough for a command.
-        if self.server_until.is_some_and(|until| until <= clock()) {
+        if self.link.is_server_lapsed() {
             return Err(Exception::DeviceFailure);
         }
-        let line = self.line.ok_or(Exception::DeviceFailure)?;
-        let began = Instant::now();
         let (payload, retain) = (publish.payload.to_vec(), publish.retain);
-        let passing = proxy.config.metrics.clone();
-        let job = move |core: &mut Core, now| core.publish(now, line, (&topic, &payload), retain, &passing);
-        let answer = proxy.guard.ask(proxy.config.decide_time, job).await;
-        proxy.stats.decide.add(began.elapsed());
+        let passing = self.proxy.config.metrics.clone();
+        let job =
+            move |core: &mut Core, now, line| core.publish(now, line, (&topic, &payload), retain, &passing);
+        let answer = self.link.judge(job).await;
         match answer {
-            Ok(Answer::Forward { commands }) => Ok(commands),
-            Ok(Answer::Rewrite { .. }) | Err(_) => Err(Exception::DeviceFailure),
-            Ok(Answer::Refuse { exception, reason: _ }) => Err(exception),
+            Some(Answer::Forward { commands }) => Ok(commands),
+            Some(Answer::Rewrite { .. }) | None => Err(Exception::DeviceFailure),
+            Some(Answer::Refuse { exception, reason: _ }) => Err(exception),
         }
     }
 
@@ -464,7 +403,7 @@ impl Session {
     /// A publication does not pass: it is acknowledged as refused, or, before 5.0, acknowledged and dropped; without
     /// acknowledgement it is dropped (V5 §3.4.2.1, §3.5.2.1; V3 §3.3.5).
     async fn refuse(&mut self, publish: &Publish<'_>, exception: Exception) -> Result<(), End> {
-        self.proxy.stats.mqtt.refused.add();
+        self.link.counts().refused.add();
         let five = self.version == Version::V5;
         let reason = match exception {
             Exception::Busy => reason::QUOTA,
@@ -494,7 +433,7 @@ impl Session {
                 && let Some(Owed::Ours(_)) = queue.front()
                 && let Some(Owed::Ours(bytes)) = queue.pop_front()
             {
-                self.write(&bytes).await?;
+                self.link.write(&bytes).await?;
             }
         }
         Ok(())
@@ -503,8 +442,8 @@ impl Session {
     /// Passes on the whole packets of the server.
     async fn server_said(&mut self) -> Result<(), End> {
         while let Some(packet) = Self::packet(&mut self.told, self.proxy.config.packet_bytes)? {
-            self.show(false, &packet);
-            self.write(&packet).await?;
+            self.link.show(false, &packet);
+            self.link.write(&packet).await?;
             let view = View::new(&packet, self.version);
             if let Some(Packet::Ack { kind, id, .. }) = view.as_ref().map(View::packet)
                 && let Some(queue) = match kind {
@@ -524,12 +463,12 @@ impl Session {
 
     /// Sends a packet to the server, once.
     async fn send(&mut self, packet: &[u8]) -> Result<(), End> {
-        self.show(true, packet);
-        let Some(server) = self.server.as_mut() else { return Err(End::Over) };
+        self.link.show(true, packet);
+        let Some(server) = self.link.server.as_mut() else { return Err(End::Over) };
         match timeout(WRITE, put(server, packet)).await {
             Ok(Ok(())) => Ok(()),
             _ => {
-                self.proxy.stats.mqtt.unreachable.add();
+                self.link.counts().unreachable.add();
                 Err(End::Over)
             }
         }
@@ -537,24 +476,7 @@ impl Session {
 
     async fn answer(&mut self, packet: Packet<'_>) -> Result<(), End> {
         let bytes = bytes_of(self.version, packet).ok_or(End::Over)?;
-        self.write(&bytes).await
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(WRITE, put(&mut self.client, bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Over),
-            Err(_) => Err(End::Slow),
-        }
-    }
-
-    /// Shows the guard what passed.
-    fn show(&self, from_client: bool, packet: &[u8]) {
-        let Some(line) = self.line else { return };
-        let packet = packet.to_vec();
-        if !self.proxy.guard.tell(move |core, now| core.passed(now, line, from_client, &packet)) {
-            self.proxy.stats.mqtt.unseen.add();
-        }
+        Ok(self.link.write(&bytes).await?)
     }
 }
 

@@ -24,7 +24,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
 use crate::error::Error;
-use crate::protocol::{Access, Raw, Scalar};
+use crate::protocol::{Raw, Scalar};
 use crate::stack::Message;
 
 const SCHEMA: &str = "message twinguard {
@@ -133,18 +133,13 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn take(&mut self, message: &Message<'_>) -> Result<(), Error> {
         let family = message.family();
         for point in message.points() {
-            let access = match point.access {
-                Access::Read => "read",
-                Access::Write => "write",
-                Access::Echo => "echo",
-                Access::Select => "select",
-                Access::Argument => "argument",
-            };
             let rows = &mut self.rows;
             rows.times.push(message.at.as_nanos());
             let names =
                 [family.to_string(), message.server().to_string(), family.show_tag(point.tag).to_string()];
-            for (column, name) in rows.names.iter_mut().zip(names.into_iter().chain([access.to_owned()])) {
+            for (column, name) in
+                rows.names.iter_mut().zip(names.into_iter().chain([point.access.as_str().to_owned()]))
+            {
                 rows.bytes += name.len();
                 column.push(name.into_bytes().into());
             }
@@ -162,7 +157,7 @@ impl<W: Write + Send> ParquetWriter<W> {
             let raw = raw(point.raw);
             rows.bytes += raw.len();
             rows.raws.push(raw.into());
-            rows.qualities.push(format!("{:?}", point.quality).to_lowercase().into_bytes().into());
+            rows.qualities.push(point.quality.as_str().into());
             rows.device_times.push(point.at.map(|at| at.as_nanos()));
         }
         if self.rows.times.len() >= GROUP_ROWS || self.rows.bytes >= GROUP_BYTES {

@@ -36,6 +36,18 @@ impl Quality {
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Good | Self::Uncertain)
     }
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Uncertain => "uncertain",
+            Self::Stale => "stale",
+            Self::Substituted => "substituted",
+            Self::Bad => "bad",
+        }
+    }
 }
 
 /// One value of one signal from one source.

@@ -5,6 +5,7 @@ pub mod modbus;
 pub mod mqtt;
 mod page;
 mod proxy;
+mod reading;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -3,16 +3,17 @@
 //! Sources: *Modbus Application Protocol Specification* V1.1b3 §6 (requests), §7 (exception codes); *Modbus Messaging on
 //! TCP/IP Implementation Guide* V1.0b §3.1.3 (header).
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
 use twinguard::protocol::protocol::Protocol as _;
-use twinguard::protocol::protocol::{Carrier, Change, Cut};
+use twinguard::protocol::protocol::{Change, Cut};
 use twinguard::protocol::protocols::modbus::{ADU_MAX, Body, HEADER_LEN, Modbus, Place, Table, View};
-use twinguard::protocol::{Family, Frame, LinkType, Sender, emit, point_map::PointMap, stack, stack::Stack};
+use twinguard::protocol::{Family, Sender};
 use twinguard::types::{
-    Binding, ByteOrder, Command, Duration, Encoding, Endpoint, Event, SignalId, Stage, Timestamp, Value,
-    Verdict,
+    Binding, ByteOrder, Command, Encoding, Endpoint, Event, SignalId, Stage, Timestamp, Value, Verdict,
 };
+
+use super::reading::Reading;
 
 /// An exception code with which the gateway answers in the server's place (§7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,7 +167,7 @@ enum How {
 /// A request with other values in it, and what it writes then.
 pub type Rewritten = (Vec<u8>, Vec<(SignalId, Value)>);
 
-/// Why a request is not understood well enough to be judged.
+/// Why a message is not understood well enough to be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unclear {
     /// What is answered.
@@ -175,7 +176,7 @@ pub struct Unclear {
     pub reason: String,
 }
 
-fn unclear<T>(exception: Exception, reason: impl Into<String>) -> Result<T, Unclear> {
+pub(super) fn unclear<T>(exception: Exception, reason: impl Into<String>) -> Result<T, Unclear> {
     Err(Unclear { exception, reason: reason.into() })
 }
 
@@ -183,16 +184,8 @@ fn unclear<T>(exception: Exception, reason: impl Into<String>) -> Result<T, Uncl
 #[derive(Debug)]
 pub struct Translator {
     bound: Vec<Bound>,
-    map: PointMap,
-    /// Reads one message at a time; nobody answers on it.
-    stack: Stack,
-    frames: u64,
-    frame: Vec<u8>,
-    events: Vec<Event<'static>>,
+    reading: Reading,
 }
-
-/// Where clients seem to be when requests are read: only the server's address is looked at.
-const NOBODY: u16 = 49_152;
 
 impl Translator {
     /// For these bindings, where those of other protocols are passed over, and servers on these ports.
@@ -203,21 +196,10 @@ impl Translator {
         bindings: &[Binding],
         ports: impl Iterator<Item = u16>,
     ) -> Result<Self, twinguard::protocol::Error> {
-        let stack = stack::Config {
-            families: vec![Family::Modbus],
-            carriers: ports.map(|port| (Carrier::Udp(port), Family::Modbus)).collect(),
-            duplicates_within: Duration::ZERO,
-            open_requests: 1,
-            ..stack::Config::default()
-        };
         let ours: Vec<Binding> = bindings.iter().filter(|it| it.family == Modbus::FAMILY).cloned().collect();
         Ok(Self {
             bound: ours.iter().filter_map(Bound::of).collect(),
-            map: PointMap::new(&ours)?,
-            stack: Stack::new(stack),
-            frames: 0,
-            frame: Vec::new(),
-            events: Vec::new(),
+            reading: Reading::new(Family::Modbus, &ours, ports)?,
         })
     }
 
@@ -264,7 +246,7 @@ impl Translator {
         let target = target(adu).ok_or_else(refused)?;
         let mut changed = adu.to_vec();
         for (signal, value) in values {
-            let write = self.map.encode(*signal, *value).map_err(|_| refused())?;
+            let write = self.reading.map().encode(*signal, *value).map_err(|_| refused())?;
             let place = Place::of(&write.tag).ok_or_else(refused)?;
             let address = place.address.map(u32::from).ok_or_else(refused)?;
             if (place.unit, place.table) != (target.unit, target.table) {
@@ -294,8 +276,8 @@ impl Translator {
         let again = self.read(now, device, &changed)?;
         for (signal, value) in values {
             let told = again.iter().find(|(other, _)| other == signal).ok_or_else(refused)?.1;
-            let wanted = self.map.encode(*signal, *value).map_err(|_| refused())?;
-            let written = self.map.encode(*signal, told).map_err(|_| refused())?;
+            let wanted = self.reading.map().encode(*signal, *value).map_err(|_| refused())?;
+            let written = self.reading.map().encode(*signal, told).map_err(|_| refused())?;
             if wanted.change != written.change {
                 return Err(refused());
             }
@@ -355,37 +337,21 @@ impl Translator {
         }
     }
 
-    /// The values as the point map reads them, from a datagram that is never sent.
+    /// The values as the point map reads them.
     fn values(
         &mut self,
         now: Timestamp,
         device: SocketAddr,
         adu: &[u8],
     ) -> Result<Vec<(SignalId, Value)>, Unclear> {
-        let nobody: IpAddr =
-            if device.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let client = SocketAddr::new(nobody, NOBODY);
-        if emit::datagram(client, device, adu, &mut self.frame).is_err() {
-            return unclear(Exception::IllegalValue, "the message does not fit into a frame");
-        }
-        self.frames += 1;
-        let frame = Frame {
-            index: self.frames,
-            at: now,
-            link: LinkType::Ethernet,
-            bytes: &self.frame,
-            original_len: self.frame.len() as u32,
-        };
-        self.stack.handle(&frame);
-        self.events.clear();
-        while let Some(item) = self.stack.poll() {
-            self.map.bind(&item, &mut self.events);
-        }
         let value = |event: &Event<'_>| match event {
             Event::Command(Command { signal, value, .. }) => Some((*signal, *value)),
             _ => None,
         };
-        Ok(self.events.iter().filter_map(value).collect())
+        match self.reading.events(now, device, adu) {
+            Some(events) => Ok(events.iter().filter_map(value).collect()),
+            None => unclear(Exception::IllegalValue, "the message does not fit into a frame"),
+        }
     }
 }
 

@@ -3,25 +3,22 @@
 //! Sources: *MQTT Version 5.0* §3.3, §4.7 (topics), *Sparkplug Specification* 3.0.0 §6.4.5, §6.4.6 (payload, metrics),
 //! §6.4.19 (commands). What receivers could read in two ways is not judged: it does not pass.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
-use twinguard::protocol::protocol::{Carrier, Protocol as _};
+use twinguard::protocol::Family;
+use twinguard::protocol::protocol::Protocol as _;
 use twinguard::protocol::protocols::mqtt::sparkplug::{
     self, Fields, Metric, Payload, Topic, Wire, data_type,
 };
 use twinguard::protocol::protocols::mqtt::{Mqtt, Packet, Publish, Repr, Version};
-use twinguard::protocol::{Family, Frame, LinkType, emit, point_map::PointMap, stack, stack::Stack};
-use twinguard::types::{
-    Binding, Direction, Duration, Encoding, Endpoint, Event, Quality, SignalId, Timestamp, Value,
-};
+use twinguard::types::{Binding, Direction, Encoding, Endpoint, Event, Quality, SignalId, Timestamp, Value};
 
-use super::modbus::{Exception, Unclear};
+use super::modbus::{Exception, Unclear, unclear};
+use super::reading::Reading;
 
 /// Most metrics of one command.
 const METRICS: usize = 64;
-/// Where clients seem to be when publications are read: only the server's address is looked at.
-const NOBODY: u16 = 49_152;
 
 /// The topics on which a publication commands.
 #[derive(Clone, Debug, Default)]
@@ -82,19 +79,10 @@ pub fn matches(filter: &str, topic: &str) -> bool {
 /// Turns publications into commands by the plant's point map.
 #[derive(Debug)]
 pub(super) struct Translator {
-    map: PointMap,
+    reading: Reading,
     encodings: BTreeMap<SignalId, Encoding>,
     writable: Vec<(Endpoint, Box<str>, SignalId)>,
-    /// Reads one publication at a time; nobody answers on it.
-    stack: Stack,
-    frames: u64,
-    frame: Vec<u8>,
     packet: Vec<u8>,
-    events: Vec<Event<'static>>,
-}
-
-fn unclear<T>(exception: Exception, reason: impl Into<String>) -> Result<T, Unclear> {
-    Err(Unclear { exception, reason: reason.into() })
 }
 
 impl Translator {
@@ -103,24 +91,13 @@ impl Translator {
         bindings: &[Binding],
         ports: impl Iterator<Item = u16>,
     ) -> Result<Self, twinguard::protocol::Error> {
-        let stack = stack::Config {
-            families: vec![Family::Mqtt],
-            carriers: ports.map(|port| (Carrier::Udp(port), Family::Mqtt)).collect(),
-            duplicates_within: Duration::ZERO,
-            open_requests: 1,
-            ..stack::Config::default()
-        };
         let ours: Vec<Binding> = bindings.iter().filter(|it| it.family == Mqtt::FAMILY).cloned().collect();
         let writable = ours.iter().filter(|it| it.direction == Direction::Write);
         Ok(Self {
             encodings: writable.clone().map(|it| (it.signal, it.encoding)).collect(),
             writable: writable.map(|it| (it.endpoint, it.tag.clone(), it.signal)).collect(),
-            map: PointMap::new(&ours)?,
-            stack: Stack::new(stack),
-            frames: 0,
-            frame: Vec::new(),
+            reading: Reading::new(Family::Mqtt, &ours, ports)?,
             packet: Vec::new(),
-            events: Vec::new(),
         })
     }
 
@@ -215,7 +192,7 @@ impl Translator {
         Ok(values)
     }
 
-    /// The values as the point map reads them, from a datagram that is never sent.
+    /// The values as the point map reads them.
     fn events_of(
         &mut self,
         now: Timestamp,
@@ -223,37 +200,22 @@ impl Translator {
         topic: &[u8],
         payload: &[u8],
     ) -> Result<Vec<(SignalId, Value)>, Unclear> {
-        let nobody: IpAddr =
-            if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let publish = Publish { topic, payload, ..Publish::default() };
         let Some(repr) = Repr::new(Version::V311, Packet::Publish(publish)) else {
             return unclear(Exception::IllegalAddress, "the topic is not legal");
         };
         self.packet.clear();
         repr.emit(&mut self.packet);
-        if emit::datagram(SocketAddr::new(nobody, NOBODY), server, &self.packet, &mut self.frame).is_err() {
-            return unclear(Exception::IllegalValue, "the message is too long for a command");
-        }
-        self.frames += 1;
-        let frame = Frame {
-            index: self.frames,
-            at: now,
-            link: LinkType::Ethernet,
-            bytes: &self.frame,
-            original_len: self.frame.len() as u32,
-        };
-        self.stack.handle(&frame);
-        self.events.clear();
-        while let Some(item) = self.stack.poll() {
-            self.map.bind(&item, &mut self.events);
-        }
         let value = |event: &Event<'_>| match event {
             Event::Command(command) => Some((command.signal, command.value)),
             // A topic outside Sparkplug says nothing of who is meant: by its binding it is written.
             Event::Point(point) if point.quality == Quality::Good => Some((point.signal, point.value)),
             _ => None,
         };
-        Ok(self.events.iter().filter_map(value).collect())
+        match self.reading.events(now, server, &self.packet) {
+            Some(events) => Ok(events.iter().filter_map(value).collect()),
+            None => unclear(Exception::IllegalValue, "the message is too long for a command"),
+        }
     }
 }
 

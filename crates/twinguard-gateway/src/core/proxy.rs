@@ -13,8 +13,8 @@ use twinguard::types::{
 use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
-use super::modbus::{Exception, Translator, Unclear, exception_of};
-use super::mqtt;
+use super::modbus::{Exception, Unclear, exception_of};
+use super::{modbus, mqtt};
 use crate::certificate::{Certificate, Term};
 
 /// Requests with held commands that are remembered.
@@ -51,7 +51,7 @@ pub struct Line(u64);
 /// What the core knows of proxied connections.
 #[derive(Debug)]
 pub(super) struct Proxy {
-    translator: Translator,
+    requests: modbus::Translator,
     publications: mqtt::Translator,
     lines: BTreeMap<Line, Ends>,
     next_line: u64,
@@ -105,13 +105,13 @@ impl Waiting {
 impl Proxy {
     pub(super) fn new(
         guard: &Guard,
-        modbus: impl Iterator<Item = u16>,
-        mqtt: impl Iterator<Item = u16>,
+        modbus_ports: impl Iterator<Item = u16>,
+        mqtt_ports: impl Iterator<Item = u16>,
     ) -> Result<Self, twinguard::Error> {
         let bindings = &guard.plant().bindings;
         Ok(Self {
-            translator: Translator::new(bindings, modbus)?,
-            publications: mqtt::Translator::new(bindings, mqtt)?,
+            requests: modbus::Translator::new(bindings, modbus_ports)?,
+            publications: mqtt::Translator::new(bindings, mqtt_ports)?,
             lines: BTreeMap::new(),
             next_line: 0,
             frames: 0,
@@ -234,7 +234,7 @@ impl Core {
     /// What becomes of a client's Modbus write. All values of one message pass, or none does.
     pub fn request(&mut self, now: Timestamp, line: Line, adu: &[u8]) -> Answer {
         let Some(device) = self.device(line) else { return unknown() };
-        let values = self.proxy.translator.read(now, device, adu);
+        let values = self.proxy.requests.read(now, device, adu);
         match self.weigh(now, line, values) {
             Ok(commands) => self.send(now, device, adu, &commands),
             Err(refused) => refused,
@@ -361,7 +361,7 @@ impl Core {
         if clamped.is_empty() {
             return Answer::Forward { commands: ids };
         }
-        match self.proxy.translator.rewrite(now, device, adu, &clamped) {
+        match self.proxy.requests.rewrite(now, device, adu, &clamped) {
             Ok((adu, written)) => {
                 for (id, (signal, _)) in commands {
                     if let Some((_, value)) = written.iter().find(|(other, _)| other == signal) {

@@ -81,6 +81,20 @@ pub enum Access {
     Argument,
 }
 
+impl Access {
+    /// Its name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Echo => "echo",
+            Self::Select => "select",
+            Self::Argument => "argument",
+        }
+    }
+}
+
 /// A value whose type the message itself tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]

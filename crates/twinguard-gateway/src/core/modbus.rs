@@ -191,7 +191,7 @@ impl Translator {
     /// For these bindings, where those of other protocols are passed over, and servers on these ports.
     ///
     /// # Errors
-    /// As [`PointMap::new`].
+    /// As [`twinguard::protocol::PointMap::new`].
     pub fn new(
         bindings: &[Binding],
         ports: impl Iterator<Item = u16>,

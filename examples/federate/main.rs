@@ -7,6 +7,7 @@
 //! cargo run --release --example federate -- --epsilon 1 --rows 20000      # noise at each site, paid for from its ledger
 //! cargo run --release --example federate -- --study 10                    # what liars cost, rule by rule
 //! cargo run --release --example federate -- --newcomer 20                 # what a new site gains
+//! echo 10 20 1e-6 | cargo run --release --example federate -- --account   # what ten releases cost, σ twenty times a row's reach
 //! ```
 //!
 //! Expect a line per event: who joined, who was killed and came back, how the sites voted; then the digests of the federated and of the
@@ -19,6 +20,7 @@
     reason = "a program for people"
 )]
 
+mod account;
 mod channel;
 mod helper;
 mod hub;
@@ -79,6 +81,10 @@ pub(crate) struct Arguments {
     /// Instead of a federation: what a new site gains, over so many seeds.
     #[arg(long, value_name = "SEEDS")]
     newcomer: Option<u64>,
+    /// Instead of a federation: reads lines of how many releases, their noise over the reach of a row, and δ, and prints what they cost
+    /// together as JSON.
+    #[arg(long)]
+    account: bool,
     /// A site's process; started by the program itself.
     #[arg(long, hide = true)]
     site: bool,
@@ -96,6 +102,9 @@ fn run(args: &Arguments) -> Result<()> {
     }
     if args.mode == Mode::Secure && args.epsilon.is_some() {
         bail!("--epsilon: in mode secure there is no noise yet");
+    }
+    if args.account {
+        return account::run(std::io::stdin().lock());
     }
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Some(seeds) = args.study {

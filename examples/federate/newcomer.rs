@@ -3,7 +3,7 @@
 use anyhow::Result;
 use indicatif::ProgressBar;
 use serde_json::json;
-use twinguard::anomaly::statistic::{Covariance, Gram, Merge, Model, Quantise, Statistic, Subspace, Tally};
+use twinguard::anomaly::statistic::{Covariance, Gram, Merge, Model, Quantise, Subspace, Tally};
 
 use crate::plant::{DRIVES, Plant, SENSORS, area};
 
@@ -13,8 +13,10 @@ const MONTH: usize = 30 * DAY;
 const SITES: u64 = 10;
 /// How far sites differ: levels in units, weights as a share.
 const SHIFT: f64 = 0.5;
-const GAIN: f64 = 0.1;
+const GAINS: [f64; 3] = [0.0, 0.1, 0.2];
 const TRIALS: usize = 1000;
+/// Pieces of the newcomer's own rows, by which it is seen how far they agree.
+const STRETCHES: usize = 12;
 
 /// Mean and half of its 95 % interval.
 fn mean(values: &[f64]) -> (f64, f64) {
@@ -24,67 +26,115 @@ fn mean(values: &[f64]) -> (f64, f64) {
     (mean, 1.96 * (variance / n).sqrt())
 }
 
+/// How well the three models of one newcomer tell attacks: its own rows alone, the federation's model about its own levels, and that model
+/// settled among its own rows.
+struct Areas {
+    alone: Vec<f64>,
+    shared: Vec<f64>,
+    settled: Vec<f64>,
+}
+
 pub(crate) fn run(seeds: u64, first: u64, as_json: bool, bar: &ProgressBar) -> Result<()> {
-    bar.set_length(seeds);
+    bar.set_length(seeds * GAINS.len() as u64);
     let lengths = [DAY / 2, DAY, 7 * DAY, MONTH];
-    let mut alone = vec![Vec::new(); lengths.len()];
-    let mut warm = vec![Vec::new(); lengths.len()];
-    for seed in first..first + seeds {
-        let plant = Plant::new(seed);
-        // each member centres by its own levels; the sum of such tallies is the covariance within sites, exactly
-        let grid = Plant::grid()?;
-        let mut within = Tally::new(Gram::new(grid, 0)?);
-        for number in 0..SITES {
-            let mut site = plant.site(number, SHIFT, GAIN);
-            let levels = site.levels().to_vec();
-            for _ in 0..MONTH {
-                let row = site.row(0.0);
-                let centred: [f64; SENSORS] = core::array::from_fn(|sensor| row[sensor] - levels[sensor]);
-                within.observe(&centred)?;
-            }
-        }
-        let shared = Subspace::with_directions(&Covariance::about_zero(&within)?, DRIVES)?;
-        for (place, rows) in lengths.iter().enumerate() {
-            let mut site = plant.site(SITES, SHIFT, GAIN);
-            let mut own = Tally::new(within.plan().clone());
-            own.merge(&site.count(*rows, false)?)?;
-            let own = Covariance::of(&own)?;
-            let (trial, labels) = site.trial(TRIALS);
-            let score = |model: &Subspace| -> Result<f64> {
-                let mut window = [0; SENSORS];
-                let mut scores = Vec::with_capacity(trial.len());
-                for row in &trial {
-                    model.grid().quantise(row, &mut window)?;
-                    scores.push(model.statistics(&window).1);
-                }
-                area(&labels, &scores)
-            };
-            alone[place].push(score(&Subspace::with_directions(&own, DRIVES)?)?);
-            warm[place].push(score(&shared.clone().around(own.mean())?)?);
-        }
-        debug_assert!(within.rows() > 0);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
     if !as_json {
         println!(
-            "A new site beside {SITES} members with a month each; levels differ by {SHIFT} units, weights by {GAIN}; {seeds} seeds, 95 % intervals.\n"
+            "A new site beside {SITES} members with a month each; levels differ by {SHIFT} units; {seeds} seeds, area under the curve with 95 % intervals.\n"
         );
-        println!("| rows of its own | alone | the federation's covariance, its own levels |\n|---|---|---|");
+        println!(
+            "| weights differ by | rows of its own | alone | the federation's model about its own levels | settled among its own rows | less than a month alone |\n|---|---|---|---|---|---|"
+        );
     }
-    for ((rows, alone), warm) in lengths.iter().zip(&alone).zip(&warm) {
-        let ((a, da), (w, dw)) = (mean(alone), mean(warm));
-        if as_json {
-            println!(
-                "{}",
-                json!({ "rows": rows, "days": *rows as f64 / DAY as f64, "alone": a, "alone_ci95": da, "warm": w, "warm_ci95": dw })
-            );
-        } else {
-            println!(
-                "| {rows} ({:.1} days) | {a:.3} ± {da:.3} | {w:.3} ± {dw:.3} |",
-                *rows as f64 / DAY as f64
-            );
+    for gain in GAINS {
+        let mut areas: Vec<Areas> = lengths
+            .iter()
+            .map(|_| Areas { alone: Vec::new(), shared: Vec::new(), settled: Vec::new() })
+            .collect();
+        for seed in first..first + seeds {
+            trial(seed, gain, &lengths, &mut areas)?;
+            bar.inc(1);
+        }
+        let month = areas.last().map(|areas| areas.alone.clone()).unwrap_or_default();
+        bar.suspend(|| {
+            for (rows, areas) in lengths.iter().zip(&areas) {
+                // pair by pair: the same plant, the same attacks
+                let less: Vec<f64> =
+                    month.iter().zip(&areas.settled).map(|(month, own)| month - own).collect();
+                print(
+                    as_json,
+                    gain,
+                    *rows,
+                    [&areas.alone, &areas.shared, &areas.settled, &less].map(|of| mean(of)),
+                );
+            }
+        });
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// One newcomer, with each length of history.
+fn trial(seed: u64, gain: f64, lengths: &[usize], areas: &mut [Areas]) -> Result<()> {
+    let plant = Plant::new(seed);
+    // each member centres by its own levels; the sum of such tallies is the covariance within sites, exactly
+    let mut within = Tally::new(Gram::new(Plant::grid()?, 0)?);
+    for number in 0..SITES {
+        let mut site = plant.site(number, SHIFT, gain);
+        let levels = site.levels().to_vec();
+        for _ in 0..MONTH {
+            let row = site.row(0.0);
+            let centred: [f64; SENSORS] = core::array::from_fn(|sensor| row[sensor] - levels[sensor]);
+            within.observe(&centred)?;
         }
     }
+    let shared = Subspace::with_directions(&Covariance::about_zero(&within)?, DRIVES)?;
+    // beyond all that is learnt from, and the same for all
+    let mut later = plant.site(SITES, SHIFT, gain);
+    later.skip(2 * MONTH);
+    let (trial, labels) = later.trial(TRIALS);
+    for (rows, areas) in lengths.iter().zip(areas) {
+        let mut site = plant.site(SITES, SHIFT, gain);
+        let stretches: Vec<Tally<Gram>> =
+            (0..STRETCHES).map(|_| site.count(rows / STRETCHES, false)).collect::<Result<_>>()?;
+        let mut own = Tally::new(within.plan().clone());
+        for stretch in &stretches {
+            own.merge(stretch)?;
+        }
+        let own = Covariance::of(&own)?;
+        let score = |model: &Subspace| -> Result<f64> {
+            let mut window = [0; SENSORS];
+            let mut scores = Vec::with_capacity(trial.len());
+            for row in &trial {
+                model.grid().quantise(row, &mut window)?;
+                scores.push(model.statistics(&window).1);
+            }
+            area(&labels, &scores)
+        };
+        areas.alone.push(score(&Subspace::with_directions(&own, DRIVES)?)?);
+        areas.shared.push(score(&shared.clone().around(own.mean())?)?);
+        areas.settled.push(score(&shared.settled(&stretches)?)?);
+    }
     Ok(())
+}
+
+fn print(as_json: bool, gain: f64, rows: usize, [alone, shared, settled, less]: [(f64, f64); 4]) {
+    let days = rows as f64 / DAY as f64;
+    if as_json {
+        println!(
+            "{}",
+            json!({
+                "gain": gain, "rows": rows, "days": days, "alone": alone.0, "alone_ci95": alone.1, "shared": shared.0,
+                "shared_ci95": shared.1, "settled": settled.0, "settled_ci95": settled.1, "less": less.0, "less_ci95": less.1,
+            })
+        );
+    } else {
+        let cell = |(mean, half): (f64, f64)| format!("{mean:.3} ± {half:.3}");
+        println!(
+            "| {gain} | {rows} ({days:.1} days) | {} | {} | {} | {} |",
+            cell(alone),
+            cell(shared),
+            cell(settled),
+            cell(less)
+        );
+    }
 }

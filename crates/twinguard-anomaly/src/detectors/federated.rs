@@ -1,10 +1,10 @@
 //! What several sites learnt together: rows that leave the subspace of a model from outside, about this site's own levels.
 //!
-//! Source: Jackson, Mudholkar, Technometrics 21, 1979 (squared prediction error), as in [`Subspace`]; warm start: directions and variances
-//! come from the federation, the mean from this site. Where the site's own history is long enough the scores' tail is its own; a shorter
-//! one gives the levels, and how odd a score is comes from the federation's sketch of normal scores, which promises no more than
-//! log₁₀ of its rows. It lies where this site's relations differ from those of the federation, and says nothing without all columns. Rows
-//! have to come at the federation's period, where the model looks at rows before. Cost: D·k multiplications a row.
+//! Source: Jackson, Mudholkar, Technometrics 21, 1979 (squared prediction error), as in [`Subspace`]; warm start: the federation's model
+//! settles among this site's own rows, so far as they agree ([`Subspace::settled`]). Where the site's own history is long enough the scores'
+//! tail is its own, each stretch of it scored by what the others make; with a shorter one, how odd a score is comes from the federation's
+//! sketch of normal scores, which promises no more than log₁₀ of its rows. It lies where the history holds attacks, and says nothing without
+//! all columns. Rows have to come at the federation's period, where the model looks at rows before. Cost: D·k multiplications a row.
 //!
 //! ```
 //! use twinguard_anomaly::statistic::{Covariance, Gram, Grid, Quantise, Statistic, Subspace, Tally};
@@ -26,7 +26,7 @@ use twinguard_types::{Attribution, Bundle, DetectorId, Digest, Event, Score, Sig
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
     detector::gap,
-    statistic::{Model as _, Subspace, Threshold},
+    statistic::{Gram, Model as _, Quantise as _, Statistic as _, Subspace, Tally, Threshold},
 };
 
 /// The files of a model's folder: names of the columns one a line, the subspace, and, if there was a second round, the threshold.
@@ -34,8 +34,10 @@ const COLUMNS: &str = "columns.txt";
 const SUBSPACE: &str = "subspace.bin";
 const THRESHOLD: &str = "threshold.bin";
 /// Rows that this site's own levels need, and its own tail.
-const LEVEL_ROWS: usize = 30;
-const TAIL_ROWS: usize = 300;
+const LEVEL_ROWS: u64 = 30;
+const TAIL_ROWS: u64 = 300;
+/// Pieces of the history by which it is seen how far its rows agree.
+const STRETCHES: usize = 12;
 /// Most signals that a score names.
 const NAMED: usize = 8;
 
@@ -120,33 +122,13 @@ impl Detector for Federated {
         }
         state.take(model.clone());
         state.threshold.clone_from(&self.threshold);
-        // This site's own levels, in grid units.
-        let d = model.grid().width();
-        let (mut sum, mut count) = (vec![0.0; d], 0_usize);
-        for row in history.rows() {
-            if state.read(&row) {
-                for (sum, x) in sum.iter_mut().zip(&state.window) {
-                    *sum += *x as f64 / model.grid().steps();
-                }
-                count += 1;
-            }
-        }
+        let stretches = state.stretches(history, model)?;
+        let count: u64 = stretches.iter().map(Tally::rows).sum();
         if count >= LEVEL_ROWS {
-            let own: Vec<f64> = sum.iter().map(|sum| sum / count as f64).collect();
-            let own = own.repeat(model.memory() + 1);
-            state.take(model.clone().around(&own)?);
+            state.take(model.settled(&stretches)?);
         }
         if count >= TAIL_ROWS {
-            state.begin();
-            let mut scores = Vec::with_capacity(count);
-            for row in history.rows() {
-                if state.read(&row)
-                    && state.ready()
-                    && let Some(model) = &state.model
-                {
-                    scores.push(model.score(&state.window));
-                }
-            }
+            let scores = state.scores(history, model, &stretches)?;
             state.tail = Some(Tail::fit(&scores, gap(scores.len()), 0.01)).filter(Tail::speaks);
         }
         state.begin();
@@ -238,6 +220,61 @@ impl State {
 
     fn begin(&mut self) {
         (self.rows, self.filled) = (0, false);
+    }
+
+    /// Every usable row of the history, with the stretch that it lies in.
+    fn walk(
+        &mut self,
+        history: &History<'_>,
+        mut each: impl FnMut(&Self, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.begin();
+        let usable = history.rows().filter(|row| self.read(row)).count();
+        self.begin();
+        let mut number = 0;
+        for row in history.rows() {
+            if self.read(&row) {
+                each(self, number * STRETCHES / usable.max(1))?;
+                number += 1;
+            }
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// What this site's own rows sum up to, stretch by stretch.
+    fn stretches(&mut self, history: &History<'_>, model: &Subspace) -> Result<Vec<Tally<Gram>>, Error> {
+        let mut stretches = vec![Tally::new(model.plan().clone()); STRETCHES];
+        self.walk(history, |state, place| {
+            let Some(stretch) = stretches.get_mut(place) else { return Ok(()) };
+            if state.rows == 1 {
+                stretch.begin();
+            }
+            stretch.observe(&state.values).map(drop)
+        })?;
+        Ok(stretches)
+    }
+
+    /// Scores of the rows of each stretch by the model that the others make: a model is too kind to the rows that it was made of.
+    fn scores(
+        &mut self,
+        history: &History<'_>,
+        model: &Subspace,
+        stretches: &[Tally<Gram>],
+    ) -> Result<Vec<f64>, Error> {
+        let others = |place: usize| {
+            let others = stretches.iter().enumerate().filter(|(number, _)| *number != place);
+            model.settled(&others.map(|(_, stretch)| stretch.clone()).collect::<Vec<_>>())
+        };
+        let judges = (0..STRETCHES).map(others).collect::<Result<Vec<_>, _>>()?;
+        let mut scores = Vec::new();
+        self.walk(history, |state, place| {
+            if let Some(judge) = judges.get(place).filter(|_| state.ready()) {
+                scores.push(judge.score(&state.window));
+            }
+            Ok(())
+        })?;
+        Ok(scores)
     }
 
     fn ready(&self) -> bool {
@@ -379,7 +416,7 @@ mod tests {
 
     use super::*;
     use crate::Recording;
-    use crate::statistic::{Covariance, Gram, Grid, Quantise as _, Scorer, Tally};
+    use crate::statistic::{Covariance, Grid, Scorer};
 
     const COLUMNS: [&str; 4] = ["a", "b", "c", "d"];
 

@@ -4,8 +4,15 @@
 //! (SPE); Hotelling 1947 (T²); Yue, Qin, Ind. Eng. Chem. Res. 40, 2001 (their sum, each over its mean). With lags it is dynamic PCA (Ku et
 //! al. 1995); of one column about zero, with lags, the score is PASAD's departure (Aoudi, Iturbe, Almgren, CCS 2018, §4). It lies where
 //! normal operation is curved, and does not see what stays in the subspace and near its centre. Cost: D·k multiplications a row.
+//!
+//! [`Subspace::settled`], for a site that begins with the model of others: Ledoit, Wolf, J. Multivariate Analysis 88, 2004, and Schäfer,
+//! Strimmer, Stat. Appl. Genet. Mol. Biol. 4, 2005, eq. 8 (how much of a target goes into a covariance from few rows), over the cells
+//! that turn the directions, with the model as the target, read as probabilistic PCA (Tipping, Bishop, J. R. Stat. Soc. B 61, 1999).
 
-use super::super::{Covariance, Grid, algebra::eigen, gram::Gram, refused, tally::Plan};
+use super::super::{
+    Covariance, Grid, Tally, algebra::eigen, gram::Gram, refused, tally::Merge as _, tally::Plan,
+    tally::Statistic as _,
+};
 use super::{Model, centred};
 use crate::{
     Error,
@@ -68,6 +75,12 @@ impl Subspace {
             variances: held.iter().map(|value| value.max(floor)).collect(),
             rest: rest.iter().map(|value| value.max(0.0)).sum::<f64>().max(floor),
         }
+    }
+
+    /// What is counted for it.
+    #[must_use]
+    pub fn plan(&self) -> &Gram {
+        &self.plan
     }
 
     /// Number of directions.
@@ -147,6 +160,77 @@ impl Subspace {
         self.mean.copy_from_slice(mean);
         Ok(self)
     }
+
+    /// The model of a site that has few rows of its own: as many directions, from a covariance between this model's and that of the rows,
+    /// about the rows' mean. The less the rows agree among themselves on how the directions lie, the more of this model stays; with many rows
+    /// it is their own.
+    ///
+    /// `own` are tallies of stretches of the site's normal operation, alike in length, each long compared with how long a value remembers the
+    /// one before; those of fewer than two rows are left out. With fewer than four stretches nothing says how sure the rows are, and the
+    /// directions stay.
+    ///
+    /// # Errors
+    /// [`Error::Training`] for tallies of another plan, or fewer than two rows in all.
+    pub fn settled(&self, own: &[Tally<Gram>]) -> Result<Self, Error> {
+        let mut all = Tally::new(self.plan.clone());
+        for stretch in own {
+            all.merge(stretch)?;
+        }
+        let mut covariance = Covariance::of(&all)?;
+        let stretches: Vec<&Tally<Gram>> = own.iter().filter(|stretch| stretch.rows() >= 2).collect();
+        if stretches.len() < 4 {
+            return self.clone().around(&covariance.mean);
+        }
+        // How far the mean of so many stretches is from the truth: from how far they are from each other.
+        let (n, mut scatter) = (stretches.len() as f64, 0.0);
+        for stretch in stretches {
+            let mut part = Covariance::of(stretch)?;
+            let off: Vec<f64> =
+                part.mean.iter().zip(&covariance.mean).map(|(own, mean)| own - mean).collect();
+            let d = off.len().max(1);
+            let rows = part.matrix.chunks_exact_mut(d).zip(covariance.matrix.chunks_exact(d));
+            for ((row, whole), i) in rows.zip(&off) {
+                row.iter_mut().zip(whole).zip(&off).for_each(|((own, whole), j)| *own += i * j - whole);
+            }
+            scatter += self.turned(&part.matrix);
+        }
+        let (unsure, apart) = (scatter / (n * (n - 1.0)), self.turned(&covariance.matrix));
+        let share = if apart > unsure { unsure / apart } else { 1.0 };
+        let target = self.covariance();
+        for (own, target) in covariance.matrix.iter_mut().zip(&target) {
+            *own += share * (target - *own);
+        }
+        Self::with_directions(&covariance, self.directions())
+    }
+
+    /// What a covariance leaks out of the directions: its part between them and the rest, which is what turns them, as a variance.
+    fn turned(&self, matrix: &[f64]) -> f64 {
+        let d = self.mean.len().max(1);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let leak = |(vector, variance): (&[f64], &f64)| {
+            let mut image: Vec<f64> = matrix.chunks_exact(d).map(|row| dot(row, vector)).collect();
+            for direction in self.vectors.chunks_exact(d) {
+                let along = dot(&image, direction);
+                image.iter_mut().zip(direction).for_each(|(x, v)| *x -= along * v);
+            }
+            dot(&image, &image) / variance
+        };
+        self.vectors.chunks_exact(d).zip(&self.variances).map(leak).sum()
+    }
+
+    /// The covariance that the model stands for, row-major: its variances along its directions, the rest alike in all others.
+    fn covariance(&self) -> Vec<f64> {
+        let d = self.mean.len();
+        let rest = self.rest / d.saturating_sub(self.directions()).max(1) as f64;
+        let mut matrix = vec![0.0; d * d];
+        for (i, row) in matrix.chunks_exact_mut(d.max(1)).enumerate() {
+            row[i] = rest;
+            for (vector, variance) in self.vectors.chunks_exact(d.max(1)).zip(&self.variances) {
+                row.iter_mut().zip(vector).for_each(|(cell, v)| *cell += (variance - rest) * vector[i] * v);
+            }
+        }
+        matrix
+    }
 }
 
 fn total(covariance: &Covariance) -> f64 {
@@ -220,6 +304,50 @@ mod tests {
         let normal = scorer.observe(&row(5)).unwrap().unwrap();
         assert!(scorer.observe(&[0.5, -1.0, -0.5]).unwrap().unwrap() > 100.0 * normal);
         assert_eq!(scorer.observe(&[f64::NAN; 3]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_site_settles_between_the_model_of_others_and_its_own_rows() {
+        let grid = || Gram::new(Grid::around([(0.0, 1.0); 3]).unwrap(), 0).unwrap();
+        let luck = |k: u32, salt: u32| {
+            let x = (k ^ salt << 20).wrapping_mul(2_654_435_761);
+            let x = (x ^ x >> 15).wrapping_mul(2_246_822_519);
+            f64::from((x ^ x >> 13).wrapping_mul(3_266_489_917) >> 8) / f64::from(1 << 24) - 0.5
+        };
+        // two drives behind three sensors; the second relation is each site's own
+        let row = |k: u32, level: f64, own: f64| {
+            let (a, b) = (4.0 * luck(k, 1), 2.0 * luck(k, 2));
+            [level + a + luck(k, 3) / 5.0, a + b + luck(k, 4) / 5.0, own * a - b + luck(k, 5) / 5.0]
+        };
+        let stretches = |rows: u32, own: f64| -> Vec<Tally<Gram>> {
+            let stretch = |first: u32| {
+                let mut tally = Tally::new(grid());
+                (first..first + rows / 12).for_each(|k| assert!(tally.observe(&row(k, 2.0, own)).is_ok()));
+                tally
+            };
+            (0..12).map(|number| stretch(number * (rows / 12))).collect()
+        };
+        let sum = |own: &[Tally<Gram>]| {
+            let mut all = Tally::new(grid());
+            own.iter().for_each(|tally| assert!(all.merge(tally).is_ok()));
+            Covariance::of(&all).unwrap()
+        };
+        let shared = Subspace::with_directions(&sum(&stretches(12_000, 1.0)), 2).unwrap();
+        let rest = |model: &Subspace, own: f64| 1.0 - model.captured(&sum(&stretches(120_000, own)));
+
+        let alike = shared.settled(&stretches(36, 1.0)).unwrap();
+        let alone = Subspace::with_directions(&sum(&stretches(36, 1.0)), 2).unwrap();
+        assert!(rest(&alike, 1.0) < rest(&alone, 1.0), "few rows lean on the others");
+        assert!((alike.mean[0] - 2.0).abs() < 0.5, "about its own level: {:?}", alike.mean);
+
+        let other = shared.settled(&stretches(1_200, 0.5)).unwrap();
+        let own = Subspace::with_directions(&sum(&stretches(1_200, 0.5)), 2).unwrap();
+        assert!(rest(&other, 0.5) < 1.05 * rest(&own, 0.5), "many rows speak for themselves");
+        assert!(rest(&other, 0.5) < 0.7 * rest(&shared, 0.5));
+
+        let one = shared.settled(&stretches(1_200, 0.5)[..1]).unwrap();
+        assert_eq!(one.vectors, shared.vectors, "one stretch does not say how sure it is");
+        assert!(shared.settled(&[]).is_err());
     }
 
     #[test]

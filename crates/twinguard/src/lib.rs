@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod guard;
 mod input;
+pub mod onboard;
 mod output;
 #[cfg(feature = "report")]
 mod record;

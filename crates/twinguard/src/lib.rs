@@ -16,6 +16,7 @@ mod output;
 #[cfg(feature = "report")]
 mod record;
 mod sense;
+pub mod shadow;
 mod snapshot;
 
 pub use builder::{Builder, History};

@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo run --release --example guard -- diff --old plant.toml --new plant-2.toml --learn before.csv --telemetry now.csv
+//! cargo run --release --example guard -- fleet --assets 100000 --tenants 1000
 //! ```
 //!
 //! `diff`: both plant files guard the same recorded input. Expect the findings that only one of them makes, those that name other suspects, and how many
@@ -12,6 +13,8 @@
     clippy::print_stderr,
     reason = "a program for people"
 )]
+
+mod fleet;
 
 use std::fs::{self, File};
 use std::io::{BufReader, IsTerminal};
@@ -43,6 +46,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Diff(Diff),
+    Fleet(fleet::Arguments),
 }
 
 /// Say which findings a changed plant file gains and loses on recorded input, and how many alarms a day both give.
@@ -75,6 +79,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Command::Diff(diff) => run(diff, arguments.json),
+        Command::Fleet(command) => fleet::run(command, arguments.json),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

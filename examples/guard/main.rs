@@ -118,9 +118,8 @@ fn watch(arguments: &Diff, side: Side, path: &Path, shadow: &mut Shadow, as_json
         None => builder.learn(capture::Reader::new(open(learn)?.0).with_context(|| shown(learn))?),
     };
     let mut guard = builder.with_context(|| shown(learn))?.build()?;
-    let mut ends: Option<(Timestamp, Timestamp)> = None;
-    let mut take = |guard: &mut Guard, at: Timestamp| {
-        ends = Some(ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    let mut ends = Ends::default();
+    let mut drain = |guard: &mut Guard| {
         while let Some(output) = guard.poll() {
             shadow.hear(side, &output);
         }
@@ -131,7 +130,8 @@ fn watch(arguments: &Diff, side: Side, path: &Path, shadow: &mut Shadow, as_json
         let mut rows = telemetry(bar.wrap_read(input), path, &catalogue)?;
         while let Some(row) = rows.next_row().with_context(|| shown(path))? {
             guard.handle(row.at, Input::Points(row.points))?;
-            take(&mut guard, row.at);
+            ends.take(row.at);
+            drain(&mut guard);
         }
         bar.finish_and_clear();
     }
@@ -141,16 +141,27 @@ fn watch(arguments: &Diff, side: Side, path: &Path, shadow: &mut Shadow, as_json
         let mut frames = capture::Reader::new(bar.wrap_read(input)).with_context(|| shown(path))?;
         while let Some(frame) = frames.next_frame().with_context(|| shown(path))? {
             guard.handle(frame.at, Input::Frame(&frame))?;
-            take(&mut guard, frame.at);
+            ends.take(frame.at);
+            drain(&mut guard);
         }
         bar.finish_and_clear();
     }
-    let (first, last) = ends.context("there is nothing in the input")?;
+    let (first, last) = ends.0.context("there is nothing in the input")?;
     let end = guard.next_deadline().map_or(last, |deadline| deadline.max(last));
     guard.handle(end, Input::Tick)?;
-    take(&mut guard, last);
+    drain(&mut guard);
     ensure!(last > first, "the input is a single instant");
     Ok(last.since(first))
+}
+
+/// The first and the last instant of an input.
+#[derive(Default)]
+struct Ends(Option<(Timestamp, Timestamp)>);
+
+impl Ends {
+    fn take(&mut self, at: Timestamp) {
+        self.0 = Some(self.0.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
 }
 
 fn telemetry<R: std::io::Read>(input: R, path: &Path, catalogue: &Catalogue) -> Result<Telemetry<R>> {

@@ -599,8 +599,9 @@ mod tests {
     #[test]
     fn batches_of_any_size_give_the_same() {
         let suite = suite();
-        let wrong =
-            |asset: usize, t: usize| (asset % 7 == 0 && t > 3_100).then(|| vec![10.0, 26.0, 30.0, 40.0]);
+        let wrong = |asset: usize, t: usize| {
+            (asset.is_multiple_of(7) && t > 3_100).then(|| vec![10.0, 26.0, 30.0, 40.0])
+        };
         let whole = run(&suite, (1, 1), wrong);
         assert!(whole.iter().all(|(findings, ..)| !findings.is_empty()));
         assert_eq!(whole, run(&suite, (1, 7), wrong));
@@ -614,7 +615,7 @@ mod tests {
         let (mut several, ..) = fleet(&suite, 1, 1_500);
         let mut found = 0;
         for t in 3_000..3_010 {
-            let off = |asset: usize| if asset % 11 == 0 { 8.0 } else { 0.0 };
+            let off = |asset: usize| if asset.is_multiple_of(11) { 8.0 } else { 0.0 };
             let values: Vec<[f64; CHANNELS]> =
                 (0..members.len()).map(|asset| row(asset, t).map(|value| value + off(asset))).collect();
             let at = Timestamp::from_secs(t as i64);

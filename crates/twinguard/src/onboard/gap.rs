@@ -114,7 +114,7 @@ impl Draft {
         list(
             "no unit",
             of(&|signal| {
-                signal.unit.is_none() && !signal.profile.as_ref().is_some_and(|own| !own.levels.is_empty())
+                signal.unit.is_none() && signal.profile.as_ref().is_none_or(|own| own.levels.is_empty())
             }),
             "readable findings; the guard counts in numbers and does not need it",
         );

@@ -33,6 +33,7 @@ impl Record {
             ignore: Vec::new(),
             source: Source::Field,
             catalogue: plant.catalogue.clone(),
+            lenient: false,
         };
         let mut all = Telemetry::open(input, options).with_context(in_file)?;
         if all.catalogue().len() > plant.catalogue.len() {

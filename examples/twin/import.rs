@@ -61,6 +61,13 @@ fn read(file: &File) -> Result<Imported, Refused> {
     }
 }
 
+/// One model, of whatever format.
+pub(crate) fn one(path: &std::path::Path) -> Result<Imported> {
+    let files = open(&[path.to_owned()])?;
+    let file = files.first().context("no file")?;
+    Ok(read(file)?)
+}
+
 pub(crate) fn run(arguments: &Import, as_json: bool) -> Result<()> {
     let files = open(&arguments.files)?;
     let imported = match files.as_slice() {

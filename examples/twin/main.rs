@@ -5,6 +5,7 @@
 //! cargo run --release --example twin -- filter kalman.json --json       # one object for tools
 //! cargo run --release --example twin -- hydraulics town.inp --svg town.svg   # heads and flows of a water network
 //! cargo run --release --example twin -- import pump.aas.json            # assets and signals of other formats
+//! cargo run --release --example twin -- onboard --history before.csv --out plant    # a plant file from what there is
 //! cargo run --release --example twin -- optimise --svg outlook.svg      # the cheapest set-points within all limits
 //! cargo run --release --example twin -- isolability plant.toml          # what its meters cannot tell apart
 //! cargo run --release --example twin -- whatif plant.toml --hold cooler.valve.command=0.2 --svg bands.svg
@@ -29,6 +30,7 @@ mod identify;
 mod import;
 mod input;
 mod isolability;
+mod onboard;
 mod optimise;
 mod predict;
 mod simulate;
@@ -59,6 +61,7 @@ enum Command {
     Import(import::Import),
     Validate(import::Validate),
     Isolability(isolability::Arguments),
+    Onboard(onboard::Arguments),
     Optimise(optimise::Arguments),
     Whatif(whatif::Arguments),
     Simulate(simulate::Arguments),
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Import(command) => import::run(command, arguments.json),
         Command::Validate(command) => import::validate(command, arguments.json),
         Command::Isolability(command) => isolability::run(command, arguments.json),
+        Command::Onboard(command) => onboard::run(command, arguments.json),
         Command::Optimise(command) => optimise::run(command, arguments.json),
         Command::Whatif(command) => whatif::run(command, arguments.json),
         Command::Simulate(command) => simulate::run(command, arguments.json),

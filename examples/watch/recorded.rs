@@ -132,8 +132,14 @@ pub fn telemetry(args: &Args, path: &Path) -> Result<Option<Severity>> {
     let name = file_name(path);
     let in_file = || path.display().to_string();
     let given = plant(args, "the telemetry")?;
-    let options =
-        |catalogue| TelemetryOptions { ignore: args.ignore.clone(), source: Source::Field, catalogue };
+    // With a plant file the columns that it names are the signals, and whatever else a file holds is none.
+    let lenient = given.is_some();
+    let options = |catalogue| TelemetryOptions {
+        ignore: args.ignore.clone(),
+        source: Source::Field,
+        catalogue,
+        lenient,
+    };
     let known = given.as_ref().map(|plant| plant.catalogue.clone()).unwrap_or_default();
     let (input, length) = open(path)?;
     let bar = progress(args, length);

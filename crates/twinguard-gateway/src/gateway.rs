@@ -175,7 +175,8 @@ fn taught(builder: Builder, catalogue: Catalogue, config: &Config) -> Result<Gua
                 source,
             })?;
             let known = catalogue.len();
-            let options = TelemetryOptions { ignore: ignore.clone(), source: Source::Field, catalogue };
+            let options =
+                TelemetryOptions { ignore: ignore.clone(), source: Source::Field, catalogue, lenient: false };
             let telemetry =
                 Telemetry::open(BufReader::new(input), options).map_err(|error| in_file(&name, &error))?;
             if let Some((_, signal)) = telemetry.catalogue().iter().nth(known) {

@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`RunReport`], [`render`] | the run report: headline, plots, who lies, findings, verdicts, actions, evidence |
 //! | [`Scoreboard`], [`render_scoreboard`] | attacks by plants, who was named, what was missed and why |
+//! | [`OnboardingPage`], [`render_onboarding`] | what was guessed of a plant, how good its model is, what is missing |
 //! | [`navigator::layer`], [`navigator::coverage`] | techniques of findings, or seen and missed ones, for ATT&CK Navigator |
 //!
 //! Not here: the live operations page, the integrity page; plots in the scoreboard; STIX, OCSF and CEF.
@@ -41,6 +42,7 @@ mod icon;
 mod lanes;
 pub mod navigator;
 mod number;
+mod onboarding;
 mod page;
 mod plot;
 mod scoreboard;
@@ -55,6 +57,7 @@ pub use data::{
     Verification, Window,
 };
 pub use number::duration_text;
+pub use onboarding::{GapRow, OnboardingPage, SignalRow, render_onboarding};
 pub use page::render;
 pub use scoreboard::{
     Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, render_scoreboard,

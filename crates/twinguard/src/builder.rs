@@ -10,8 +10,9 @@ use twinguard_response::Autonomy;
 use twinguard_twin::{Plant, importers::Telemetry};
 use twinguard_types::Duration;
 
-use crate::evidence::{JournalStorage, Seal};
+use crate::evidence::{Evidence, JournalStorage, Seal};
 use crate::guard::Joined;
+use crate::snapshot::refuse;
 use crate::{Config, Error, Guard, Input};
 
 /// Normal history, of whatever form: it teaches a guard by telling it what happened.
@@ -223,9 +224,63 @@ impl Builder {
     /// [`Error::Snapshot`] for bytes that are damaged, of another format or another plant, or whose journal the storage
     /// does not hold; else what the floor below refuses whose state does not fit, or the storage.
     pub fn restore(self, snapshot: &[u8]) -> Result<Guard, Error> {
-        let mut guard = Guard::resume(self.plant, self.seal, self.config, self.journal, snapshot)?;
-        guard.calibrators = self.calibrators;
-        Ok(guard)
+        let mut refused = Vec::new();
+        match self.go_on_from([snapshot], &mut refused)? {
+            Some(guard) => Ok(guard),
+            None => Err(refused.pop().unwrap_or_else(|| refuse("there is none"))),
+        }
+    }
+
+    /// As [`Builder::restore`], from the first of several snapshots that can be used: give the newest first. What was refused comes beside the
+    /// guard, in the same order, each with its reason; an older snapshot in a journal that went on since is entered in that journal.
+    ///
+    /// ```
+    /// use twinguard::{Guard, Input, twin::Plant, types::Timestamp};
+    ///
+    /// let plant = Plant::parse("format = 1\nname = \"tank\"\n[[signal]]\npath = \"level\"\n", "plant.toml")?;
+    /// let mut guard = Guard::builder_unsealed(plant.clone()).build()?;
+    /// guard.handle(Timestamp::from_secs(1), Input::Tick)?;
+    /// let good = guard.snapshot()?;
+    /// let mut damaged = good.clone();
+    /// damaged.truncate(100);
+    ///
+    /// let (again, refused) = Guard::builder_unsealed(plant).restore_latest([&*damaged, &*good])?;
+    /// assert_eq!(again.counters().restored, 1);
+    /// assert_eq!(refused[0].to_string(), "snapshot: its bytes are damaged, or it ends too early");
+    /// # Ok::<(), twinguard::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the last snapshot was refused for, when none can be used; [`Error::Snapshot`] when there is none.
+    pub fn restore_latest<'s>(
+        self,
+        snapshots: impl IntoIterator<Item = &'s [u8]>,
+    ) -> Result<(Guard, Vec<Error>), Error> {
+        let mut refused = Vec::new();
+        match self.go_on_from(snapshots, &mut refused)? {
+            Some(guard) => Ok((guard, refused)),
+            None => Err(refused.pop().unwrap_or_else(|| refuse("there is none"))),
+        }
+    }
+
+    fn go_on_from<'s>(
+        self,
+        snapshots: impl IntoIterator<Item = &'s [u8]>,
+        refused: &mut Vec<Error>,
+    ) -> Result<Option<Guard>, Error> {
+        let given = self.journal.is_some();
+        let mut journal = Some(Evidence::open(self.journal)?);
+        for bytes in snapshots {
+            let (plant, config) = (self.plant.clone(), self.config.clone());
+            match Guard::resume(plant, self.seal, config, &mut journal, given, bytes) {
+                Ok(mut guard) => {
+                    guard.calibrators = self.calibrators;
+                    return Ok(Some(guard));
+                }
+                Err(error) => refused.push(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Builds the guard. Without a history its limits are physical only, and every finding says so.

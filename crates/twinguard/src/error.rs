@@ -102,6 +102,18 @@ pub enum Error {
     /// A record that could not be written as JSON for the journal.
     #[error("journal entry: {0}")]
     Entry(#[from] serde_json::Error),
+    /// A model, tenant, asset or reading that a fleet does not take.
+    #[error("fleet: {reason}")]
+    Fleet {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Sources from which no plant can be drafted.
+    #[error("{reason}")]
+    Onboard {
+        /// What is missing.
+        reason: String,
+    },
     /// Bytes that are no snapshot of this version, or of another guard.
     #[error("snapshot: {reason}")]
     Snapshot {

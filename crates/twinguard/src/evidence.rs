@@ -110,20 +110,22 @@ impl Evidence {
         Ok(Self { journal, latest, restored: None })
     }
 
-    /// Opens the journal that a snapshot speaks of, and says whether it stands just where the snapshot left it.
-    pub(crate) fn resume(storage: Option<JournalStorage>, head: Head) -> Result<(Self, bool), Error> {
-        let given = storage.is_some();
-        let evidence = Self::open(storage)?;
-        if evidence.head() == head {
-            return Ok((evidence, true));
+    /// Whether the journal stands just where a snapshot left it; if it went on since, or is a new one in memory, its next entry says so.
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] for a storage that was `given` and does not hold what the snapshot speaks of.
+    pub(crate) fn resume(&mut self, given: bool, head: Head) -> Result<bool, Error> {
+        if self.head() == head {
+            return Ok(true);
         }
-        if given && !evidence.began_with(head)? {
+        if given && !self.began_with(head)? {
             let Head { size, root } = head;
             return Err(refuse(format!(
                 "the storage does not hold its journal of {size} leaves with root {root}"
             )));
         }
-        Ok((Self { restored: Some(head), ..evidence }, false))
+        self.restored = Some(head);
+        Ok(false)
     }
 
     /// Whether the journal once stood there.

@@ -9,12 +9,15 @@ mod config;
 mod defender;
 mod error;
 mod evidence;
+pub mod fleet;
 mod guard;
 mod input;
+pub mod onboard;
 mod output;
 #[cfg(feature = "report")]
 mod record;
 mod sense;
+pub mod shadow;
 mod snapshot;
 
 pub use builder::{Builder, History};
@@ -23,6 +26,7 @@ pub use config::Config;
 pub use defender::Drill;
 pub use error::Error;
 pub use evidence::{Evidence, JournalStorage, Seal};
+pub use fleet::Fleet;
 pub use guard::{Counters, Guard};
 pub use input::{Approval, Artefact, Attested, Check, Input, Operator, Recalibration};
 pub use output::{Output, Verdicted};

@@ -187,7 +187,7 @@ impl Senses {
             .stale
             .or(plant.time.stale)
             .unwrap_or(Duration::from_nanos(period.as_nanos().saturating_mul(STALE_PERIODS)));
-        let signals = row_signals(catalogue, &recording);
+        let signals = row_signals(catalogue, plant.dynamics.is_some(), &recording);
         let aligner = || Aligner::new(signals.clone(), period, stale);
         let with_rows = rows_among(&recording, aligner()?, config.history);
 
@@ -512,10 +512,11 @@ fn sampling(plant: &Plant, recording: &Recording) -> Duration {
     Duration::from_nanos((*median).max(1_000_000))
 }
 
-/// The signals that rows are made of: measured ones that came in the history, else those of the catalogue.
-fn row_signals(catalogue: &Catalogue, recording: &Recording) -> Vec<SignalId> {
-    let measured =
-        |signal: SignalId| catalogue.signal(signal).is_some_and(|known| known.role == Role::Measurement);
+/// The signals that rows are made of: measured ones that came in the history, else those of the catalogue. Without physics what drives the
+/// plant is told with what it measures: it explains that, and nothing else would.
+fn row_signals(catalogue: &Catalogue, physics: bool, recording: &Recording) -> Vec<SignalId> {
+    let counts = |role: Role| role == Role::Measurement || (!physics && role != Role::Parameter);
+    let measured = |signal: SignalId| catalogue.signal(signal).is_some_and(|known| counts(known.role));
     let mut varying: BTreeSet<SignalId> = BTreeSet::new();
     let mut first: BTreeMap<SignalId, f64> = BTreeMap::new();
     for event in recording.history().events() {

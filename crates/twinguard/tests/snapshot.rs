@@ -112,6 +112,8 @@ struct Run {
     plant: Plant,
     told: Vec<(Timestamp, Told)>,
     said: Vec<(usize, Output)>,
+    /// Stimuli told by the end of each second.
+    seconds: Vec<usize>,
     saved: Vec<Saved>,
     storage: Shared,
     size: u64,
@@ -150,9 +152,10 @@ fn record() -> Run {
     let options = RangeOptions { seed: 3, origin: ORIGIN, site };
     let mut range = Range::new(&plant, &options, Scenario::build("overheat", &target).unwrap());
     let mut taped = Taped { guard, told: Vec::new(), said: Vec::new(), waiting: Vec::new() };
-    let mut saved = Vec::new();
+    let (mut saved, mut seconds) = (Vec::new(), Vec::new());
     for second in 0..TOTAL_S {
         range.step(&mut taped).unwrap();
+        seconds.push(taped.told.len());
         if second % 97 == 0 || (ATTACK_S..ATTACK_S + 40).contains(&second) {
             let (told, bytes) = (taped.told.len(), taped.guard.snapshot().unwrap());
             saved.push(Saved { told, bytes, journal: storage.copy(), size: taped.guard.evidence().size() });
@@ -160,7 +163,7 @@ fn record() -> Run {
     }
     let Taped { guard, told, said, .. } = taped;
     let (size, root, counters) = (guard.evidence().size(), guard.evidence().root(), guard.counters());
-    Run { plant, told, said, saved, storage, size, root, counters }
+    Run { plant, told, said, seconds, saved, storage, size, root, counters }
 }
 
 fn run() -> &'static Run {
@@ -226,6 +229,80 @@ fn a_restored_guard_says_the_same_before_within_and_after_an_attack() {
         assert_eq!((guard.evidence().size(), guard.evidence().root()), (run.size, run.root));
         assert_eq!(guard.counters(), Counters { restored: 1, ..run.counters });
     }
+}
+
+/// A guard that is stopped and restored again and again, each time where chance says, says what the one says that never stopped. The number of
+/// stops is `TWINGUARD_CUTS`; `.ci/long/restore` takes a thousand.
+#[test]
+fn restored_at_many_random_places_it_says_what_the_one_says_that_never_stopped() {
+    let run = run();
+    let cuts: usize = std::env::var("TWINGUARD_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(25);
+    let mut state = 20_u64;
+    let mut chance = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let first = run.saved.first().unwrap();
+    let later = run.seconds.iter().copied().filter(|told| *told > first.told);
+    let mut places: Vec<usize> = later.collect();
+    assert!(places.len() >= cuts, "{cuts} cuts asked for, {} seconds to cut at", places.len());
+    while places.len() > cuts {
+        places.swap_remove(chance(places.len()));
+    }
+    places.sort_unstable();
+    let storage = first.journal.copy();
+    let mut guard = builder(&run.plant).journal(storage.clone()).restore(&first.bytes).unwrap();
+    let mut expected = run.said.iter().filter(|(at, _)| *at >= first.told);
+    let mut places = places.into_iter().peekable();
+    for (index, (at, it)) in run.told.iter().enumerate().skip(first.told) {
+        if places.next_if_eq(&index).is_some() {
+            let bytes = guard.snapshot().unwrap();
+            drop(guard);
+            guard = builder(&run.plant).journal(storage.clone()).restore(&bytes).unwrap();
+        }
+        for output in it.tell(&mut guard, *at) {
+            let (place, then) = expected.next().expect("the restored guard says more");
+            assert_eq!((index, &output), (*place, then));
+        }
+    }
+    assert_eq!(expected.next(), None, "the restored guard says less");
+    assert_eq!((guard.evidence().size(), guard.evidence().root()), (run.size, run.root));
+    // The last second's end is the end of the run: nothing is told there.
+    let restored = 1 + cuts as u64 - places.count() as u64;
+    assert_eq!(guard.counters(), Counters { restored, ..run.counters });
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_with_its_reason_and_the_last_good_one_goes_on() {
+    let run = run();
+    let (early, late) = (run.saved.first().unwrap(), run.saved.last().unwrap());
+    let mut flipped = late.bytes.clone();
+    flipped[late.bytes.len() / 2] ^= 1;
+    let cut = &late.bytes[..late.bytes.len() - 1];
+    let restore = |snapshots: &[&[u8]]| {
+        builder(&run.plant).journal(run.storage.copy()).restore_latest(snapshots.iter().copied())
+    };
+    let (mut guard, refused) = restore(&[&flipped, cut, b"TWGD", &early.bytes]).unwrap();
+    let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons.iter().all(|reason| reason.starts_with("snapshot: ")), "{reasons:?}");
+    assert!(reasons[0].contains("damaged") && reasons[2].contains("ends too early"), "{reasons:?}");
+    // The journal went on since: its next entry says to where the guard went back.
+    let size = guard.evidence().size();
+    assert_eq!(size, run.size);
+    guard.handle(ORIGIN + Duration::from_secs(TOTAL_S), Input::Tick).unwrap();
+    assert!(guard.evidence().size() > size);
+
+    let error = restore(&[&flipped, cut]).unwrap_err().to_string();
+    assert_eq!(error, "snapshot: its bytes are damaged, or it ends too early");
+    assert_eq!(restore(&[]).unwrap_err().to_string(), "snapshot: there is none");
+    // A snapshot whose journal the storage does not hold is passed over, too.
+    let (guard, refused) = builder(&run.plant)
+        .journal(early.journal.copy())
+        .restore_latest([late.bytes.as_slice(), early.bytes.as_slice()])
+        .unwrap();
+    assert!(refused[0].to_string().contains("the storage does not hold its journal of"));
+    assert_eq!(guard.evidence().size(), early.size);
 }
 
 #[test]

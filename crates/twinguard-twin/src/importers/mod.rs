@@ -13,6 +13,7 @@ mod nodeset;
 mod package;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod tag_list;
 mod telemetry;
 mod wot;
 
@@ -34,6 +35,7 @@ pub use self::{
     epanet::{EpanetError, Problem as EpanetProblem, epanet},
     matpower::Matpower,
     package::package,
+    tag_list::{Tag, tag_list},
     telemetry::{Telemetry, TelemetryError, TelemetryOptions, TelemetryRow},
     wot::wot_verdict,
 };

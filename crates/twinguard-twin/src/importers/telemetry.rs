@@ -4,26 +4,19 @@
 //! (times; a time without offset is taken as UTC), and the `DD/MM/YY HH` stamps of the BATADAL competition data; for Parquet see
 //! `parquet/mod.rs`.
 
-use std::io::Read;
+mod text;
+mod times;
 
-use jiff::civil::DateTime;
+use std::io::{Chain, Cursor, Read};
+
 use twinguard_types::{Catalogue, Point, Quality, Role, Signal, SignalId, Source, Timestamp, Value};
 
-/// Names that a time column may have, compared without regard to case.
-const TIME_COLUMNS: [&str; 4] = ["time", "datetime", "timestamp", "date"];
+use self::times::Clock;
+
 /// Most columns that are accepted.
 const COLUMN_LIMIT: usize = 65_536;
-/// Civil formats, tried in this order until one fits the first row; later rows try that one first.
-const FORMATS: [&str; 8] = [
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%dT%H:%M:%S%.f",
-    "%Y-%m-%d %H:%M",
-    "%d/%m/%y %H",
-    "%d/%m/%y %H:%M",
-    "%d/%m/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y %H",
-];
+/// Bytes of the first rows that say how times are written, where one row does not.
+const SAMPLE: u64 = 1 << 18;
 
 /// What a Parquet file begins with.
 const PARQUET: &[u8] = b"PAR1";
@@ -105,11 +98,15 @@ pub struct TelemetryOptions {
     pub source: Source,
     /// Signals that are known already; a column of the same name keeps its id and properties.
     pub catalogue: Catalogue,
+    /// Takes the file as a stranger wrote it: a field that is no number is a missing value; a row whose time cannot be read is passed over
+    /// and counted ([`Telemetry::skipped`]); rows may be shorter or longer than the header; a second column of the same name, and one
+    /// without a usable name, is no signal. Where `catalogue` names signals, other columns are none.
+    pub lenient: bool,
 }
 
 impl Default for TelemetryOptions {
     fn default() -> Self {
-        Self { ignore: Vec::new(), source: Source::Field, catalogue: Catalogue::new() }
+        Self { ignore: Vec::new(), source: Source::Field, catalogue: Catalogue::new(), lenient: false }
     }
 }
 
@@ -130,19 +127,21 @@ impl Default for TelemetryOptions {
 pub struct Telemetry<R> {
     rows: Rows<R>,
     catalogue: Catalogue,
-    time: Option<usize>,
+    clock: Clock,
     columns: Vec<(usize, SignalId)>,
     points: Vec<Point>,
     last: Vec<Value>,
     source: Source,
-    format: usize,
+    lenient: bool,
+    skipped: u64,
     row: u64,
 }
 
 /// Where rows come from.
 #[derive(Debug)]
 enum Rows<R> {
-    Csv(Box<csv::Reader<std::io::Chain<std::io::Cursor<Vec<u8>>, R>>>, csv::StringRecord),
+    /// The reader, its row, and whether a comma may be a decimal sign.
+    Csv(Box<csv::Reader<Chain<Cursor<Vec<u8>>, R>>>, csv::ByteRecord, bool),
     #[cfg(feature = "parquet")]
     Parquet(Box<super::parquet::Columns>, Vec<super::parquet::Cell>),
 }
@@ -164,10 +163,13 @@ impl<R: Read> Telemetry<R> {
     /// # Errors
     /// Every [`TelemetryError`] that names line 1 or a column to be ignored; [`TelemetryError::Parquet`].
     pub fn open(mut input: R, options: TelemetryOptions) -> Result<Self, TelemetryError> {
-        let head =
-            header_line(&mut input).map_err(|error| TelemetryError::Csv { line: 1, source: error.into() })?;
+        let refuse = |error: std::io::Error| TelemetryError::Csv { line: 1, source: error.into() };
+        let mut head = text::line(&mut input).map_err(refuse)?;
         if head.starts_with(PARQUET) {
             return Self::open_parquet(head, input, options);
+        }
+        if head.starts_with(b"\xEF\xBB\xBF") {
+            head.drain(..3);
         }
         let delimiter = [b',', b';', b'\t']
             .into_iter()
@@ -175,14 +177,37 @@ impl<R: Read> Telemetry<R> {
                 (head.iter().filter(|byte| *byte == delimiter).count(), u8::MAX - delimiter)
             })
             .unwrap_or(b',');
+        let header = text::decode(&head).into_owned();
+        let header = first_rows(header.as_bytes(), delimiter).pop().unwrap_or_default();
+        let names: Vec<&str> = header.iter().map(String::as_str).collect();
+        let width = head.len();
+        head.extend(text::line(&mut input).map_err(refuse)?);
+        let known = |at: usize| names.get(at).is_some_and(|name| options.catalogue.id(name).is_some());
+        let ignored =
+            |at: usize| names.get(at).is_some_and(|name| options.ignore.iter().any(|own| own == name));
+        let find = |bytes: &[u8]| {
+            let rows = first_rows(bytes, delimiter);
+            let rows: Vec<Vec<&str>> =
+                rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
+            Clock::find(&names, &rows, known, ignored)
+        };
+        let mut clock = find(head.get(width..).unwrap_or_default());
+        if clock.needs_more() {
+            Read::take(&mut input, SAMPLE).read_to_end(&mut head).map_err(refuse)?;
+            let rows = head.get(width..).unwrap_or_default();
+            // The last line may have been cut.
+            let whole = rows.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            clock = find(rows.get(..whole).unwrap_or_default());
+        }
         let mut reader = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .trim(csv::Trim::All)
             .has_headers(true)
-            .from_reader(std::io::Cursor::new(head).chain(input));
-        let header = reader.headers().map_err(|source| TelemetryError::Csv { line: 1, source })?.clone();
-        let names: Vec<&str> = header.iter().collect();
-        Self::with_columns(&names, None, options, Rows::Csv(Box::new(reader), csv::StringRecord::new()))
+            .flexible(options.lenient)
+            .from_reader(Cursor::new(head).chain(input));
+        reader.byte_headers().map_err(|source| TelemetryError::Csv { line: 1, source })?;
+        let rows = Rows::Csv(Box::new(reader), csv::ByteRecord::new(), delimiter != b',');
+        Self::with_columns(&names, clock, options, rows)
     }
 
     #[cfg(not(feature = "parquet"))]
@@ -204,18 +229,23 @@ impl<R: Read> Telemetry<R> {
         let owned = columns.names().to_vec();
         let names: Vec<&str> = owned.iter().map(String::as_str).collect();
         let rows = Rows::Parquet(Box::new(columns), Vec::new());
-        let mut telemetry = Self::with_columns(&names, time, options, rows)?;
+        let known = |at: usize| names.get(at).is_some_and(|name| options.catalogue.id(name).is_some());
+        let ignored =
+            |at: usize| names.get(at).is_some_and(|name| options.ignore.iter().any(|own| own == name));
+        let mut clock = Clock::find(&names, &[], known, ignored);
+        clock.column = clock.column.or(time.filter(|at| !ignored(*at)));
+        let mut telemetry = Self::with_columns(&names, clock, options, rows)?;
         let signals: Vec<usize> = telemetry.columns.iter().map(|(index, _)| *index).collect();
         if let Rows::Parquet(columns, _) = &mut telemetry.rows {
-            columns.want(telemetry.time, &signals).map_err(refuse)?;
+            columns.want(telemetry.clock.column, &signals).map_err(refuse)?;
         }
         Ok(telemetry)
     }
 
-    /// Tells columns apart by their names; `time` is the time column where no name says so.
+    /// Tells columns apart by their names.
     fn with_columns(
         header: &[&str],
-        time: Option<usize>,
+        clock: Clock,
         options: TelemetryOptions,
         rows: Rows<R>,
     ) -> Result<Self, TelemetryError> {
@@ -233,25 +263,30 @@ impl<R: Read> Telemetry<R> {
                 return Err(TelemetryError::UnknownColumn { name: name.clone(), nearest });
             }
         }
-        let named = |column: &&str| TIME_COLUMNS.iter().any(|name| column.eq_ignore_ascii_case(name));
-        let ignored = |column: &str| options.ignore.iter().any(|ignored| ignored == column);
-        let time = time.filter(|at| header.get(*at).is_some_and(|column| !ignored(column)));
-        let time = header.iter().position(named).or(time);
+        let lenient = options.lenient;
         let mut catalogue = options.catalogue;
-        let mut columns = Vec::with_capacity(header.len());
+        let declared = !catalogue.is_empty();
+        let mut columns: Vec<(usize, SignalId)> = Vec::with_capacity(header.len());
+        let mut taken = std::collections::BTreeSet::new();
         for (index, name) in header.iter().enumerate() {
-            if Some(index) == time || options.ignore.iter().any(|ignored| ignored == name) {
+            let time = clock.column == Some(index) || clock.second == Some(index);
+            if time || options.ignore.iter().any(|ignored| ignored == name) {
                 continue;
             }
             let refuse = |source| TelemetryError::Header { column: index + 1, source };
             let signal = match catalogue.id(name) {
-                Some(known) => known,
-                None => catalogue.intern(Signal::new(*name, Role::Measurement)).map_err(refuse)?,
+                Some(known) => Ok(known),
+                None if lenient && declared => continue,
+                None => catalogue.intern(Signal::new(*name, Role::Measurement)).map_err(refuse),
             };
-            if columns.iter().any(|(_, other)| *other == signal) {
-                return Err(refuse(twinguard_types::Error::Conflict { path: (*name).to_owned() }));
+            match signal {
+                Ok(signal) if taken.insert(signal) => columns.push((index, signal)),
+                _ if lenient => {}
+                Ok(_) => {
+                    return Err(refuse(twinguard_types::Error::Conflict { path: (*name).to_owned() }));
+                }
+                Err(error) => return Err(error),
             }
-            columns.push((index, signal));
         }
         if columns.is_empty() {
             return Err(TelemetryError::NoSignals);
@@ -260,14 +295,27 @@ impl<R: Read> Telemetry<R> {
         Ok(Self {
             rows,
             catalogue,
-            time,
+            clock,
             columns,
             points: Vec::with_capacity(width),
             last: vec![Value::Real(twinguard_types::Finite::ZERO); width],
             source: options.source,
-            format: 0,
+            lenient,
+            skipped: 0,
             row: 0,
         })
+    }
+
+    /// Rows that were passed over because their times could not be read ([`TelemetryOptions::lenient`]).
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Whether rows have times; without them a row's number stands for seconds.
+    #[must_use]
+    pub const fn has_times(&self) -> bool {
+        self.clock.column.is_some()
     }
 
     /// The signals: the columns of the file, after those that were known before.
@@ -289,29 +337,46 @@ impl<R: Read> Telemetry<R> {
     pub fn next_row(&mut self) -> Result<Option<TelemetryRow<'_>>, TelemetryError> {
         let row = self.row;
         let at = match &mut self.rows {
-            Rows::Csv(reader, record) => {
+            Rows::Csv(reader, record, comma) => loop {
                 let line = reader.position().line();
-                if !reader.read_record(record).map_err(|source| TelemetryError::Csv { line, source })? {
+                if !reader.read_byte_record(record).map_err(|source| TelemetryError::Csv { line, source })? {
                     return Ok(None);
                 }
                 let line = record.position().map_or(line, csv::Position::line);
-                let at = self.time.and_then(|index| record.get(index)).map(|text| {
-                    let refused = || TelemetryError::BadTime { line, text: text.chars().take(60).collect() };
-                    parse_time(text, &mut self.format).ok_or_else(refused)
-                });
-                let at = at.transpose()?.unwrap_or_else(|| row_time(row));
+                let field = |index: usize| text::decode(record.get(index).unwrap_or_default());
+                let shown = |text: &str| text.chars().take(60).collect();
+                let at = match self.clock.column {
+                    None => row_time(row),
+                    Some(first) => {
+                        let mut text = field(first);
+                        if let Some(second) = self.clock.second {
+                            text = format!("{text} {}", field(second)).into();
+                        }
+                        match self.clock.read(&text) {
+                            Some(at) => at,
+                            None if self.lenient => {
+                                self.skipped += 1;
+                                continue;
+                            }
+                            None => return Err(TelemetryError::BadTime { line, text: shown(&text) }),
+                        }
+                    }
+                };
                 self.points.clear();
                 for ((index, signal), last) in self.columns.iter().zip(&mut self.last) {
-                    let text = record.get(*index).unwrap_or_default();
-                    let value = parse_value(text).map_err(|()| TelemetryError::BadValue {
-                        line,
-                        column: self.catalogue.path(*signal).to_owned(),
-                        text: text.chars().take(60).collect(),
-                    })?;
+                    let text = field(*index);
+                    let value = match text::value(&text, *comma) {
+                        Ok(value) => value,
+                        Err(()) if self.lenient => None,
+                        Err(()) => {
+                            let column = self.catalogue.path(*signal).to_owned();
+                            return Err(TelemetryError::BadValue { line, column, text: shown(&text) });
+                        }
+                    };
                     self.points.push(point(*signal, value, last, self.source, at));
                 }
-                at
-            }
+                break at;
+            },
             #[cfg(feature = "parquet")]
             Rows::Parquet(columns, cells) => {
                 use super::parquet::Cell;
@@ -319,15 +384,14 @@ impl<R: Read> Telemetry<R> {
                 if !columns.next_row(cells).map_err(refuse)? {
                     return Ok(None);
                 }
-                let (time, values) = cells.split_at(usize::from(self.time.is_some()).min(cells.len()));
+                let (time, values) =
+                    cells.split_at(usize::from(self.clock.column.is_some()).min(cells.len()));
                 let bad = |text: &str| TelemetryError::BadTime { line: row + 1, text: text.to_owned() };
                 let at = match time.first() {
                     None => row_time(row),
                     Some(Cell::Time(at)) => *at,
-                    Some(Cell::Number(secs)) => {
-                        Timestamp::from_secs_f64(*secs).map_err(|_| bad(&secs.to_string()))?
-                    }
-                    Some(Cell::Text(text)) => parse_time(text, &mut self.format).ok_or_else(|| bad(text))?,
+                    Some(Cell::Number(secs)) => Clock::number(*secs).ok_or_else(|| bad(&secs.to_string()))?,
+                    Some(Cell::Text(text)) => self.clock.read(text).ok_or_else(|| bad(text))?,
                     Some(Cell::Truth(_) | Cell::Empty) => return Err(bad("")),
                 };
                 self.points.clear();
@@ -362,66 +426,16 @@ fn point(signal: SignalId, value: Option<Value>, last: &mut Value, source: Sourc
     point
 }
 
-/// The bytes up to and with the first line feed, at most 4 MiB.
-fn header_line(input: &mut impl Read) -> std::io::Result<Vec<u8>> {
-    const LIMIT: usize = 4 << 20;
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while head.len() < LIMIT && input.read(&mut byte)? == 1 {
-        head.extend_from_slice(&byte);
-        if byte == *b"\n" {
-            break;
-        }
-    }
-    if head.starts_with(b"\xEF\xBB\xBF") {
-        head.drain(..3);
-    }
-    Ok(head)
-}
-
-fn parse_value(text: &str) -> Result<Option<Value>, ()> {
-    if text.is_empty() || text.eq_ignore_ascii_case("null") || text.eq_ignore_ascii_case("na") {
-        return Ok(None);
-    }
-    if let Ok(number) = text.parse::<f64>() {
-        return Ok(Value::real(number).ok());
-    }
-    match text {
-        "true" | "True" | "TRUE" => Ok(Some(Value::Boolean(true))),
-        "false" | "False" | "FALSE" => Ok(Some(Value::Boolean(false))),
-        _ => Err(()),
-    }
-}
-
-fn parse_time(text: &str, format: &mut usize) -> Option<Timestamp> {
-    let civil = |index: usize| {
-        let parsed = DateTime::strptime(FORMATS.get(index)?, text)
-            .ok()
-            .or_else(|| hours_only(FORMATS.get(index)?, text))?;
-        let instant = jiff::tz::TimeZone::UTC.to_timestamp(parsed).ok()?;
-        i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos)
-    };
-    if let Some(at) = civil(*format) {
-        return Some(at);
-    }
-    for index in 0..FORMATS.len() {
-        if let Some(at) = civil(index) {
-            *format = index;
-            return Some(at);
-        }
-    }
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(instant.as_nanosecond()).ok().map(Timestamp::from_nanos);
-    }
-    text.parse::<f64>().ok().and_then(|secs| Timestamp::from_secs_f64(secs).ok())
-}
-
-/// `strptime` wants minutes; `DD/MM/YY HH` has none.
-fn hours_only(format: &str, text: &str) -> Option<DateTime> {
-    if !format.ends_with("%H") {
-        return None;
-    }
-    DateTime::strptime(format!("{format}:%M"), format!("{text}:00")).ok()
+/// Rows of a piece of the file.
+fn first_rows(bytes: &[u8], delimiter: u8) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .trim(csv::Trim::All)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(bytes);
+    let row = |row: csv::ByteRecord| row.iter().map(|field| text::decode(field).into_owned()).collect();
+    reader.byte_records().map_while(Result::ok).map(row).collect()
 }
 
 #[cfg(test)]
@@ -485,5 +499,32 @@ mod tests {
         let error = Telemetry::open("a,anomaly\n".as_bytes(), options).unwrap_err();
         assert_eq!(error.to_string(), "no column `anomly` to ignore, did you mean `anomaly`?");
         assert!(matches!(rows("PAR1, no more"), Err(TelemetryError::Parquet { .. })));
+    }
+
+    #[test]
+    fn a_strangers_file_is_taken_as_it_is() {
+        let text =
+            b";a;a;;zustand;b\n09.03.2020 10:14:33;1,5;9;x;l\xe4uft;2\nSumme;4\n09.03.2020 10:14:34;Bad;9\n";
+        let open = |catalogue| {
+            let options = TelemetryOptions { lenient: true, catalogue, ..TelemetryOptions::default() };
+            Telemetry::open(text.as_slice(), options)
+        };
+        let mut telemetry = open(Catalogue::new()).unwrap();
+        let names: Vec<&str> = telemetry.catalogue().iter().map(|(_, signal)| &*signal.path).collect();
+        assert_eq!(names, ["a", "zustand", "b"], "an index is none, and a name counts once");
+        let mut seen = Vec::new();
+        while let Some(row) = telemetry.next_row().unwrap() {
+            let value = |p: &Point| p.quality.is_usable().then(|| p.value.as_f64());
+            seen.push((row.at.as_nanos() / 1_000_000_000, row.points.iter().map(value).collect::<Vec<_>>()));
+        }
+        let at = 1_583_748_873;
+        assert_eq!(seen, [(at, vec![Some(1.5), None, Some(2.0)]), (at + 1, vec![None, None, None])]);
+        assert_eq!((telemetry.skipped(), telemetry.has_times()), (1, true));
+
+        let mut known = Catalogue::new();
+        known.intern(Signal::new("b", Role::Measurement)).unwrap();
+        assert_eq!(open(known.clone()).unwrap().signals().len(), 1, "other columns are no signals");
+        let other = TelemetryOptions { lenient: true, catalogue: known, ..TelemetryOptions::default() };
+        assert!(matches!(Telemetry::open("x,y\n1,2\n".as_bytes(), other), Err(TelemetryError::NoSignals)));
     }
 }

@@ -19,7 +19,7 @@ use super::policy::PolicyFile;
 use super::recalibrate::Calibration;
 use super::recover::Return;
 use super::{Counters, Guard, OFFENDER_LIMIT, OWN_COMMANDS};
-use crate::evidence::{Evidence, Head, JournalStorage};
+use crate::evidence::{Evidence, Head};
 use crate::sense::{Senses, SensesBytes, SensesState};
 use crate::snapshot::{self, refuse};
 use crate::{Config, Error, Output, Seal};
@@ -113,12 +113,14 @@ impl Guard {
         Ok(snapshot::write(self.plant.digest, &[&state, twin, bank, judge, rows]))
     }
 
-    /// A guard that goes on from a snapshot.
+    /// A guard that goes on from a snapshot. The journal is taken when all else is in order, and stays when anything is refused; `given`: its
+    /// storage is the platform's.
     pub(crate) fn resume(
         plant: Plant,
         seal: Option<Seal>,
         config: Config,
-        storage: Option<JournalStorage>,
+        journal: &mut Option<Evidence>,
+        given: bool,
         bytes: &[u8],
     ) -> Result<Self, Error> {
         let [state, twin, bank, judge, rows] = snapshot::read(plant.digest, bytes)?;
@@ -146,8 +148,11 @@ impl Guard {
         guard.watch = super::attest::Watch::of(&plant)?;
         guard.senses = Senses::load(&plant, &guard.config, guard.catalogue(), state.senses, &bytes)?;
 
-        let (evidence, same) = Evidence::resume(storage, state.journal)?;
-        guard.evidence = evidence;
+        let Some(evidence) = journal else { return Err(refuse("its journal is in use")) };
+        let same = evidence.resume(given, state.journal)?;
+        if let Some(evidence) = journal.take() {
+            guard.evidence = evidence;
+        }
         // Under another configuration, or in another journal, the guard says again how it starts.
         guard.started = state.started && same && state.config == guard.config;
         guard.counters = Counters { restored: state.counters.restored.saturating_add(1), ..state.counters };

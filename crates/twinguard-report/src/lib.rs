@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`RunReport`], [`render`] | the run report: headline, plots, who lies, findings, verdicts, actions, evidence |
 //! | [`Scoreboard`], [`render_scoreboard`] | attacks by plants, who was named, what was missed and why |
+//! | [`Coverage`], [`render_coverage`] | what the meters of a plant cover, from its file alone |
 //! | [`navigator::layer`], [`navigator::coverage`] | techniques of findings, or seen and missed ones, for ATT&CK Navigator |
 //!
 //! Not here: the live operations page, the integrity page; plots in the scoreboard; STIX, OCSF and CEF.
@@ -33,6 +34,7 @@ mod axis;
 mod budget;
 #[cfg(test)]
 mod colour;
+mod coverage;
 mod data;
 mod decimate;
 mod fill;
@@ -49,6 +51,7 @@ mod table;
 mod text;
 mod tokens;
 
+pub use coverage::{Coverage, CoverageRow, render_coverage};
 pub use data::{
     ActionRow, CommandRow, Consequence, Detection, Evidence, FindingCard, Focus, Headline, KeyFigure, Limit,
     Meta, Outcome, Plot, Quantity, RunReport, Sample, Side, SourceRow, Speaker, Tag, TimeAxis, Trace,
@@ -57,5 +60,6 @@ pub use data::{
 pub use number::duration_text;
 pub use page::render;
 pub use scoreboard::{
-    Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, render_scoreboard,
+    Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, ViewRow,
+    render_scoreboard,
 };

@@ -14,7 +14,7 @@
 //! before = 900                            # samples before an attack
 //! attack = 2400                           # samples of an attack
 //! quiet = 100000                          # samples without any attack a plant and disturbance; 0 for none
-//! trigger = "tank1.level > 12.4"          # attacks wait for this, see Trigger; at once, when absent
+//! trigger = "tank1.level > 6.5"          # attacks wait for this, see Trigger; at once, when absent
 //!
 //! [[variant]]                             # an attack with another aim, size and time than by default; none
 //! name = "slow"                           # see Variant

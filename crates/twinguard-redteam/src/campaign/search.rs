@@ -313,7 +313,7 @@ fn variant(
         // As many digits as the file shows: what is read back is what was run.
         size: (size * 1e4).round() / 1e4,
         start: samples(dose.start),
-        length: samples(dose.length).max(1),
+        length: samples(dose.length.min(1.0 - dose.start)).max(1),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use twinguard::redteam::{ATTACKS, Ground, PLAYBOOKS};
+use twinguard::redteam::campaign::Sight;
+use twinguard::redteam::{ATTACKS, Ground, PLAYBOOKS, Trigger};
 
 /// Attack guarded plants, and tell what was missed.
 ///
@@ -33,9 +34,25 @@ pub struct Args {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = attacks())]
     pub attacks: Vec<String>,
 
+    /// What the guard is shown, separated by commas; a board for each, and what each is worth
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = views())]
+    pub views: Vec<String>,
+
+    /// What attacks wait for: 'SIGNAL > VALUE', 'SIGNAL < VALUE', 'SIGNAL' (any value read or written), 'silence SAMPLES'
+    #[arg(long, value_name = "TRIGGER")]
+    pub trigger: Option<Trigger>,
+
     /// Leave out the plants' own faults and everyday events
     #[arg(long)]
     pub no_incidents: bool,
+
+    /// Search for the most damaging attacks that stay undetected, instead of running each once; with --out as a campaign file
+    #[arg(long)]
+    pub adaptive: bool,
+
+    /// Runs of --adaptive a plant
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub runs: u64,
 
     /// Samples of attack-free running a plant, for the rate of false alarms
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=31_557_600))]
@@ -50,9 +67,22 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "plant")]
     pub telemetry: Option<PathBuf>,
 
-    /// What the meters of the plants (or of --plant) cover, from the plant file alone; run nothing
+    /// What the meters of the plants (or of --plant) cover, from the plant file alone; run nothing. With --out also as
+    /// page and JSON
     #[arg(long)]
     pub certificate: bool,
+
+    /// Secret key (Ed25519, as `seal keygen` makes it) that signs the certificates, each as a note beside its JSON
+    #[arg(long, value_name = "FILE", requires = "certificate", requires = "out")]
+    pub key: Option<PathBuf>,
+
+    /// Check a signed certificate and print what it says
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    pub verify: Option<PathBuf>,
+
+    /// Public key for --verify
+    #[arg(long, value_name = "FILE", requires = "verify")]
+    pub public_key: Option<PathBuf>,
 
     /// Write the messages of an incident to this capture file
     #[arg(long, value_name = "FILE", requires = "playbook")]
@@ -66,9 +96,14 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
 
-    /// Write board.json, scoreboard.html and layer.navigator.json to this folder
+    /// Write board.json, scoreboard.html and layer.navigator.json to this folder; certificates with --certificate, found.toml
+    /// with --adaptive
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+
+    /// With --out, also write each cell as it ran: CELL.csv, a labelled series, and CELL.pcap, what was on the wire
+    #[arg(long, requires = "out")]
+    pub record: bool,
 
     /// Print JSON Lines
     #[arg(long)]
@@ -77,6 +112,10 @@ pub struct Args {
 
 fn plants() -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(Ground::names())
+}
+
+fn views() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(Sight::names())
 }
 
 fn attacks() -> clap::builder::PossibleValuesParser {

@@ -9,11 +9,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program: files are its business, not a library's")]
 
+mod adaptive;
 mod args;
 mod certificate;
 mod list;
 mod own;
 mod page;
+mod record;
 mod table;
 
 use std::fs::{File, OpenOptions, read_to_string};
@@ -29,7 +31,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use twinguard::Drill;
 use twinguard::protocol::{LinkType, capture};
-use twinguard::redteam::campaign::{Board, Campaign, Cell, Plan, Progress, Quiet};
+use twinguard::redteam::campaign::{Board, Campaign, Cell, Plan, Progress, Quiet, Sight};
 use twinguard::redteam::{ORIGIN, Playbook};
 
 fn main() -> ExitCode {
@@ -44,6 +46,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let (Some(note), Some(key)) = (&args.verify, &args.public_key) {
+        return certificate::verify(note, key);
+    }
     let plan = plan(args)?;
     if args.list {
         return list::show(args, &plan);
@@ -59,6 +64,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if let (Some(name), Some(path)) = (&args.playbook, &args.pcap) {
         return perform(name, path);
+    }
+    if args.adaptive {
+        return adaptive::run(args, plan);
     }
     let campaign = Campaign::new(plan)?;
     let mut kept = Kept::default();
@@ -78,8 +86,13 @@ fn run(args: &Args) -> Result<()> {
     };
     let known: std::collections::BTreeSet<_> = kept.cells.iter().map(|cell| cell.key.clone()).collect();
     bar.inc(known.len() as u64);
-    let board = campaign.run(&Drill::default(), kept.cells, kept.quiet, &told)?;
+    let records = args.out.as_deref().filter(|_| args.record).map(record::Records::new).transpose()?;
+    let scribes = |key: &_, ground: &_| records.as_ref().and_then(|records| records.scribe(key, ground));
+    let board = campaign.run_recorded(&Drill::default(), kept.cells, kept.quiet, &told, &scribes)?;
     bar.finish_and_clear();
+    if let Some(records) = records {
+        records.finish()?;
+    }
     if let Some(dir) = &args.out {
         page::write(dir, &board)?;
     }
@@ -117,8 +130,18 @@ fn plan(args: &Args) -> Result<Plan> {
     };
     plan.seeds = args.seeds.unwrap_or(plan.seeds);
     plan.quiet = args.quiet.unwrap_or(plan.quiet);
+    if args.adaptive {
+        // What is tried are variants of attacks; the plants' own faults are nobody's choice.
+        plan.incidents = false;
+    }
     if !args.plants.is_empty() {
         plan.plants.clone_from(&args.plants);
+    }
+    if args.trigger.is_some() {
+        plan.trigger.clone_from(&args.trigger);
+    }
+    if !args.views.is_empty() {
+        plan.views = args.views.iter().filter_map(|name| Sight::named(name)).collect();
     }
     if !args.attacks.is_empty() {
         plan.attacks = args.attacks.iter().filter(|name| *name != "none").cloned().collect();

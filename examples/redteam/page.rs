@@ -6,10 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use twinguard::redteam::Family;
-use twinguard::redteam::campaign::{Board, Cell, Share, Sight};
+use twinguard::redteam::campaign::{Board, Cell, Share, Sight, Summary};
 use twinguard::report::{
     Confusion, KeyFigure, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState,
-    navigator, render_scoreboard,
+    ViewRow, navigator, render_scoreboard,
 };
 use twinguard::types::FindingKind;
 
@@ -46,6 +46,7 @@ fn scoreboard(board: &Board) -> Scoreboard {
         key_figures: key_figures(board),
         plants: plan.plants.clone(),
         groups: groups(board, view),
+        views: board.summaries.iter().map(view_row).collect(),
         misses: misses(board),
         confusion: confusion(board, view),
         quiet: board.quiet.iter().map(quiet).collect(),
@@ -124,6 +125,18 @@ fn key_figures(board: &Board) -> Vec<KeyFigure> {
     ]
 }
 
+fn view_row(it: &Summary) -> ViewRow {
+    ViewRow {
+        view: it.view.as_str().replace('_', " "),
+        detectable: it.detectable,
+        in_time: table::percent(&it.detected_in_time),
+        faults: table::percent(&it.faults_detected),
+        right: table::percent(&it.party_right),
+        told: table::percent(&it.kind_right_traces),
+        everyday: table::percent(&it.benign_alarmed),
+    }
+}
+
 fn group_name(family: Family) -> &'static str {
     match family {
         Family::Telemetry => "Readings",
@@ -170,6 +183,8 @@ fn row(board: &Board, name: &str, cells: &BTreeMap<&str, Vec<&Cell>>) -> SquareR
 
 fn square(cells: &[&Cell]) -> Square {
     let text = table::square(cells).trim_end_matches('?').to_owned();
+    let launched: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.launched).collect();
+    let cells = launched.as_slice();
     let seen: Vec<&&Cell> = cells.iter().filter(|cell| cell.detected).collect();
     let wrong = seen.iter().filter(|cell| {
         !cell.naming().is_some_and(|naming| naming.is_right(&cell.suspect_true, &cell.ambiguity))

@@ -13,6 +13,11 @@ pub fn square(cells: &[&Cell]) -> String {
     if cells.iter().all(|cell| !cell.feasible) {
         return "–".to_owned();
     }
+    let launched: Vec<&Cell> = cells.iter().copied().filter(|cell| cell.launched).collect();
+    let cells = launched.as_slice();
+    if cells.is_empty() {
+        return "…".to_owned();
+    }
     let seen = cells.iter().filter(|cell| cell.detected).count();
     if first.kind_true == FindingKind::Benign {
         return if seen == 0 { "quiet".to_owned() } else { format!("!{seen}/{}", cells.len()) };
@@ -64,6 +69,7 @@ pub fn show(out: &mut impl Write, board: &Board) -> Result<()> {
         grid(out, board, summary.view)?;
         figures(out, summary)?;
     }
+    views(out, board)?;
     quiet(out, board)?;
     misses(out, board)
 }
@@ -86,7 +92,7 @@ fn grid(out: &mut impl Write, board: &Board, view: Sight) -> Result<()> {
     writeln!(
         out,
         "\nMedian time to detect. ✕ missed n of N · ▲ seen after the damage · ? suspect wrong · ∅ nothing could be seen, by \
-         theory · – not feasible · ! everyday event that raised an alarm\n"
+         theory · – not feasible · … waited in vain · ! everyday event that raised an alarm\n"
     )?;
     Ok(())
 }
@@ -127,6 +133,38 @@ fn figures(out: &mut impl Write, it: &Summary) -> Result<()> {
     ];
     for (label, value) in lines {
         writeln!(out, "{label:<33} {value}")?;
+    }
+    Ok(())
+}
+
+/// A share as a whole percentage.
+pub fn percent(share: &Share) -> String {
+    share.value().map_or_else(|| "–".to_owned(), |value| format!("{:.0} %", 100.0 * value))
+}
+
+/// What each view is worth, side by side.
+fn views(out: &mut impl Write, board: &Board) -> Result<()> {
+    if board.summaries.len() < 2 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\n{:<12}{:>14}{:>10}{:>10}{:>10}{:>13}{:>8}{:>10}",
+        "view", "could be seen", "in time", "faults", "party", "when named", "told", "everyday"
+    )?;
+    for it in &board.summaries {
+        writeln!(
+            out,
+            "{:<12}{:>14}{:>10}{:>10}{:>10}{:>13}{:>8}{:>10}",
+            it.view.as_str(),
+            it.detectable,
+            percent(&it.detected_in_time),
+            percent(&it.faults_detected),
+            percent(&it.party_right),
+            percent(&it.right_when_named),
+            percent(&it.kind_right_traces),
+            percent(&it.benign_alarmed)
+        )?;
     }
     Ok(())
 }

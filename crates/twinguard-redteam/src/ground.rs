@@ -129,6 +129,14 @@ impl Ground {
         (value - self.limits.1).max(self.limits.0 - value).max(0.0)
     }
 
+    /// The share of the way from a value of the untouched plant to the limit, on the side where another value lies; 1 at the
+    /// limit, 0 where there is none on that side or it was crossed already.
+    #[must_use]
+    pub fn impact(&self, calm: f64, value: f64) -> f64 {
+        let way = if value > calm { self.limits.1 - calm } else { calm - self.limits.0 };
+        if way.is_finite() && way > 0.0 { (value - calm).abs() / way } else { 0.0 }
+    }
+
     /// What its meters tell apart.
     #[must_use]
     pub fn isolability(&self) -> Option<&Isolability> {
@@ -242,5 +250,7 @@ mod tests {
     fn excess_is_what_lies_beyond() {
         let ground = Ground::named("boiler").unwrap();
         assert_eq!([-0.7, 0.0, 0.6].map(|level| (ground.excess(level) * 10.0).round()), [2.0, 0.0, 1.0]);
+        // From 0.1 the upper limit is 0.4 away, the lower one 0.6.
+        assert_eq!([0.3, 0.1, -0.2].map(|level| (ground.impact(0.1, level) * 10.0).round()), [5.0, 0.0, 5.0]);
     }
 }

@@ -42,12 +42,18 @@ impl Judgement {
     /// [`Error::Ground`] when the plant has nothing to aim at.
     pub fn of(ground: &Ground, entry: &Entry, resources: &Resources, views: &Views) -> Result<Self, Error> {
         let target = ground.target(ground.window(1_000, 1_000), 0)?;
-        let feasible = resources.cover(&entry.needs) && meets(&target, entry.requires);
-        Ok(Self {
+        Ok(Self::at(ground, entry, &target, resources, views))
+    }
+
+    /// The same for an aim of the attacker's choice.
+    #[must_use]
+    pub fn at(ground: &Ground, entry: &Entry, target: &Target, resources: &Resources, views: &Views) -> Self {
+        let feasible = resources.cover(&entry.needs) && meets(target, entry.requires);
+        Self {
             feasible,
-            detectable: feasible && visible(ground, &target, entry, views),
-            ambiguity: ambiguity(ground, &target, entry),
-        })
+            detectable: feasible && visible(ground, target, entry, views),
+            ambiguity: ambiguity(ground, target, entry),
+        }
     }
 }
 

@@ -10,12 +10,14 @@
 //! - An [`Attack`] sits on the paths between device, controller, vendor's twin and guard: it changes what passes and
 //!   says what it likes. One file and one line of [`ATTACKS`] each; its [`Entry`] says what it needs, what it leaves,
 //!   and who did it.
-//! - A [`Scenario`] is an attack aimed at a [`Target`].
+//! - A [`Scenario`] is an attack aimed at a [`Target`]; with a [`Trigger`] it waits for a value, a command or the defender's
+//!   silence.
 //! - A [`Range`] runs a simulated plant, its controller and its vendor's twin over real Modbus TCP bytes, with the
 //!   scenario in between, against anything that implements [`Defender`].
 //! - A [`Judgement`] says before any run whether an attack is possible at a plant, whether anything of it could be seen,
 //!   and what nobody could tell it from.
-//! - A [`campaign`] runs plants × attacks × seeds and makes the scoreboard.
+//! - A [`campaign`] runs plants × attacks × seeds and makes the scoreboard, or searches for the most damaging [`Variant`] of
+//!   the attacks that a defender does not see.
 //!
 //! - A [`Playbook`] performs an incident as a sequence of real messages.
 //!
@@ -43,6 +45,8 @@ mod target;
 pub mod theory;
 #[cfg(test)]
 mod trial;
+mod trigger;
+mod variant;
 
 pub use attack::{Attack, Injection, Reading, Transit, Utterance, Window, Writer, Writing};
 pub use certificate::{Certificate, Gap};
@@ -57,3 +61,5 @@ pub use registry::{ATTACKS, PLAYBOOKS};
 pub use scenario::Scenario;
 pub use stage::{Playbook, Take};
 pub use target::{Place, Target};
+pub use trigger::Trigger;
+pub use variant::Variant;

@@ -1,8 +1,9 @@
 //! All attacks, one line each, in alphabetical order.
 
+use crate::error::nearest;
 use crate::profile::Entry;
 use crate::stage::Playbook;
-use crate::{Scenario, Target};
+use crate::{Error, Scenario, Target};
 use crate::{attacks, playbooks};
 
 /// The attacks that ship.
@@ -94,6 +95,16 @@ impl Entry {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         ATTACKS.iter().find(|entry| entry.name == name)
+    }
+}
+
+impl Entry {
+    /// The attack of a name that has to be one.
+    pub(crate) fn known(name: &str) -> Result<&'static Self, Error> {
+        Self::named(name).ok_or_else(|| {
+            let nearest = nearest(name, ATTACKS.iter().map(|entry| entry.name)).to_owned();
+            Error::UnknownAttack { name: name.to_owned(), nearest }
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use twinguard_types::{Access, Digest, Intent, Point, Suspect, Timestamp};
 
 use crate::attack::{Transit, Writing};
 use crate::profile::Entry;
+use crate::trigger::{Armed, Trigger};
 use crate::{Attack, Injection, Reading, Target, Utterance, Window};
 
 /// One or more attacks in one window.
@@ -12,11 +13,12 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens, in words.
     pub story: &'static str,
-    /// From when until when; `None` when nothing is attacked.
+    /// From when until when; `None` when nothing is attacked, or not yet.
     pub window: Option<Window>,
     /// Who may rightly be accused.
     pub parties: &'static [Suspect],
     attacks: Vec<Box<dyn Attack>>,
+    armed: Option<Box<Armed>>,
 }
 
 impl Scenario {
@@ -29,6 +31,7 @@ impl Scenario {
             window: None,
             parties: &[Suspect::None],
             attacks: Vec::new(),
+            armed: None,
         }
     }
 
@@ -41,13 +44,46 @@ impl Scenario {
             window: Some(target.window),
             parties: entry.parties,
             attacks: (entry.build)(target),
+            armed: None,
         }
+    }
+
+    /// The scenario of a registry line that waits for a trigger, from the opening of the target's window on; the attack then
+    /// lasts until that window's end. `None` when the target has no register of the trigger's signal.
+    #[must_use]
+    pub fn armed(entry: &Entry, target: &Target, trigger: &Trigger) -> Option<Self> {
+        let armed = Armed::new(entry, target, trigger)?;
+        let is_possible = !(entry.build)(target).is_empty();
+        let armed = is_possible.then(|| Box::new(armed));
+        Some(Self { window: None, attacks: Vec::new(), armed, ..Self::of(entry, target) })
     }
 
     /// Whether the target lacks what the attack needs, so that nothing will happen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.attacks.is_empty()
+        self.attacks.is_empty() && self.armed.is_none()
+    }
+
+    /// What was waited for is there, or not.
+    fn launch_if(&mut self, at: Timestamp, fires: impl FnOnce(&mut Armed) -> bool) {
+        if self.armed.as_deref_mut().is_some_and(fires)
+            && let Some(armed) = self.armed.take()
+        {
+            let (window, attacks) = armed.launch(at);
+            self.window = Some(window);
+            self.attacks = attacks;
+        }
+    }
+
+    fn meanwhile(&mut self, listen: impl FnOnce(&mut Armed)) {
+        if let Some(armed) = self.armed.as_deref_mut() {
+            listen(armed);
+        }
+    }
+
+    /// A sample is over, in which the defender spoke or not.
+    pub(crate) fn on_sample(&mut self, at: Timestamp, spoke: bool) {
+        self.launch_if(at, |armed| armed.on_sample(at, spoke));
     }
 
     fn each(&mut self, mut act: impl FnMut(&mut dyn Attack)) {
@@ -59,14 +95,17 @@ impl Scenario {
     }
 
     pub(crate) fn on_reading(&mut self, reading: &mut Reading<'_>) {
+        self.launch_if(reading.at, |armed| armed.on_reading(reading, false));
         self.each(|attack| attack.on_reading(reading));
     }
 
     pub(crate) fn on_feed(&mut self, reading: &mut Reading<'_>) {
+        self.launch_if(reading.at, |armed| armed.on_reading(reading, true));
         self.each(|attack| attack.on_feed(reading));
     }
 
     pub(crate) fn on_write(&mut self, writing: &mut Writing) {
+        self.launch_if(writing.at, |armed| armed.on_write(writing));
         self.each(|attack| attack.on_write(writing));
     }
 
@@ -79,16 +118,19 @@ impl Scenario {
     }
 
     pub(crate) fn on_intent(&mut self, intent: &mut Intent) -> bool {
+        self.meanwhile(|armed| armed.on_intent(intent));
         let mut kept = true;
         self.each(|attack| kept &= attack.on_intent(intent));
         kept
     }
 
     pub(crate) fn on_show(&mut self, at: Timestamp, points: &mut Vec<Point>) {
+        self.meanwhile(|armed| armed.on_show(at, points));
         self.each(|attack| attack.on_show(at, points));
     }
 
     pub(crate) fn on_access(&mut self, at: Timestamp, accesses: &mut Vec<Access>) {
+        self.meanwhile(|armed| armed.on_access(at, accesses));
         self.each(|attack| attack.on_access(at, accesses));
     }
 

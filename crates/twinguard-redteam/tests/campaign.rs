@@ -7,8 +7,10 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use twinguard_protocol::{Item, Stack, stack};
-use twinguard_redteam::campaign::{Board, Campaign, Cell, Plan, Progress, Sight, Trainer};
-use twinguard_redteam::{Defender, Ground, Range, Reaction, Stimulus};
+use twinguard_redteam::campaign::{
+    Board, Campaign, Cell, Key, Plan, Progress, Scribe, Search, Sight, Trainer, regression,
+};
+use twinguard_redteam::{Defender, Ground, Range, Reaction, Sample, Stimulus};
 use twinguard_types::{
     Confidence, Digest, Finding, FindingId, FindingKind, FindingState, Severity, SignalId, Suspect, Timestamp,
 };
@@ -205,4 +207,99 @@ fn cells_say_what_was_declared_and_what_came() {
     let tank = seen.iter().find(|cell| cell.key.plant == "quadruple_tank").unwrap();
     assert!(tank.damage_s.is_some_and(|seconds| seconds < 120.0), "{tank:?}");
     assert_eq!(tank.damage_prevented, Some(0.0), "and the porter does nothing about it");
+}
+
+/// A plan of one plant with these lines more.
+fn tank(more: &str) -> Plan {
+    let text = format!(
+        "format = 1\nplants = [\"quadruple_tank\"]\nseeds = 1\nlearn = 600\nbefore = 60\nattack = 240\nincidents = false\n{more}"
+    );
+    Plan::parse(&text, "plan.toml").unwrap()
+}
+
+#[test]
+fn an_attack_that_waits_is_counted_from_where_it_begins() {
+    // The porter says nothing, so that after 160 samples without a word the stranger writes.
+    let (board, _) = run(tank("attacks = [\"command_injection\"]\ntrigger = \"silence 160\""), Vec::new());
+    let cell = &board.cells[0];
+    assert!(cell.launched && cell.detected, "{cell:?}");
+    assert!(cell.ttd_s.is_some_and(|seconds| (0.0..5.0).contains(&seconds)), "{cell:?}");
+    let (board, _) =
+        run(tank("attacks = [\"command_injection\"]\ntrigger = \"tank1.level > 1e6\""), Vec::new());
+    let cell = &board.cells[0];
+    assert!(!cell.launched && !cell.detected && !cell.counts() && cell.impact == 0.0, "{cell:?}");
+    let missing = Campaign::new(tank("attacks = [\"bias\"]\ntrigger = \"tank9.level > 1\"")).unwrap_err();
+    assert!(missing.to_string().starts_with("plant `quadruple_tank` has no register"), "{missing}");
+}
+
+#[test]
+fn a_variant_does_less_or_more_than_the_standard_aim() {
+    let variant = |name: &str, size: f64| {
+        format!(
+            "[[variant]]\nname = \"{name}\"\nplant = \"quadruple_tank\"\nattack = \"hidden_command\"\n\
+             sensor = \"tank1.level\"\nactuator = \"pump1.voltage\"\nsize = {size}\nstart = 40\nlength = 100\n"
+        )
+    };
+    let plan = tank(&format!("attacks = []\n{}{}", variant("little", 0.001), variant("much", 1.0)));
+    let (board, _) = run(plan, Vec::new());
+    let names: Vec<&str> = board.cells.iter().map(|cell| cell.key.attack.as_str()).collect();
+    assert_eq!(names, ["variant:little", "variant:much"]);
+    assert!(board.cells[1].impact > 10.0 * board.cells[0].impact, "{:?}", board.cells);
+    let judged: Vec<bool> = board.cells.iter().map(|cell| cell.detectable).collect();
+    assert_eq!(judged, [false, true], "what is too small for the meters is not held against a defender");
+}
+
+#[derive(Default)]
+struct Notes {
+    frames: usize,
+    labels: Vec<bool>,
+}
+
+struct Note<'a>(&'a Mutex<Notes>);
+
+impl Scribe for Note<'_> {
+    fn frame(&mut self, _: Timestamp, bytes: &[u8]) {
+        assert!(bytes.len() >= 54, "Ethernet, IPv4 and TCP at least");
+        self.0.lock().unwrap().frames += 1;
+    }
+
+    fn sample(&mut self, sample: &Sample, attacked: bool) {
+        assert!(sample.signals.iter().any(|(_, spoken)| spoken.truth.is_some()));
+        self.0.lock().unwrap().labels.push(attacked);
+    }
+}
+
+#[test]
+fn a_cell_can_be_taken_down_and_is_the_same_for_it() {
+    static NOTES: Mutex<Notes> = Mutex::new(Notes { frames: 0, labels: Vec::new() });
+    let plan = || tank("attacks = [\"bias\"]");
+    let scribes = |key: &Key, _: &Ground| -> Option<Box<dyn Scribe>> {
+        (key.attack == "bias").then(|| Box::new(Note(&NOTES)) as Box<dyn Scribe>)
+    };
+    let campaign = Campaign::new(plan()).unwrap();
+    let noted = campaign.run_recorded(&School, Vec::new(), Vec::new(), &|_| {}, &scribes).unwrap();
+    assert_eq!(text(&noted), text(&run(plan(), Vec::new()).0));
+    let notes = NOTES.lock().unwrap();
+    assert!(notes.frames > 2 * 300, "a request and a response each sample at least: {}", notes.frames);
+    let labelled: Vec<usize> =
+        notes.labels.iter().enumerate().filter(|(_, label)| **label).map(|(at, _)| at).collect();
+    assert_eq!((notes.labels.len(), labelled.first(), labelled.len()), (300, Some(&60), 240));
+}
+
+#[test]
+fn a_search_finds_what_the_porter_does_not_see() {
+    let search = Search { runs: 24, keep: 2, checks: 2, ..Search::default() };
+    let plan = || tank("attacks = [\"command_injection\", \"hidden_command\", \"scan\"]");
+    let hunt = || Campaign::new(plan()).unwrap().search(&School, &search, &|_| {}).unwrap();
+    let found = hunt();
+    assert_eq!(found.len(), 1, "a stranger's writes are seen, a scan moves nothing: {found:?}");
+    let first = &found[0];
+    assert_eq!((first.variant.attack.as_str(), first.held.hits, first.held.of), ("hidden_command", 2, 2));
+    assert!(first.impact > 0.3 && first.detectable, "{first:?}");
+    assert_eq!(found, hunt(), "the same search, the same find");
+    // Run again from the file it is the same attack with the same end.
+    let again = Plan::parse(&regression(&plan(), &found).unwrap(), "found.toml").unwrap();
+    let (board, _) = run(again, Vec::new());
+    assert!(!board.cells[0].detected);
+    assert_eq!(board.cells[0].impact, first.impact);
 }

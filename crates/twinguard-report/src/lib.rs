@@ -26,6 +26,7 @@
 //! | [`RunReport`], [`render`] | the run report: headline, plots, who lies, findings, verdicts, actions, evidence |
 //! | [`Scoreboard`], [`render_scoreboard`] | attacks by plants, who was named, what was missed and why |
 //! | [`OnboardingPage`], [`render_onboarding`] | what was guessed of a plant, how good its model is, what is missing |
+//! | [`Coverage`], [`render_coverage`] | what the meters of a plant cover, from its file alone |
 //! | [`navigator::layer`], [`navigator::coverage`] | techniques of findings, or seen and missed ones, for ATT&CK Navigator |
 //!
 //! Not here: the live operations page, the integrity page; plots in the scoreboard; STIX, OCSF and CEF.
@@ -34,6 +35,7 @@ mod axis;
 mod budget;
 #[cfg(test)]
 mod colour;
+mod coverage;
 mod data;
 mod decimate;
 mod fill;
@@ -51,6 +53,7 @@ mod table;
 mod text;
 mod tokens;
 
+pub use coverage::{Coverage, CoverageRow, render_coverage};
 pub use data::{
     ActionRow, CommandRow, Consequence, Detection, Evidence, FindingCard, Focus, Headline, KeyFigure, Limit,
     Meta, Outcome, Plot, Quantity, RunReport, Sample, Side, SourceRow, Speaker, Tag, TimeAxis, Trace,
@@ -60,5 +63,6 @@ pub use number::duration_text;
 pub use onboarding::{GapRow, OnboardingPage, SignalRow, render_onboarding};
 pub use page::render;
 pub use scoreboard::{
-    Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, render_scoreboard,
+    Confusion, MissRow, QuietRow, Scoreboard, Square, SquareGroup, SquareRow, SquareState, ViewRow,
+    render_scoreboard,
 };

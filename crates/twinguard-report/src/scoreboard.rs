@@ -143,6 +143,26 @@ pub struct QuietRow {
     pub bound: f64,
 }
 
+/// What a defender who is shown less still sees: shares in words, such as `97 %`.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ViewRow {
+    /// What is shown.
+    pub view: String,
+    /// Attacks of which anything could be seen with it.
+    pub detectable: u64,
+    /// Of these, seen before damage.
+    pub in_time: String,
+    /// Faults seen.
+    pub faults: String,
+    /// Suspect right, of what was seen.
+    pub right: String,
+    /// Attack told from fault by its traces.
+    pub told: String,
+    /// Everyday events with an alarm.
+    pub everyday: String,
+}
+
 /// The scoreboard: plain data, drawn by [`render_scoreboard`].
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -157,6 +177,8 @@ pub struct Scoreboard {
     pub plants: Vec<String>,
     /// The board.
     pub groups: Vec<SquareGroup>,
+    /// What each view is worth; drawn when there are two or more.
+    pub views: Vec<ViewRow>,
     /// What was missed.
     pub misses: Vec<MissRow>,
     /// Who was named.
@@ -184,6 +206,7 @@ pub fn render_scoreboard(board: &Scoreboard) -> String {
         skip: ("board", "Skip to the board"),
         sections: &[
             ("board", "Attacks × plants", true),
+            ("views", "Views", board.views.len() > 1),
             ("missed", "Missed", true),
             ("named", "Who was named", !board.confusion.parties.is_empty()),
             ("quiet", "False alarms", true),
@@ -197,6 +220,7 @@ pub fn render_scoreboard(board: &Scoreboard) -> String {
             (figures(board))
         }
         (squares(board))
+        (views(board))
         (missed(board))
         (named(board))
         (quiet(board))
@@ -274,6 +298,31 @@ fn squares(board: &Scoreboard) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+fn views(board: &Scoreboard) -> Markup {
+    let columns = [
+        column("What the guard is shown", ""),
+        column("Could be seen", "r"),
+        column("Seen before damage", "r"),
+        column("Faults seen", "r"),
+        column("Suspect right", "r"),
+        column("Attack told", "r"),
+        column("Everyday alarms", "r"),
+    ];
+    let cells = |row: &ViewRow| {
+        let word = |word: &str| html! { (text::visible(word, 40)) };
+        let mut cells = vec![word(&row.view), html! { (number::count(row.detectable)) }];
+        cells.extend([&row.in_time, &row.faults, &row.right, &row.told, &row.everyday].map(|it| word(it)));
+        (None, cells)
+    };
+    let rows: Vec<_> = board.views.iter().take(ROWS).map(cells).collect();
+    html! {
+        @if rows.len() > 1 {
+            h2 #views { "What each view is worth" }
+            section.card { (table(&columns, &rows)) }
         }
     }
 }
@@ -394,6 +443,9 @@ mod tests {
                     in_time: "1 of 2".into(),
                 }],
             }],
+            views: ["all", "no wire"]
+                .map(|view| ViewRow { view: view.into(), in_time: "97 %".into(), ..ViewRow::default() })
+                .into(),
             misses: vec![MissRow { attack: "bias".into(), why: "quiet".into(), ..MissRow::default() }],
             confusion: Confusion {
                 parties: vec!["sensor".into(), "fault".into()],
@@ -408,6 +460,7 @@ mod tests {
         let page = render_scoreboard(&board());
         assert_eq!(page.matches("</script>").count(), 1, "the page's own");
         assert!(page.contains("✕1/2") && page.contains(">90<") && page.contains(">10<"));
+        assert!(page.contains("What each view is worth") && page.matches("97 %").count() == 2);
         assert_eq!(page, render_scoreboard(&board()));
         assert!(!page.contains("http:") && !page.contains("https:"));
     }
@@ -418,5 +471,6 @@ mod tests {
         assert!(
             page.contains("No attack was run.") && page.contains("Nothing that could be seen was missed.")
         );
+        assert!(!page.contains("What each view is worth"), "one view is no comparison");
     }
 }

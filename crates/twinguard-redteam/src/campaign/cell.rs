@@ -73,6 +73,9 @@ pub struct Cell {
     pub feasible: bool,
     /// Whether anything of it could be seen, by theory.
     pub detectable: bool,
+    /// Whether it began: what it waited for came. True where it waits for nothing.
+    #[serde(default = "yes")]
+    pub launched: bool,
     /// Parties that cannot be told from those who did it, declared before the run.
     pub ambiguity: Vec<Suspect>,
     /// What it leaves besides values.
@@ -103,6 +106,10 @@ pub struct Cell {
     pub max_deviation: f64,
     /// The same without a guard.
     pub max_deviation_unguarded: f64,
+    /// Largest share of the way from the untouched run to the limit that the judged signal was driven, with the guard; 1 at
+    /// the limit.
+    #[serde(default)]
+    pub impact: f64,
     /// Share of the harm beyond the limit (excess × time) that the guard prevented; `None`: there was none.
     pub damage_prevented: Option<f64>,
     /// Whether the harm beyond the limit is larger with the guard than without: its response did that.
@@ -122,11 +129,15 @@ pub struct Cell {
     pub missed: Option<String>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Cell {
     /// Whether it counts for detection.
     #[must_use]
     pub fn counts(&self) -> bool {
-        self.feasible && self.detectable && self.kind_true != FindingKind::Benign
+        self.feasible && self.detectable && self.launched && self.kind_true != FindingKind::Benign
     }
 
     /// Whether it was seen before a limit would have been crossed.
@@ -180,6 +191,11 @@ impl Watch {
             occupied: false,
             open: Default::default(),
         }
+    }
+
+    /// An attack that waited has begun.
+    pub(crate) fn open(&mut self, window: Option<Window>) {
+        self.window = window;
     }
 
     pub(crate) fn take(&mut self, finding: &Finding) {

@@ -8,8 +8,12 @@ mod board;
 mod cell;
 mod plan;
 mod run;
+mod scribe;
+mod search;
 
 pub use board::{Board, Quiet, Share, Summary};
 pub use cell::{Cell, Key, Naming};
 pub use plan::{Plan, Sight};
 pub use run::{Campaign, Progress, Trainer};
+pub use scribe::{Scribe, Scribes};
+pub use search::{Found, Hunt, Search, regression};

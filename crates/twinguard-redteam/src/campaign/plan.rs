@@ -14,13 +14,24 @@
 //! before = 900                            # samples before an attack
 //! attack = 2400                           # samples of an attack
 //! quiet = 100000                          # samples without any attack a plant and disturbance; 0 for none
+//! trigger = "tank1.level > 6.5"          # attacks wait for this, see Trigger; at once, when absent
+//!
+//! [[variant]]                             # an attack with another aim, size and time than by default; none
+//! name = "slow"                           # see Variant
+//! plant = "boiler"
+//! attack = "ramp"
+//! sensor = "drum.level"
+//! actuator = "feedwater.valve.command"
+//! size = 0.25
+//! start = 100
+//! length = 2000
 //! ```
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::error::nearest;
-use crate::{ATTACKS, Disturbance, Error, Ground, Views};
+use crate::{ATTACKS, Disturbance, Error, Ground, Trigger, Variant, Views};
 
 /// A campaign, checked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,6 +60,10 @@ pub struct Plan {
     pub attack: u64,
     /// Samples of attack-free running a plant and disturbance.
     pub quiet: u64,
+    /// What attacks wait for from their start on; the plants' own incidents do not.
+    pub trigger: Option<Trigger>,
+    /// Attacks with aims of their own; those at other plants than the plan's are left out.
+    pub variants: Vec<Variant>,
 }
 
 impl Default for Plan {
@@ -67,6 +82,8 @@ impl Default for Plan {
             before: 900,
             attack: 2_400,
             quiet: 0,
+            trigger: None,
+            variants: Vec::new(),
         }
     }
 }
@@ -96,6 +113,25 @@ impl Sight {
         ("no_vendor", Self::NoVendor),
         ("no_wire", Self::NoWire),
     ];
+
+    /// All names, alphabetical.
+    #[must_use]
+    pub fn names() -> [&'static str; 5] {
+        Self::NAMES.map(|(name, _)| name)
+    }
+
+    /// The view of a name.
+    ///
+    /// ```
+    /// use twinguard_redteam::campaign::Sight;
+    ///
+    /// assert!(Sight::names().iter().all(|name| Sight::named(name).is_some_and(|it| it.as_str() == *name)));
+    /// assert_eq!(Sight::named("everything"), None);
+    /// ```
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, sight)| *sight)
+    }
 
     /// The views that the range gives.
     #[must_use]
@@ -131,6 +167,9 @@ struct Document {
     before: Option<Spanned<u64>>,
     attack: Option<Spanned<u64>>,
     quiet: Option<Spanned<u64>>,
+    trigger: Option<Spanned<String>>,
+    #[serde(default)]
+    variant: Vec<Spanned<Variant>>,
 }
 
 /// Largest number of samples of anything: a year of seconds.
@@ -184,11 +223,28 @@ impl Plan {
             }
             Err(fail(given.span().start, format!("{what} has to be from {least} to {most}, not {value}")))
         };
+        let trigger = match &document.trigger {
+            None => None,
+            Some(text) => {
+                let read = text.get_ref().parse();
+                Some(read.map_err(|reason| fail(text.span().start, reason))?)
+            }
+        };
+        for variant in &document.variant {
+            let (of, at) = (variant.get_ref(), variant.span().start);
+            of.entry().map_err(|error| fail(at, error.to_string()))?;
+            if !Ground::names().contains(&of.plant.as_str()) {
+                return Err(fail(at, format!("variant `{}`: no plant `{}`", of.name, of.plant)));
+            }
+            if !of.size.is_finite() || of.length == 0 {
+                let reason =
+                    format!("variant `{}`: its size has to be finite and its length at least 1", of.name);
+                return Err(fail(at, reason));
+            }
+        }
         let default = Self::default();
         let attacks: Vec<&str> = ATTACKS.iter().map(|entry| entry.name).collect();
-        let sights = Sight::NAMES.map(|(name, _)| name);
-        let views = names("view", document.views, &sights)?;
-        let view = |name: &String| Sight::NAMES.iter().find(|(known, _)| known == name).map(|(_, it)| *it);
+        let views = names("view", document.views, &Sight::names())?;
         let disturbances = names("disturbance", document.disturbances, &["calm", "load_steps"])?;
         let disturbance = |name: &String| match name.as_str() {
             "load_steps" => Disturbance::LoadSteps,
@@ -200,7 +256,8 @@ impl Plan {
             incidents: document.incidents.unwrap_or(default.incidents),
             disturbances: disturbances
                 .map_or(default.disturbances, |names| names.iter().map(disturbance).collect()),
-            views: views.map_or(default.views, |names| names.iter().filter_map(view).collect()),
+            views: views
+                .map_or(default.views, |names| names.iter().filter_map(|name| Sight::named(name)).collect()),
             seeds: number("seeds", document.seeds, (1, MOST_SEEDS), default.seeds)?,
             first_seed: document.first_seed.unwrap_or(default.first_seed),
             life: document.life.unwrap_or(default.life),
@@ -208,6 +265,8 @@ impl Plan {
             before: number("before", document.before, (0, MOST_SAMPLES), default.before)?,
             attack: number("attack", document.attack, (1, MOST_SAMPLES), default.attack)?,
             quiet: number("quiet", document.quiet, (0, MOST_SAMPLES), default.quiet)?,
+            trigger,
+            variants: document.variant.into_iter().map(Spanned::into_inner).collect(),
         })
     }
 }
@@ -234,6 +293,8 @@ mod tests {
         check("format = 1\nseed = 3\n", "p.toml:2: unknown field `seed`");
         check("format = 1\nplants = 3\n", "p.toml:2: ");
         check("seeds = \n", "p.toml:1: ");
+        check("format = 1\ntrigger = \"silence 30\"\n", "read");
+        check("format = 1\ntrigger = \"level high\"\n", "p.toml:2: `level high` is no trigger");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #[cfg(feature = "rayon")]
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use twinguard_twin::simulator::{Effect, Incident};
 use twinguard_types::{FindingKind, Suspect};
@@ -10,9 +11,10 @@ use twinguard_types::{FindingKind, Suspect};
 use super::board::{Board, Quiet};
 use super::cell::{Cell, Key, Watch};
 use super::plan::{Plan, Sight};
+use super::scribe::{Overheard, Scribes};
 use crate::{
     Defender, Disturbance, Entry, Error, Family, Ground, Judgement, Nobody, ORIGIN, Range, RangeError,
-    Reaction, Resources, Scenario, Stretch, Window,
+    Reaction, Resources, Scenario, Stretch, Target, Variant, Window,
 };
 
 /// Makes defenders that have learnt what is normal at a plant.
@@ -72,29 +74,32 @@ pub struct Campaign {
 }
 
 /// What happens in a cell.
-#[derive(Clone, Copy, Debug)]
-enum Act {
+#[derive(Clone, Debug)]
+pub(super) enum Act {
     Attack(&'static Entry),
+    /// An attack with an aim of its own.
+    Variant(Arc<Variant>, &'static Entry),
     Incident(&'static Incident),
 }
 
 impl Act {
-    fn name(self) -> String {
+    fn name(&self) -> String {
         match self {
             Self::Attack(entry) => entry.name.to_owned(),
+            Self::Variant(variant, _) => format!("variant:{}", variant.name),
             Self::Incident(it) if it.fault => format!("fault:{}", it.name),
             Self::Incident(it) => format!("benign:{}", it.name),
         }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Job {
-    ground: usize,
-    act: Act,
-    seed: u64,
-    disturbance: Disturbance,
-    sight: Sight,
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) ground: usize,
+    pub(super) act: Act,
+    pub(super) seed: u64,
+    pub(super) disturbance: Disturbance,
+    pub(super) sight: Sight,
 }
 
 /// An attack-free run.
@@ -109,29 +114,45 @@ impl Campaign {
     /// Prepares a plan.
     ///
     /// # Errors
-    /// [`Error::UnknownPlant`], [`Error::UnknownAttack`].
+    /// [`Error::UnknownPlant`], [`Error::UnknownAttack`]; [`Error::Ground`] when a plant lacks the trigger's signal.
     pub fn new(plan: Plan) -> Result<Self, Error> {
         let grounds: Vec<Ground> =
             plan.plants.iter().map(|name| Ground::named(name)).collect::<Result<_, _>>()?;
+        let awaited = plan.trigger.as_ref().and_then(|trigger| trigger.signal());
+        let lacks =
+            |ground: &&Ground| awaited.is_some_and(|path| ground.plant().catalogue.id(path).is_none());
+        if let Some(ground) = grounds.iter().find(lacks) {
+            return Err(lacks_trigger(ground));
+        }
         let mut attacks = Vec::with_capacity(plan.attacks.len());
         for name in &plan.attacks {
-            attacks.push(Entry::named(name).ok_or_else(|| {
-                let known = crate::ATTACKS.iter().map(|entry| entry.name);
-                let nearest = crate::error::nearest(name, known).to_owned();
-                Error::UnknownAttack { name: name.clone(), nearest }
-            })?);
+            attacks.push(Entry::known(name)?);
+        }
+        let mut variants = Vec::with_capacity(plan.variants.len());
+        for variant in &plan.variants {
+            variants.push((Arc::new(variant.clone()), variant.entry()?));
         }
         let mut jobs = Vec::new();
         for (ground, site) in grounds.iter().enumerate() {
             let incidents = if plan.incidents { site.incidents() } else { &[] };
-            let acts =
-                attacks.iter().map(|entry| Act::Attack(entry)).chain(incidents.iter().map(Act::Incident));
+            let own = variants.iter().filter(|(variant, _)| variant.plant == site.name());
+            let acts = attacks
+                .iter()
+                .map(|entry| Act::Attack(entry))
+                .chain(own.map(|(variant, entry)| Act::Variant(Arc::clone(variant), entry)))
+                .chain(incidents.iter().map(Act::Incident));
             for act in acts {
                 for sight in &plan.views {
                     for disturbance in &plan.disturbances {
                         let seeds = plan.first_seed..plan.first_seed.saturating_add(plan.seeds);
-                        let job = |seed| Job { ground, act, seed, disturbance: *disturbance, sight: *sight };
-                        jobs.extend(seeds.map(job));
+                        let (disturbance, sight) = (*disturbance, *sight);
+                        jobs.extend(seeds.map(|seed| Job {
+                            ground,
+                            act: act.clone(),
+                            seed,
+                            disturbance,
+                            sight,
+                        }));
                     }
                 }
             }
@@ -149,6 +170,12 @@ impl Campaign {
     #[must_use]
     pub fn grounds(&self) -> &[Ground] {
         &self.grounds
+    }
+
+    /// Its plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     fn key(&self, job: &Job) -> Key {
@@ -173,9 +200,24 @@ impl Campaign {
         quiet_done: Vec<Quiet>,
         progress: &(dyn Fn(Progress<'_>) + Sync),
     ) -> Result<Board, Error> {
+        self.run_recorded(trainer, done, quiet_done, progress, &|_, _| None)
+    }
+
+    /// The same, with somebody who takes down the cells that are run; cells that are `done` already are not.
+    ///
+    /// # Errors
+    /// As [`Campaign::run`].
+    pub fn run_recorded<T: Trainer>(
+        &self,
+        trainer: &T,
+        done: Vec<Cell>,
+        quiet_done: Vec<Quiet>,
+        progress: &(dyn Fn(Progress<'_>) + Sync),
+        scribes: &Scribes<'_>,
+    ) -> Result<Board, Error> {
         let mut done: BTreeMap<Key, Cell> = done.into_iter().map(|cell| (cell.key.clone(), cell)).collect();
         let open: Vec<Job> =
-            self.jobs.iter().filter(|job| !done.contains_key(&self.key(job))).copied().collect();
+            self.jobs.iter().filter(|job| !done.contains_key(&self.key(job))).cloned().collect();
         let calm: Vec<Calm> = self
             .calm()
             .into_iter()
@@ -196,7 +238,7 @@ impl Campaign {
         let learnt: BTreeMap<(usize, Sight), T::Learnt> = learnt.into_iter().collect();
         let fresh = each(&open, |job| {
             let learnt = learnt.get(&(job.ground, job.sight));
-            let cell = self.cell(trainer, job, learnt)?;
+            let cell = self.cell(trainer, job, learnt, scribes)?;
             progress(Progress::Cell(&cell));
             Ok(cell)
         })?;
@@ -237,11 +279,16 @@ impl Campaign {
             && quiet.samples == self.plan.quiet
     }
 
-    fn ground(&self, index: usize) -> &Ground {
+    pub(super) fn ground(&self, index: usize) -> &Ground {
         &self.grounds[index]
     }
 
-    fn learn<T: Trainer>(&self, trainer: &T, ground: usize, sight: Sight) -> Result<T::Learnt, Error> {
+    pub(super) fn learn<T: Trainer>(
+        &self,
+        trainer: &T,
+        ground: usize,
+        sight: Sight,
+    ) -> Result<T::Learnt, Error> {
         let ground = self.ground(ground);
         let mut history = ground.history(self.plan.life, self.plan.learn)?.views(sight.views());
         let fail = |reason| Error::Defender { plant: ground.name().to_owned(), reason };
@@ -263,21 +310,35 @@ impl Campaign {
         let ground = self.ground(job.ground);
         let samples = self.plan.before + self.plan.attack;
         let stretch = Stretch { life: self.plan.life, seed: job.seed, disturbance: job.disturbance, samples };
-        let range = match job.act {
+        let aimed = |entry: &Entry, target: Target| match &self.plan.trigger {
+            None => Ok(Scenario::of(entry, &target)),
+            Some(trigger) => Scenario::armed(entry, &target, trigger).ok_or_else(|| lacks_trigger(ground)),
+        };
+        let range = match &job.act {
             _ if calm => ground.range(&stretch, None, Scenario::none())?,
             Act::Attack(entry) => {
-                let target = ground.target(window, job.seed)?;
-                ground.range(&stretch, None, Scenario::of(entry, &target))?
+                ground.range(&stretch, None, aimed(entry, ground.target(window, job.seed)?)?)?
+            }
+            Act::Variant(variant, entry) => {
+                ground.range(&stretch, None, aimed(entry, variant.target(ground, window, job.seed)?)?)?
             }
             Act::Incident(incident) => {
-                ground.range(&stretch, Some((incident, window.start)), Scenario::none())?
+                ground.range(&stretch, Some((*incident, window.start)), Scenario::none())?
             }
         };
         Ok(range.views(job.sight.views()))
     }
 
-    /// The judged signal, step by step, when nobody guards.
-    fn course(&self, job: &Job, window: Window, calm: bool) -> Result<Vec<f64>, Error> {
+    /// When the attack of a run is on; an incident of the plant waits for nothing.
+    fn opened(job: &Job, window: Window, range: &Range) -> Option<Window> {
+        match job.act {
+            Act::Attack(_) | Act::Variant(..) => range.scenario().window,
+            Act::Incident(_) => Some(window),
+        }
+    }
+
+    /// The judged signal, step by step, when nobody guards, and when the attack began.
+    fn course(&self, job: &Job, window: Window, calm: bool) -> Result<(Vec<f64>, Option<Window>), Error> {
         let ground = self.ground(job.ground);
         let mut range = self.range(job, window, calm)?;
         let steps = 0..self.plan.before + self.plan.attack;
@@ -285,10 +346,17 @@ impl Campaign {
             let sample = range.step(&mut Nobody).map_err(|error| broken(ground, error))?;
             Ok(sample.truth(ground.hazard()).unwrap_or_default())
         };
-        steps.map(truth).collect()
+        let course = steps.map(truth).collect::<Result<Vec<f64>, Error>>()?;
+        Ok((course, Self::opened(job, window, &range)))
     }
 
-    fn cell<T: Trainer>(&self, trainer: &T, job: &Job, learnt: Option<&T::Learnt>) -> Result<Cell, Error> {
+    pub(super) fn cell<T: Trainer>(
+        &self,
+        trainer: &T,
+        job: &Job,
+        learnt: Option<&T::Learnt>,
+        scribes: &Scribes<'_>,
+    ) -> Result<Cell, Error> {
         let ground = self.ground(job.ground);
         // The step before the window has the index before − 1: a sample stands at the end of its period.
         let window = ground.window(self.plan.before + 1, self.plan.attack);
@@ -296,8 +364,8 @@ impl Campaign {
         if !cell.feasible {
             return Ok(cell);
         }
-        let calm = self.course(job, window, true)?;
-        let unguarded = self.course(job, window, false)?;
+        let (calm, _) = self.course(job, window, true)?;
+        let (unguarded, opened) = self.course(job, window, false)?;
         let start = self.plan.before as usize;
         let seconds = |samples: usize| ground.span(samples as u64).as_secs_f64();
         let harm =
@@ -307,16 +375,25 @@ impl Campaign {
             off.fold(0.0, f64::max)
         };
         let crossed = unguarded.iter().skip(start).position(|value| ground.excess(*value) > 0.0);
-        cell.damage_s = crossed.map(|samples| seconds(samples + 1));
+        // What the attacker waited for is not counted.
+        let waited = opened.map_or(0.0, |opened| opened.start.since(window.start).as_secs_f64());
+        cell.damage_s = crossed.map(|samples| (seconds(samples + 1) - waited).max(0.0));
 
         let mut defender = Self::stand(trainer, ground, job.sight, learnt)?;
         let mut range = self.range(job, window, false)?;
-        let mut watch = Watch::new(Some(window), ground.span(1));
+        let mut scribe = scribes(&cell.key, ground);
+        let mut watch = Watch::new(None, ground.span(1));
         let mut course = Vec::with_capacity(unguarded.len());
         let mut loudest: Option<(f64, f64)> = None;
         for step in 0..unguarded.len() {
-            let sample = range.step(&mut defender).map_err(|error| broken(ground, error))?;
+            let mut overheard = Overheard { defender: &mut defender, scribe: &mut scribe };
+            let sample = range.step(&mut overheard).map_err(|error| broken(ground, error))?;
             course.push(sample.truth(ground.hazard()).unwrap_or_default());
+            let opened = Self::opened(job, window, &range);
+            watch.open(opened);
+            if let Some(scribe) = &mut scribe {
+                scribe.sample(&sample, opened.is_some_and(|window| window.contains(sample.at)));
+            }
             for reaction in &sample.reactions {
                 if let Reaction::Finding(finding) = reaction {
                     watch.take(finding);
@@ -328,6 +405,8 @@ impl Campaign {
                 loudest = Some(loudest.map_or(heard, |most| if heard.0 > most.0 { heard } else { most }));
             }
         }
+        let driven = course.iter().zip(&calm).skip(start).map(|(value, calm)| ground.impact(*calm, *value));
+        cell.impact = driven.fold(0.0, f64::max);
         cell.max_deviation = deviation(&course);
         cell.max_deviation_unguarded = deviation(&unguarded);
         let (bare, guarded) = (harm(&unguarded), harm(&course));
@@ -337,7 +416,10 @@ impl Campaign {
         cell.quiet_s = seconds(start);
         cell.false_alarms_per_week = f64::from(watch.false_alarms) / cell.quiet_s.max(1e-9) * WEEK_S;
         cell.detected = watch.first.is_some();
-        cell.ttd_s = watch.first.map(|at| at.since(window.start).as_secs_f64());
+        let opened = Self::opened(job, window, &range);
+        cell.launched = opened.is_some();
+        let began = opened.map_or(window.start, |opened| opened.start);
+        cell.ttd_s = watch.first.map(|at| at.since(began).as_secs_f64());
         cell.ttd_samples = cell.ttd_s.map(|seen| (seen / seconds(1)) as u64);
         let [early, late] = watch.namings;
         cell.at_30 = early;
@@ -355,9 +437,16 @@ impl Campaign {
 
     /// What is known of a cell before it runs.
     fn declared(&self, job: &Job, ground: &Ground) -> Result<Cell, Error> {
-        let known = match job.act {
-            Act::Attack(entry) => {
-                let judged = Judgement::of(ground, entry, &Resources::ALL, &job.sight.views())?;
+        let known = match &job.act {
+            Act::Attack(entry) | Act::Variant(_, entry) => {
+                let views = job.sight.views();
+                let judged = match &job.act {
+                    Act::Variant(variant, _) => {
+                        let target = variant.target(ground, ground.window(1_000, 1_000), 0)?;
+                        Judgement::at(ground, entry, &target, &Resources::ALL, &views)
+                    }
+                    _ => Judgement::of(ground, entry, &Resources::ALL, &views)?,
+                };
                 Known {
                     family: entry.family,
                     techniques: entry.techniques,
@@ -375,6 +464,7 @@ impl Campaign {
             techniques: known.techniques.iter().map(|id| (*id).to_owned()).collect(),
             feasible: known.judged.feasible,
             detectable: known.judged.detectable,
+            launched: true,
             ambiguity: known.judged.ambiguity,
             traces: known.traces,
             detected: false,
@@ -390,6 +480,7 @@ impl Campaign {
             at_30: None,
             max_deviation: 0.0,
             max_deviation_unguarded: 0.0,
+            impact: 0.0,
             damage_prevented: None,
             made_worse: false,
             false_alarms: 0,
@@ -494,6 +585,13 @@ fn missed(cell: &Cell, occupied: bool) -> Option<String> {
     })
 }
 
+fn lacks_trigger(ground: &Ground) -> Error {
+    Error::Ground {
+        plant: ground.name().to_owned(),
+        what: "register of the signal that the trigger waits for",
+    }
+}
+
 fn broken<E: core::fmt::Display>(ground: &Ground, error: RangeError<E>) -> Error {
     match error {
         RangeError::Defender(error) => {
@@ -505,7 +603,7 @@ fn broken<E: core::fmt::Display>(ground: &Ground, error: RangeError<E>) -> Error
 }
 
 /// Maps in order; in parallel with the feature `rayon`, with the same result.
-fn each<T: Sync, R: Send>(
+pub(super) fn each<T: Sync, R: Send>(
     items: &[T],
     map: impl Fn(&T) -> Result<R, Error> + Sync + Send,
 ) -> Result<Vec<R>, Error> {

@@ -299,6 +299,8 @@ impl Range {
         self.measure(now, defender)?;
         let end = now + self.part(900);
         self.tell(end, Stimulus::Tick, defender)?;
+        let loud = |it: &Reaction| matches!(it, Reaction::Finding(_) | Reaction::Action(_));
+        self.scenario.on_sample(end, self.reactions.iter().any(loud));
         self.steps += 1;
         Ok(self.sample(now, &field))
     }

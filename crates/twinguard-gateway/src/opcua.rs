@@ -247,7 +247,7 @@ impl Session {
                 if !self.forth.came(number) {
                     return Err(End::Foreign);
                 }
-                let chunk = renumbered(view, self.forth.next());
+                let chunk = renumbered(view, self.forth.goes());
                 self.send(&chunk).await
             }
             // Others than these a server might take for none.
@@ -339,7 +339,7 @@ impl Session {
         for chunk in chunks {
             let mut chunk = chunk.clone();
             if let Some(place) = chunk.get_mut(16..20) {
-                place.copy_from_slice(&self.forth.next().to_le_bytes());
+                place.copy_from_slice(&self.forth.goes().to_le_bytes());
             }
             self.send(&chunk).await?;
         }
@@ -362,7 +362,7 @@ impl Session {
         {
             let view = View::new(&request, Sender::Client).ok_or(End::Foreign)?;
             // A request whose header cannot be read has nobody to be answered.
-            let answer = fault(&view, clock(), self.back.next(), status).ok_or(End::Foreign)?;
+            let answer = fault(&view, clock(), self.back.goes(), status).ok_or(End::Foreign)?;
             self.link.write(&answer).await?;
         }
         Ok(())
@@ -394,7 +394,7 @@ impl Session {
             self.midway = view.message() == MessageType::Message && view.chunk() == b'C';
             let mut chunk = chunk.clone();
             if let Some(place) = chunk.get_mut(at..at + 4) {
-                place.copy_from_slice(&self.back.next().to_le_bytes());
+                place.copy_from_slice(&self.back.goes().to_le_bytes());
             }
             self.link.write(&chunk).await?;
             self.settle().await?;

@@ -93,12 +93,13 @@ impl Peer {
 
     /// The next message, whose numbers have to be right.
     async fn next(&mut self) -> Option<Vec<u8>> {
-        while !matches!(Iec104::cut(&self.rest), Cut::Message(_)) {
-            if self.stream.read_buf(&mut self.rest).await.ok()? == 0 {
-                return None;
+        let len = loop {
+            match Iec104::cut(&self.rest) {
+                Cut::Message(len) => break len,
+                _ if self.stream.read_buf(&mut self.rest).await.ok()? == 0 => return None,
+                _ => {}
             }
-        }
-        let Cut::Message(len) = Iec104::cut(&self.rest) else { unreachable!() };
+        };
         let rest = self.rest.split_off(len);
         let apdu = std::mem::replace(&mut self.rest, rest);
         match View::new(&apdu, Timestamp::ZERO).unwrap().format() {

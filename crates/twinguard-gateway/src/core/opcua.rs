@@ -140,7 +140,7 @@ impl Numbers {
     }
 
     /// The number of the next chunk that goes on.
-    pub fn next(&mut self) -> u32 {
+    pub fn goes(&mut self) -> u32 {
         let next = match self.sent {
             None => self.seen.unwrap_or(1),
             // Below 1024 they may begin anew.
@@ -329,17 +329,17 @@ mod tests {
     fn each_end_sees_numbers_that_go_up_by_one() {
         let mut numbers = Numbers::default();
         assert!(numbers.came(51));
-        assert_eq!(numbers.next(), 51);
+        assert_eq!(numbers.goes(), 51);
         // One is left out, one comes on.
         assert!(numbers.came(52) && numbers.came(53));
-        assert_eq!(numbers.next(), 52);
+        assert_eq!(numbers.goes(), 52);
         assert!(!numbers.came(53) && numbers.came(54));
         // One of the gateway's own between them.
-        assert_eq!([numbers.next(), numbers.next()], [53, 54]);
+        assert_eq!([numbers.goes(), numbers.goes()], [53, 54]);
         assert!(!numbers.came(60));
         assert!(!numbers.came(u32::MAX - 5) && numbers.came(1));
         let mut late = Numbers { seen: None, sent: Some(u32::MAX) };
-        assert_eq!(late.next(), 1);
+        assert_eq!(late.goes(), 1);
     }
 
     #[test]

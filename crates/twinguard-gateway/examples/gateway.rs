@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use twinguard_gateway::{Config, Gateway, Mode, build};
+use twinguard_gateway::{Config, Gateway, Mode, build, stand_by};
 
 /// Stand between a platform and its plant: judge commands before they pass, watch everything.
 #[derive(Debug, Parser)]
@@ -25,6 +25,10 @@ struct Args {
     /// Say what is wrong with the configuration and with what it names, open nothing, write nothing
     #[arg(long)]
     check: bool,
+
+    /// Wait until no other gateway holds the journal, and take its place then
+    #[arg(long, conflicts_with = "check")]
+    standby: bool,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +45,12 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::read(&args.config)?;
-    let checked = build(&config, args.check)?;
+    let checked = if args.standby {
+        println!("standing by");
+        stand_by(&config)?
+    } else {
+        build(&config, args.check)?
+    };
     for defect in &checked.defects {
         println!("{defect}");
     }
@@ -64,6 +73,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         for (name, address) in gateway.mqtt() {
             println!("mqtt `{name}` on {address}");
+        }
+        for (name, address) in gateway.iec104() {
+            println!("iec104 `{name}` on {address}");
+        }
+        for (name, address) in gateway.opcua() {
+            println!("opcua `{name}` on {address}");
         }
         println!(
             "{}",

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::{PublicKey, Sealed, Trust, Verified};
+use twinguard::protocol::Family;
 use twinguard::twin::Plant;
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::twin::problem::{Located, Place, Problem};
@@ -21,14 +22,14 @@ use twinguard::{Builder, Guard};
 use crate::Error;
 use crate::api::Sidecar;
 use crate::certificate::Term;
-use crate::config::{Config, History, PlantSource};
+use crate::config::{Config, History, PlantSource, Tls, TlsTowards};
 use crate::core::Core;
 use crate::core::mqtt::CommandTopics;
 use crate::relay::Behind;
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
-use crate::{modbus, mqtt};
+use crate::{iec104, modbus, mqtt, opcua};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
@@ -46,13 +47,17 @@ pub struct Gateway {
     api: Option<SocketAddr>,
     modbus: Vec<(String, SocketAddr)>,
     mqtt: Vec<(String, SocketAddr)>,
+    iec104: Vec<(String, SocketAddr)>,
+    opcua: Vec<(String, SocketAddr)>,
 }
 
 impl core::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { api, modbus, mqtt, .. } = self;
+        let Self { api, modbus, mqtt, iec104, opcua, .. } = self;
         let mut shown = f.debug_struct("Gateway");
-        shown.field("api", api).field("modbus", modbus).field("mqtt", mqtt).finish_non_exhaustive()
+        shown.field("api", api).field("modbus", modbus).field("mqtt", mqtt);
+        shown.field("iec104", iec104).field("opcua", opcua);
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -77,15 +82,23 @@ impl Fresh {
             let front = api.tls.as_ref().map(|tls| Ready::read(tls, &[b"http/1.1"])).transpose()?;
             fresh.insert("api".to_owned(), Self { front, back: None });
         }
-        for proxy in &config.modbus {
-            let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
-            let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
-            fresh.insert(format!("modbus {}", proxy.name), Self { front, back });
+        let mut proxy = |name, front: &Option<Tls>, back: &Option<TlsTowards>| {
+            let front = front.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
+            let back = back.as_ref().map(Towards::read).transpose()?;
+            fresh.insert(name, Self { front, back });
+            Ok::<_, Error>(())
+        };
+        for it in &config.modbus {
+            proxy(format!("modbus {}", it.name), &it.tls, &it.server_tls)?;
         }
-        for proxy in &config.mqtt {
-            let front = proxy.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
-            let back = proxy.server_tls.as_ref().map(Towards::read).transpose()?;
-            fresh.insert(format!("mqtt {}", proxy.name), Self { front, back });
+        for it in &config.mqtt {
+            proxy(format!("mqtt {}", it.name), &it.tls, &it.server_tls)?;
+        }
+        for it in &config.iec104 {
+            proxy(format!("iec104 {}", it.name), &it.tls, &it.server_tls)?;
+        }
+        for it in &config.opcua {
+            proxy(format!("opcua {}", it.name), &it.tls, &it.server_tls)?;
         }
         Ok(fresh)
     }
@@ -136,9 +149,12 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
             builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
     }
     let guard = taught(builder, catalogue, config)?;
-    let modbus = config.modbus.iter().map(|proxy| proxy.device.port());
-    let mqtt = config.mqtt.iter().map(|proxy| proxy.device.port());
-    let mut core = Core::new(guard, config.mode)?.with_servers(modbus, mqtt)?;
+    let servers: Vec<(Family, u16)> = (config.modbus.iter().map(|it| (Family::Modbus, it.device.port())))
+        .chain(config.mqtt.iter().map(|it| (Family::Mqtt, it.device.port())))
+        .chain(config.iec104.iter().map(|it| (Family::Iec104, it.device.port())))
+        .chain(config.opcua.iter().map(|it| (Family::OpcUa, it.device.port())))
+        .collect();
+    let mut core = Core::new(guard, config.mode)?.with_servers(&servers)?;
     let mut defects = Vec::new();
     if config.policy.is_some() {
         let (text, file) = policy(config)?;
@@ -150,6 +166,41 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
     }
     defects.extend(core.health(clock()).warnings(clock()));
     Ok(Checked { core, defects })
+}
+
+/// How often a standby looks whether the active gateway still holds the journal.
+const LOOK: core::time::Duration = core::time::Duration::from_millis(50);
+
+/// Waits, blocking, while another gateway holds the journal, and builds the guard as its successor: its verdicts follow those of
+/// the one before in the same journal. Mistakes of the configuration are told at once.
+///
+/// The journal's lock is the fence: the system gives it to one process at a time and takes it back when that ends, however it
+/// ends, and no command passes without its verdict in the journal. So there are never two that let commands through.
+///
+/// # Errors
+/// As [`build`]; [`Error::Config`] where there is no journal.
+pub fn stand_by(config: &Config) -> Result<Checked, Error> {
+    let Some(journal) = &config.journal else {
+        let reason = "is missing: a standby takes over whose journal it can open".to_owned();
+        return Err(whole("the configuration", Problem::Value { key: "journal".to_owned(), reason }));
+    };
+    build(config, true)?;
+    loop {
+        let free = Directory::open(&journal.folder, Durability::Process).map(drop);
+        let built = match free {
+            Ok(()) => build(config, false),
+            Err(error) => Err(twinguard::Error::from(error).into()),
+        };
+        match built {
+            // Somebody else, perhaps another standby.
+            Err(Error::Guard(twinguard::Error::Integrity(twinguard::integrity::Error::Locked {
+                ..
+            }))) => {
+                std::thread::sleep(LOOK);
+            }
+            built => return built,
+        }
+    }
 }
 
 /// The policy file's text and name; an empty policy where there is none.
@@ -234,6 +285,14 @@ impl Gateway {
             let topics = CommandTopics::new(bindings, proxy.device, &proxy.commands);
             brokers.push((proxy.clone(), topics, listen(proxy.listen)?));
         }
+        let mut stations = Vec::new();
+        for proxy in &config.iec104 {
+            stations.push((proxy.clone(), listen(proxy.listen)?));
+        }
+        let mut servers = Vec::new();
+        for proxy in &config.opcua {
+            servers.push((proxy.clone(), listen(proxy.listen)?));
+        }
         let api = match &config.api {
             Some(api) => Some((api.clone(), listen(api.listen)?)),
             None => None,
@@ -246,8 +305,17 @@ impl Gateway {
         let doors: BTreeMap<String, Doors> = Fresh::read(config)?.into_iter().map(doors).collect();
         let guard = worker::start(core)?;
         let (stop, stopped) = watch::channel(false);
-        let (modbus, mqtt) = (Vec::new(), Vec::new());
-        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, modbus, mqtt };
+        let mut gateway = Self {
+            guard,
+            doors,
+            stop,
+            tasks: Vec::new(),
+            api: None,
+            modbus: Vec::new(),
+            mqtt: Vec::new(),
+            iec104: Vec::new(),
+            opcua: Vec::new(),
+        };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
@@ -260,8 +328,7 @@ impl Gateway {
             if let Ok(address) = listener.local_addr() {
                 gateway.modbus.push((proxy.name.clone(), address));
             }
-            let Doors { front, back } = gateway.doors(&format!("modbus {}", proxy.name));
-            let behind = Behind { guard: gateway.guard.clone(), stats: stats.clone(), front, back };
+            let behind = gateway.behind(&format!("modbus {}", proxy.name), &stats);
             let proxy = modbus::Proxy::new(proxy, config.mode, behind);
             gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
         }
@@ -269,9 +336,24 @@ impl Gateway {
             if let Ok(address) = listener.local_addr() {
                 gateway.mqtt.push((proxy.name.clone(), address));
             }
-            let Doors { front, back } = gateway.doors(&format!("mqtt {}", proxy.name));
-            let behind = Behind { guard: gateway.guard.clone(), stats: stats.clone(), front, back };
+            let behind = gateway.behind(&format!("mqtt {}", proxy.name), &stats);
             let proxy = mqtt::Proxy::new(proxy, config.mode, topics, behind);
+            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
+        }
+        for (proxy, listener) in stations {
+            if let Ok(address) = listener.local_addr() {
+                gateway.iec104.push((proxy.name.clone(), address));
+            }
+            let behind = gateway.behind(&format!("iec104 {}", proxy.name), &stats);
+            let proxy = iec104::Proxy::new(proxy, config.mode, behind);
+            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
+        }
+        for (proxy, listener) in servers {
+            if let Ok(address) = listener.local_addr() {
+                gateway.opcua.push((proxy.name.clone(), address));
+            }
+            let behind = gateway.behind(&format!("opcua {}", proxy.name), &stats);
+            let proxy = opcua::Proxy::new(proxy, config.mode, behind);
             gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
         }
         Ok(gateway)
@@ -280,6 +362,11 @@ impl Gateway {
     fn doors(&self, name: &str) -> Doors {
         let plain = || Doors { front: Arc::new(Front::new(None)), back: Arc::new(Back::new(None)) };
         self.doors.get(name).cloned().unwrap_or_else(plain)
+    }
+
+    fn behind(&self, name: &str, stats: &Arc<Stats>) -> Behind {
+        let Doors { front, back } = self.doors(name);
+        Behind { guard: self.guard.clone(), stats: stats.clone(), front, back }
     }
 
     /// Whether the API speaks TLS.
@@ -304,6 +391,18 @@ impl Gateway {
     #[must_use]
     pub fn modbus(&self) -> &[(String, SocketAddr)] {
         &self.modbus
+    }
+
+    /// Where the IEC 60870-5-104 proxies listen, by name.
+    #[must_use]
+    pub fn iec104(&self) -> &[(String, SocketAddr)] {
+        &self.iec104
+    }
+
+    /// Where the OPC UA proxies listen, by name.
+    #[must_use]
+    pub fn opcua(&self) -> &[(String, SocketAddr)] {
+        &self.opcua
     }
 
     /// The guard's thread.

@@ -75,7 +75,7 @@ counts! {
     slow: "clients_slow_total";
     /// Connections ended because their bytes were not of the protocol.
     foreign: "clients_foreign_total";
-    /// Requests passed on as they came; of MQTT, commands.
+    /// Requests passed on as they came; of MQTT, IEC 60870-5-104 and OPC UA, commands.
     passed: "requests_passed_total";
     /// Commands passed on with a value brought to the nearest safe one.
     rewritten: "requests_rewritten_total";
@@ -107,6 +107,8 @@ counts! {
 pub(crate) struct Stats {
     pub(crate) modbus: Proxied,
     pub(crate) mqtt: Proxied,
+    pub(crate) iec104: Proxied,
+    pub(crate) opcua: Proxied,
     pub(crate) api: Served,
     /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
     pub(crate) unproved: Count,
@@ -119,6 +121,8 @@ impl Stats {
     pub(crate) fn write(&self, out: &mut String) {
         self.modbus.write(out, "modbus");
         self.mqtt.write(out, "mqtt");
+        self.iec104.write(out, "iec104");
+        self.opcua.write(out, "opcua");
         self.api.write(out, "api");
         let help = "Connections ended because the TLS handshake failed.";
         metric(out, "twinguard_tls_handshakes_failed_total", help, self.unproved.get());

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::NamedGroup;
+use rustls::crypto::aws_lc_rs::kx_group;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -20,7 +22,8 @@ use twinguard::protocol::protocols::mqtt::{
 };
 use twinguard_gateway::{Config, Gateway, build};
 
-use support::{is_closed, write};
+use support::pki::{Authority, Says};
+use support::{Stream, is_closed, tls, write};
 
 const PLANT: &str = r#"
 format = 1
@@ -135,12 +138,12 @@ impl Broker {
 }
 
 /// One end of a connection, packet by packet.
-struct Peer {
-    stream: TcpStream,
+struct Peer<S = TcpStream> {
+    stream: S,
     rest: Vec<u8>,
 }
 
-impl Peer {
+impl<S: Stream> Peer<S> {
     async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Cut::Message(len) = Mqtt::cut(&self.rest) {
@@ -228,7 +231,11 @@ struct Rig {
 
 impl Rig {
     async fn start(server: SocketAddr, mode: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::with(server, mode, tempfile::tempdir().unwrap(), "").await
+    }
+
+    /// The same with more in the proxy's table, and files in the folder.
+    async fn with(server: SocketAddr, mode: &str, folder: tempfile::TempDir, more: &str) -> Self {
         write(folder.path(), "plant.toml", PLANT);
         write(folder.path(), "anna", "22222222222222222222222222222222");
         let text = format!(
@@ -251,6 +258,7 @@ packet_bytes = 4096
 message_s = 0.5
 metrics = ["Node Control/Rebirth"]
 commands = ["cmd/#"]
+{more}
 "#
         );
         let config = Config::parse(&text, "gateway.toml", folder.path()).unwrap();
@@ -484,5 +492,55 @@ async fn in_advisory_mode_everything_passes_and_is_told() {
     assert_eq!(broker.publications(), [command]);
     let page = rig.gateway.guard().ask(Duration::from_secs(5), |core, now| core.page(now)).await.unwrap();
     assert_eq!((page.verdicts[0].decision, page.verdicts[0].already_sent), ("deny", true));
+    rig.gateway.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_tls_the_certificate_says_who_commands_and_until_when() {
+    let broker = Broker::start().await;
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("plant"));
+    write(folder.path(), "ca.pem", &authority.certificate);
+    let own = Says { name: "gateway", ..Says::default() };
+    authority.give(own).write(folder.path(), "gateway");
+    let table = "[mqtt.tls]\ncertificate = \"gateway.pem\"\nkey = \"gateway.key\"\nclient_ca = \"ca.pem\"";
+    let rig = Rig::with(broker.address, "enforce", folder, table).await;
+    let provider = tls::provider(&[kx_group::X25519MLKEM768]);
+    let shown = |says: Option<Says<'_>>| {
+        let identity = says.map(|says| authority.give(says));
+        tls::trusting(&authority, identity.as_ref(), provider.clone())
+    };
+    let controller = Says { name: "plc", role: Some("controller"), ..own };
+    let data = publish(Version::V5, "spBv1.0/plant/DDATA/edge/tank", &metrics(1, &[("level", 2.0)]), 1, 1);
+    let command = publish(Version::V5, DCMD, &metrics(2, &[("pump", 20.0)]), 1, 2);
+    let cases = [
+        (controller, None),
+        // Addresses say nothing here: who has no role does not command.
+        (Says { role: None, ..controller }, Some(0x87)),
+        (Says { role: Some("viewer"), ..controller }, Some(0x87)),
+        // What has run out still tells.
+        (Says { left: Some(-60), ..controller }, Some(0x87)),
+    ];
+    for (says, reason) in cases {
+        let stream = tls::connect(shown(Some(says)), rig.gateway.mqtt()[0].1).await.unwrap();
+        let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
+        assert_eq!(group, NamedGroup::X25519MLKEM768);
+        let mut client = Peer { stream, rest: Vec::new() };
+        assert_eq!(client.ask(&connect(Version::V5, None)).await[0] >> 4, kind::CONNACK);
+        assert_eq!(client.ask(&data).await, [0x40, 2, 0, 1]);
+        let told = client.ask(&command).await;
+        match reason {
+            None => assert_eq!(told, [0x40, 2, 0, 2]),
+            Some(reason) => assert_eq!(told, [0x40, 3, 0, 2, reason], "{:?}", says.role),
+        }
+    }
+    let expected = [data.clone(), command, data.clone(), data.clone(), data];
+    assert_eq!(broker.publications(), expected);
+    // Who shows nothing is not heard: with TLS 1.3 a client learns that when it reads.
+    if let Ok(stream) = tls::connect(shown(None), rig.gateway.mqtt()[0].1).await {
+        let mut client = Peer { stream, rest: Vec::new() };
+        let _ = client.stream.write_all(&connect(Version::V5, None)).await;
+        assert!(is_closed(&mut client.stream).await);
+    }
+    assert_eq!(broker.publications().len(), expected.len());
     rig.gateway.stop().await.unwrap();
 }

@@ -9,21 +9,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, kx_group};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{AlertDescription, ClientConfig, NamedGroup, ProtocolVersion, RootCertStore, ServerConfig};
+use rustls::{AlertDescription, ClientConfig, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
 use twinguard_gateway::certificate::Certificate;
 use twinguard_gateway::{Config, Gateway, build};
 
 use support::pki::{Authority, Identity, Says};
+use support::tls::{connect, der, provider, roots, trusting};
 use support::{Server, ask, is_closed, write};
 
 const SECRET: &str = "11111111111111111111111111111111";
@@ -173,41 +171,6 @@ client_ca = "ca.pem"
         let status = answer.split(' ').nth(1).map_or(0, |it| it.parse().unwrap());
         (status, answer.split_once("\r\n\r\n").map_or(String::new(), |it| it.1.to_owned()))
     }
-}
-
-fn provider(groups: &[&'static dyn rustls::crypto::SupportedKxGroup]) -> Arc<CryptoProvider> {
-    Arc::new(CryptoProvider { kx_groups: groups.to_vec(), ..aws_lc_rs::default_provider() })
-}
-
-fn roots(authority: &Authority) -> Arc<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
-    Arc::new(roots)
-}
-
-fn der(identity: &Identity) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).map(Result::unwrap).collect();
-    (chain, PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap())
-}
-
-fn trusting(
-    authority: &Authority,
-    identity: Option<&Identity>,
-    provider: Arc<CryptoProvider>,
-) -> ClientConfig {
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let builder = builder.with_root_certificates(roots(authority));
-    match identity.map(der) {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
-        None => builder.with_no_client_auth(),
-    }
-}
-
-async fn connect(config: ClientConfig, to: std::net::SocketAddr) -> io::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(to).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// A server that asks for a certificate of the same authority, as Modbus/TCP Security does.

@@ -244,6 +244,7 @@ impl Guard {
             }
             Input::Points(points) => points.iter().for_each(|point| self.point(point)),
             Input::Command(command) => self.vet(now, command),
+            Input::Select(command) => self.select(now, command),
             Input::Intent(intent) => self.senses.sense(&Event::Intent(intent)),
             Input::Check(check) => self.check(now, &check)?,
             Input::Access(access) => {

@@ -20,6 +20,9 @@ pub enum Input<'a> {
     /// With a network endpoint in `from` a proxy holds it on its way and sends it if the verdict permits that: when a frame
     /// shows it within a minute, it is not judged a second time ([`Guard::withdraw`](crate::Guard::withdraw)).
     Command(Command),
+    /// A selection before a command, with the value that is to follow, held on its way like a command. It moves nothing: identity,
+    /// policy and guards of kind `select` decide, the command that follows is judged by itself.
+    Select(Command),
     /// What the controller or operator says it sent.
     Intent(Intent),
     /// The result of a spot check over an independent or authenticated path.

@@ -5,9 +5,10 @@ use twinguard_types::{
     Command, CommandId, Decision, Duration, Principal, SignalId, Stage, Timestamp, Verdict, VerdictReason,
 };
 
-use super::judge::{Code, Judgement};
+use super::judge::{Barred, Code, Judgement};
 use super::{Asking, Gate};
 use crate::Error;
+use crate::identity::{Proof, Token};
 use crate::policy::Channel;
 
 /// Commands that may wait for a person at one time; a further one is refused.
@@ -22,6 +23,9 @@ pub(super) struct Held {
     asker: Principal,
     rule: String,
     channel: Channel,
+    /// What the asker's channel proved, and the token that was shown, with its holder: both are looked at again.
+    proof: Option<Proof>,
+    token: Option<(Vec<u8>, String)>,
     margin: Option<(SignalId, f64)>,
     until: Timestamp,
 }
@@ -32,7 +36,7 @@ impl Gate {
         &mut self,
         now: Timestamp,
         command: &Command,
-        (asker, channel): (&Principal, Channel),
+        (asker, asking): (&Principal, &Asking<'_>),
         rule: String,
         margin: Option<(SignalId, f64)>,
     ) -> bool {
@@ -40,7 +44,16 @@ impl Gate {
         if self.held.len() >= HELD_LIMIT {
             return false;
         }
-        let held = Held { command: *command, asker: asker.clone(), rule, channel, margin, until: now + HOLD };
+        let held = Held {
+            command: *command,
+            asker: asker.clone(),
+            rule,
+            channel: asking.channel(),
+            proof: asking.proof.cloned(),
+            token: asking.token.map(|token| (token.to_bytes(), asking.principal.name.to_string())),
+            margin,
+            until: now + HOLD,
+        };
         self.held.insert(command.id, held);
         true
     }
@@ -48,7 +61,8 @@ impl Gate {
     /// A second person's word on a held command; gives the command, who asked for it, and what becomes of it.
     ///
     /// Another one than who asked may agree: a holder of one of the rule's approvers' roles; where it names none, whoever
-    /// may give such a command by the same rule. Policy, guards and consequence are looked at again: the plant has moved on.
+    /// may give such a command by the same rule. The asker's standing (isolation, revocation, expiry of what was shown), policy,
+    /// guards and consequence are looked at again: time has passed and the plant has moved on.
     ///
     /// # Errors
     /// [`Error::NotHeld`], [`Error::SamePerson`], [`Error::NotEntitled`].
@@ -82,10 +96,25 @@ impl Gate {
             };
             return Ok((held.command, held.asker, verdict));
         }
-        let judgement = self.judge_approved(now, &held.command, &held.asker, held.channel, twin);
+        let judgement = match self.still_stands(now, &held) {
+            Ok(()) => self.judge_approved(now, &held.command, &held.asker, held.channel, twin),
+            Err(barred) => Judgement::barred(barred),
+        };
         let mut verdict = self.verdict(now, &held.command, &Asking::of(&held.asker), &judgement);
         verdict.reasons.push(reason("a second person agreed"));
         Ok((held.command, held.asker, verdict))
+    }
+
+    /// Whether who asked could still ask: a channel may have been closed since, but what it proved has to be valid.
+    fn still_stands(&self, now: Timestamp, held: &Held) -> Result<(), Barred> {
+        self.standing(now, &held.command, &held.asker, held.proof.as_ref())?;
+        let Some((bytes, holder)) = &held.token else { return Ok(()) };
+        if self.credentials.is_revoked(holder) {
+            return Err((Decision::Deny, Stage::Identity, Code::Revoked, ""));
+        }
+        let token = Token::from_bytes(bytes)
+            .map_err(|_| (Decision::Deny, Stage::Identity, Code::Token, "it cannot be verified"))?;
+        self.token(now, &held.command, &token, holder)
     }
 
     /// Refuses what waited too long for a person; call it as time passes.

@@ -13,7 +13,7 @@ use twinguard_types::{
 
 use super::{Asking, CERTIFICATES, Gate, PENDING, SUBJECTS};
 use crate::guards::{Asked, Refusal};
-use crate::identity::{Demand, Standing, Use};
+use crate::identity::{Demand, Proof, Standing, Token, Use};
 use crate::policy::{Channel, Request, Ruling};
 use crate::what_if::{Certificate, Foresight, Tube, Width, inputs_of, state_digest};
 
@@ -123,7 +123,11 @@ pub struct Judgement {
 }
 
 /// What keeps somebody from being heard at all.
-type Barred = (Decision, Stage, Code, &'static str);
+pub(super) type Barred = (Decision, Stage, Code, &'static str);
+
+const fn deny<T>(code: Code, words: &'static str) -> Result<T, Barred> {
+    Err((Decision::Deny, Stage::Identity, code, words))
+}
 
 impl Judgement {
     pub(super) const fn new(decision: Decision, stage: Stage, code: Code) -> Self {
@@ -142,7 +146,7 @@ impl Judgement {
         }
     }
 
-    fn barred((decision, stage, code, words): Barred) -> Self {
+    pub(super) fn barred((decision, stage, code, words): Barred) -> Self {
         Self { words, ..Self::new(decision, stage, code) }
     }
 
@@ -246,13 +250,14 @@ impl Gate {
             return judgement;
         }
         if two_person {
-            return self.ask_second(now, command, (principal, channel), judgement);
+            return self.ask_second(now, command, (principal, asking), judgement);
         }
         self.pass(now, command, (principal, asking.sequence), twin, &judgement);
         judgement
     }
 
-    /// Selects a signal for a later operation, where a guard asks for that: decided by identity, policy and guards.
+    /// Selects a signal for a later operation: decided by identity, policy and the guards of kind `select`. The operation is
+    /// asked about everything.
     pub fn select(&mut self, now: Timestamp, command: &Command, asking: &Asking<'_>) -> Verdict {
         self.refresh();
         let judgement = match self.who(now, command, asking) {
@@ -292,9 +297,6 @@ impl Gate {
         twin: Option<&Twin>,
     ) -> Judgement {
         let value = command.value.as_f64();
-        if self.credentials.is_revoked(&asker.name) {
-            return Judgement::deny(Stage::Identity, Code::Revoked);
-        }
         let ruling = self.ruling_at_any_rate(now, command, value, asker, channel);
         if !ruling.allows() {
             return Judgement { ruling: Some(ruling), ..Judgement::deny(Stage::Policy, Code::Policy) };
@@ -331,14 +333,8 @@ impl Gate {
         command: &Command,
         asking: &Asking<'_>,
     ) -> Result<Option<Principal>, Barred> {
-        let deny = |code, words| Err((Decision::Deny, Stage::Identity, code, words));
-        if command.from.is_some_and(|from| self.is_isolated(now, from.ip())) {
-            return deny(Code::Isolated, "");
-        }
         let principal = asking.principal;
-        if self.credentials.is_revoked(&principal.name) {
-            return deny(Code::Revoked, "");
-        }
+        self.standing(now, command, principal, asking.proof)?;
         if let Some(proof) = asking.proof {
             match self.credentials.identify(proof) {
                 Ok(Some(proved)) if proved.name != principal.name => {
@@ -349,32 +345,10 @@ impl Gate {
                     return deny(Code::WrongChannel, "what the channel proves names nobody, or two parties");
                 }
             }
-            match self.credentials.standing(now, principal, proof) {
-                Standing::Good => {}
-                Standing::Expired { .. } => return deny(Code::Expired, ""),
-                Standing::Revoked => return deny(Code::Revoked, ""),
-            }
         }
         let mut acting = None;
         if let Some(token) = asking.token {
-            let used = Use {
-                now,
-                signal: command.signal,
-                verb: Verb::Write,
-                value: command.value.as_f64(),
-                holder: &principal.name,
-            };
-            let Some(key) = &self.token_key else {
-                return deny(Code::Token, "no key to check tokens by");
-            };
-            match key.verify(token, &used, &self.catalogue) {
-                Ok(()) => {}
-                Err(crate::Error::Token { reason }) => return deny(Code::Token, reason),
-                Err(_) => return deny(Code::Token, "it cannot be verified"),
-            }
-            if self.revoked_tokens.contains(&token.id()) || self.credentials.is_revoked(token.subject()) {
-                return deny(Code::Revoked, "");
-            }
+            self.token(now, command, token, &principal.name)?;
             if token.subject() != &*principal.name {
                 let Some(subject) = self.identities.named(token.subject()) else {
                     return deny(Code::Token, "nobody knows whom it speaks for");
@@ -395,6 +369,49 @@ impl Gate {
             }
         }
         Ok(acting)
+    }
+
+    /// Whether somebody may be heard at all: the peer, the name, and whether what the channel proved is still valid.
+    pub(super) fn standing(
+        &self,
+        now: Timestamp,
+        command: &Command,
+        principal: &Principal,
+        proof: Option<&Proof>,
+    ) -> Result<(), Barred> {
+        if command.from.is_some_and(|from| self.is_isolated(now, from.ip())) {
+            return deny(Code::Isolated, "");
+        }
+        if self.credentials.is_revoked(&principal.name) {
+            return deny(Code::Revoked, "");
+        }
+        match proof.map_or(Standing::Good, |proof| self.credentials.standing(now, principal, proof)) {
+            Standing::Good => Ok(()),
+            Standing::Expired { .. } => deny(Code::Expired, ""),
+            Standing::Revoked => deny(Code::Revoked, ""),
+        }
+    }
+
+    /// Whether a token allows this command of this holder.
+    pub(super) fn token(
+        &self,
+        now: Timestamp,
+        command: &Command,
+        token: &Token,
+        holder: &str,
+    ) -> Result<(), Barred> {
+        let (signal, value) = (command.signal, command.value.as_f64());
+        let used = Use { now, signal, verb: Verb::Write, value, holder };
+        let Some(key) = &self.token_key else { return deny(Code::Token, "no key to check tokens by") };
+        match key.verify(token, &used, &self.catalogue) {
+            Ok(()) => {}
+            Err(crate::Error::Token { reason }) => return deny(Code::Token, reason),
+            Err(_) => return deny(Code::Token, "it cannot be verified"),
+        }
+        if self.revoked_tokens.contains(&token.id()) || self.credentials.is_revoked(token.subject()) {
+            return deny(Code::Revoked, "");
+        }
+        Ok(())
     }
 
     pub(super) fn request(&self, now: Timestamp, command: &Command, value: f64, channel: Channel) -> Request {
@@ -508,7 +525,7 @@ impl Gate {
         &mut self,
         now: Timestamp,
         command: &Command,
-        who: (&Principal, Channel),
+        who: (&Principal, &Asking<'_>),
         mut judgement: Judgement,
     ) -> Judgement {
         judgement.stage = Stage::Policy;

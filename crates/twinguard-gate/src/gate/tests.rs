@@ -192,6 +192,57 @@ fn the_second_person_holds_the_role_that_the_rule_asks_for() {
 }
 
 #[test]
+fn what_ran_out_while_a_command_was_held_is_not_let_through_by_an_approval() {
+    let certificate = Credential::Certificate(Digest([1; 32]));
+    let ends = Timestamp::from_secs(100);
+    let proof = Proof { credentials: vec![certificate.clone()], not_after: Some(ends), ..Proof::default() };
+    let key = TokenKey::new(&[1; 32]);
+    let token = key.mint(5, "anna", &[Caveat::Holder("gateway".into()), Caveat::Until(ends)]).unwrap();
+    let peer: core::net::SocketAddr = "10.0.0.9:50000".parse().unwrap();
+    // What happens between asking and the approval, by whom and when it comes, and what is said then.
+    type Meanwhile<'a> = &'a dyn Fn(&mut Gate);
+    let revoke: Meanwhile<'_> = &|gate| gate.credentials_mut().revoke(certificate.clone());
+    let unbind: Meanwhile<'_> = &|gate| assert!(gate.credentials_mut().unbind(&certificate));
+    let cases: [(&str, i64, Meanwhile<'_>, &str); 9] = [
+        ("anna", 50, &|_| {}, ""),
+        ("anna", 50, unbind, ""),
+        ("anna", 100, &|_| {}, "expired"),
+        ("anna", 50, revoke, "revoked"),
+        ("anna", 50, &|gate| gate.isolate(peer.ip(), None), "isolated"),
+        ("gateway", 50, &|_| {}, ""),
+        ("gateway", 101, &|_| {}, "it has expired"),
+        ("gateway", 50, &|gate| gate.revoke_token(5), "revoked"),
+        ("gateway", 50, &|gate| gate.credentials_mut().revoke_principal("gateway", true), "revoked"),
+    ];
+    for (number, (name, at, meanwhile, expect)) in cases.into_iter().enumerate() {
+        let mut bench = Bench::new(GateConfig::default());
+        bench.gate.set_token_key(key.clone());
+        let (who, anna, carla) = (bench.who(name), bench.who("anna"), bench.who("carla"));
+        bench.gate.credentials_mut().bind(certificate.clone(), anna, None);
+        let command = Command { from: Some(peer), ..bench.command("pump", 1.0) };
+        let asking = match name {
+            "anna" => Asking { proof: Some(&proof), ..Asking::of(&who) },
+            _ => Asking { token: Some(&token), ..Asking::of(&who) },
+        };
+        assert_eq!(
+            bench.gate.admit_as(bench.now, &command, &asking, None).decision,
+            Decision::Hold,
+            "{number}"
+        );
+        meanwhile(&mut bench.gate);
+        let now = Timestamp::from_secs(at);
+        let verdict = bench.gate.approve(now, command.id, &carla, true, None).unwrap().2;
+        let (decision, stage, text) = first(&verdict);
+        if expect.is_empty() {
+            assert_eq!(decision, Decision::Allow, "{number} {text}");
+        } else {
+            assert_eq!((decision, stage), (Decision::Deny, Stage::Identity), "{number} {text}");
+            assert!(text.contains(expect), "{number} {text}");
+        }
+    }
+}
+
+#[test]
 fn another_policy_counts_at_once_and_rates_stay_used() {
     let mut bench = Bench::new(GateConfig::default());
     for _ in 0..3 {

@@ -258,7 +258,9 @@ impl Guards {
     /// Both.
     pub fn check(&self, asked: &Asked<'_>) -> Result<(), (u32, Refusal)> {
         for index in self.of(asked.signal) {
-            if let Some((_, guard)) = self.guards.get(*index as usize) {
+            if let Some((spec, guard)) = self.guards.get(*index as usize)
+                && is_asked(spec, asked)
+            {
                 guard.check(asked).map_err(|refusal| (*index, refusal))?;
             }
         }
@@ -268,7 +270,9 @@ impl Guards {
     /// A command passes.
     pub fn passed(&mut self, asked: &Asked<'_>) {
         for index in self.by_signal.get(asked.signal.index()).map(Vec::as_slice).unwrap_or_default() {
-            if let Some((_, guard)) = self.guards.get_mut(*index as usize) {
+            if let Some((spec, guard)) = self.guards.get_mut(*index as usize)
+                && is_asked(spec, asked)
+            {
                 guard.passed(asked);
             }
         }
@@ -299,6 +303,11 @@ impl Guards {
     fn of(&self, signal: SignalId) -> &[u32] {
         self.by_signal.get(signal.index()).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// A selection moves nothing: the operation that follows is asked of every guard.
+fn is_asked(spec: &GuardSpec, asked: &Asked<'_>) -> bool {
+    !asked.select || spec.kind == "select"
 }
 
 /// Whether a guard looks at the command's value at all.

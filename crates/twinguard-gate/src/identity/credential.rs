@@ -25,6 +25,7 @@ pub enum Credential {
 
 /// What a channel knows of its peer. [`Proof::default`] is a channel that proves nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Proof {
     /// All that it proved.
     pub credentials: Vec<Credential>,

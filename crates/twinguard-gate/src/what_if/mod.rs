@@ -101,6 +101,8 @@ pub(crate) struct Lookahead {
 struct Baseline {
     clock: Timestamp,
     state: Vec<u64>,
+    /// Linear plants: without what is pending, which is added to it.
+    bare: Vec<Run>,
     pending: Vec<(SignalId, f64)>,
     runs: Vec<Run>,
 }
@@ -231,12 +233,35 @@ impl Lookahead {
         let Some(dynamics) = &self.dynamics else { return Ok(()) };
         let inputs = inputs_of(twin, dynamics);
         let state: Vec<u64> = twin.state().1.iter().chain(&inputs).map(|it| it.to_bits()).collect();
-        let known = |it: &Baseline| it.clock == clock && it.state == state && it.pending == pending;
-        if !self.baseline.as_ref().is_some_and(known) {
-            self.baseline = None;
-            let runs = simulate(twin, dynamics, confidence, &self.horizons, pending)?;
-            self.baseline = Some(Baseline { clock, state, pending: pending.to_vec(), runs });
+        let stands = |it: &Baseline| it.clock == clock && it.state == state;
+        let before = self.baseline.take().filter(stands);
+        if before.as_ref().is_some_and(|it| it.pending == pending) {
+            self.baseline = before;
+            return Ok(());
         }
+        let anew = |holds| simulate(twin, dynamics, confidence, &self.horizons, holds);
+        let bare = match before {
+            Some(before) if self.linear => before.bare,
+            _ if self.linear => anew(&[])?,
+            _ => Vec::new(),
+        };
+        let mut held = inputs.clone();
+        hold(dynamics, &mut held, pending);
+        let mut changes =
+            dynamics.inputs.iter().zip(held.iter().zip(&inputs)).filter(|(_, (to, from))| to != from);
+        let mut runs = bare.clone();
+        let added = self.linear
+            && changes.all(|(signal, (to, from))| {
+                let change = to - from;
+                let added = signal.filter(|_| change.is_finite()).and_then(|signal| {
+                    self.responses.add(dynamics, &self.horizons, &mut runs, signal, change)
+                });
+                added.is_some()
+            });
+        if !added {
+            runs = anew(pending)?;
+        }
+        self.baseline = Some(Baseline { clock, state, bare, pending: pending.to_vec(), runs });
         Ok(())
     }
 
@@ -252,10 +277,11 @@ impl Lookahead {
         if self.linear
             && change.is_finite()
             && let Some(baseline) = &self.baseline
-            && let Some(with) =
-                self.responses.superpose(dynamics, &self.horizons, &baseline.runs, hold.0, change)
         {
-            return Ok(with);
+            let mut with = baseline.runs.clone();
+            if self.responses.add(dynamics, &self.horizons, &mut with, hold.0, change).is_some() {
+                return Ok(with);
+            }
         }
         let mut holds = pending.to_vec();
         holds.push(hold);
@@ -273,12 +299,7 @@ fn simulate(
 ) -> Result<Vec<Run>, String> {
     let mut fork = twin.fork();
     let mut inputs = inputs_of(twin, dynamics);
-    for (signal, value) in holds {
-        let place = dynamics.inputs.iter().position(|input| *input == Some(*signal));
-        if let Some(input) = place.and_then(|at| inputs.get_mut(at)) {
-            *input = *value;
-        }
-    }
+    hold(dynamics, &mut inputs, holds);
     let mut one = |horizon: &Duration| {
         let lost = || "the model leaves the finite numbers before the horizon".to_owned();
         let spread = fork
@@ -294,6 +315,16 @@ fn simulate(
         Ok(Run { times: path.times, means: path.outputs, sigmas, margins: spread.margins })
     };
     horizons.iter().map(&mut one).collect()
+}
+
+/// Puts values that are held in the place of inputs; the last one of a signal counts.
+fn hold(dynamics: &Dynamics, inputs: &mut [f64], holds: &[(SignalId, f64)]) {
+    for (signal, value) in holds {
+        let place = dynamics.inputs.iter().position(|input| *input == Some(*signal));
+        if let Some(input) = place.and_then(|at| inputs.get_mut(at)) {
+            *input = *value;
+        }
+    }
 }
 
 /// Standard deviations of all outputs at other times: the larger one of the two samples around each.

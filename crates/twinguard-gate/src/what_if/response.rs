@@ -15,27 +15,26 @@ use super::{Run, path};
 pub(super) struct Responses(BTreeMap<SignalId, Vec<Vec<f64>>>);
 
 impl Responses {
-    /// The runs with a change of one input, from those without. `None`: it has to be simulated.
-    pub(super) fn superpose(
+    /// Adds a change of one input to runs. `None`: it has to be simulated, and what was added so far is worth nothing.
+    pub(super) fn add(
         &mut self,
         dynamics: &Dynamics,
         horizons: &[Duration],
-        without: &[Run],
+        runs: &mut [Run],
         signal: SignalId,
         change: f64,
-    ) -> Option<Vec<Run>> {
+    ) -> Option<()> {
         let responses = match self.0.entry(signal) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(measure(dynamics, horizons, signal)?),
         };
-        let mut with = without.to_vec();
-        for (run, response) in with.iter_mut().zip(responses.iter()) {
+        for (run, response) in runs.iter_mut().zip(responses.iter()) {
             if run.means.len() != response.len() {
                 return None;
             }
             run.means.iter_mut().zip(response).for_each(|(mean, response)| *mean += change * response);
         }
-        Some(with)
+        Some(())
     }
 }
 

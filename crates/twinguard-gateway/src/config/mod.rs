@@ -13,7 +13,7 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
-pub use proxy::{Modbus, Mqtt};
+pub use proxy::{Iec104, Modbus, Mqtt, OpcUa, Secured};
 use reader::{At, Reader, Table};
 pub use tls::{PostQuantum, Tls, TlsTowards};
 
@@ -167,6 +167,10 @@ pub struct Config {
     pub modbus: Vec<Modbus>,
     /// The MQTT proxies.
     pub mqtt: Vec<Mqtt>,
+    /// The IEC 60870-5-104 proxies.
+    pub iec104: Vec<Iec104>,
+    /// The OPC UA proxies.
+    pub opcua: Vec<OpcUa>,
 }
 
 impl Config {
@@ -261,11 +265,14 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
     let mut taken = Vec::new();
     let modbus = proxy::modbus(&table, folder, &mut taken);
     let mqtt = proxy::mqtt(&table, folder, &mut taken);
+    let iec104 = proxy::iec104(&table, folder, &mut taken);
+    let opcua = proxy::opcua(&table, folder, &mut taken);
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
-    if !["api", "modbus", "mqtt"].iter().any(|key| table.has(key)) {
-        table.reader().refuse(0, "api", "`modbus` and `mqtt` are all missing: the gateway would do nothing");
+    if !["api", "modbus", "mqtt", "iec104", "opcua"].iter().any(|key| table.has(key)) {
+        let reason = "`modbus`, `mqtt`, `iec104` and `opcua` are all missing: the gateway would do nothing";
+        table.reader().refuse(0, "api", reason);
     }
     table.finish();
     Some(Config {
@@ -281,6 +288,8 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         tokens,
         modbus,
         mqtt,
+        iec104,
+        opcua,
     })
 }
 

@@ -1,8 +1,10 @@
 //! The guard with everything the gateway adds to it, without sockets, threads and clocks: what happens goes in with its
 //! time, answers come back, and what is to be told to everybody waits in [`Core::take_news`].
 
+pub mod iec104;
 pub mod modbus;
 pub mod mqtt;
+pub mod opcua;
 mod page;
 mod proxy;
 mod reading;
@@ -10,6 +12,7 @@ mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use twinguard::protocol::Family;
 use twinguard::types::{
     Action, ActionKind, Command, CommandId, CommandOrigin, Decision, Duration, Finding, FindingId,
     FindingState, PrincipalId, Receipt, SignalId, Timestamp, Value,
@@ -129,7 +132,7 @@ impl Core {
     /// What the guard's point map refuses.
     pub fn new(guard: Guard, mode: Mode) -> Result<Self, twinguard::Error> {
         Ok(Self {
-            proxy: proxy::Proxy::new(&guard, core::iter::empty(), core::iter::empty())?,
+            proxy: proxy::Proxy::new(&guard, &[])?,
             guard,
             mode,
             next_command: 1,
@@ -146,16 +149,12 @@ impl Core {
         })
     }
 
-    /// The same with servers of Modbus and of MQTT on these ports behind proxies.
+    /// The same with servers of these protocols on these ports behind proxies.
     ///
     /// # Errors
     /// What the guard's point map refuses.
-    pub fn with_servers(
-        mut self,
-        modbus: impl Iterator<Item = u16>,
-        mqtt: impl Iterator<Item = u16>,
-    ) -> Result<Self, twinguard::Error> {
-        self.proxy = proxy::Proxy::new(&self.guard, modbus, mqtt)?;
+    pub fn with_servers(mut self, servers: &[(Family, u16)]) -> Result<Self, twinguard::Error> {
+        self.proxy = proxy::Proxy::new(&self.guard, servers)?;
         Ok(self)
     }
 
@@ -279,7 +278,16 @@ impl Core {
     /// Judges a command, and makes its verdict last before anybody hears of it. A verdict that the journal does not hold
     /// is none.
     fn judge(&mut self, now: Timestamp, command: Command) -> Result<(Verdicted, Option<Receipt>), String> {
-        let came = self.tell(now, Input::Command(command));
+        self.judge_as(now, command, Input::Command(command))
+    }
+
+    fn judge_as(
+        &mut self,
+        now: Timestamp,
+        command: Command,
+        input: Input<'_>,
+    ) -> Result<(Verdicted, Option<Receipt>), String> {
+        let came = self.tell(now, input);
         self.tally.judged += 1;
         let verdict = came.verdicts.into_iter().find(|it| it.command.id == command.id);
         let kept = match came.trouble {

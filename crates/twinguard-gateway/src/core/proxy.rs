@@ -6,15 +6,16 @@ use std::collections::BTreeMap;
 use twinguard::gate::identity::{Credential, Proof};
 use twinguard::protocol::emit::{Connection, MAX_PAYLOAD};
 use twinguard::protocol::tcp::End;
-use twinguard::protocol::{Frame, LinkType};
+use twinguard::protocol::{Family, Frame, LinkType};
 use twinguard::types::{
     Command, CommandId, CommandOrigin, Decision, Digest, Principal, PrincipalId, SignalId, Timestamp, Value,
+    Verdict,
 };
 use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Unclear, exception_of};
-use super::{modbus, mqtt};
+use super::{iec104, modbus, mqtt, opcua};
 use crate::certificate::{Certificate, Term};
 
 /// Requests with held commands that are remembered.
@@ -53,6 +54,8 @@ pub struct Line(u64);
 pub(super) struct Proxy {
     requests: modbus::Translator,
     publications: mqtt::Translator,
+    orders: iec104::Translator,
+    services: opcua::Translator,
     lines: BTreeMap<Line, Ends>,
     next_line: u64,
     frames: u64,
@@ -103,15 +106,14 @@ impl Waiting {
 }
 
 impl Proxy {
-    pub(super) fn new(
-        guard: &Guard,
-        modbus_ports: impl Iterator<Item = u16>,
-        mqtt_ports: impl Iterator<Item = u16>,
-    ) -> Result<Self, twinguard::Error> {
+    pub(super) fn new(guard: &Guard, servers: &[(Family, u16)]) -> Result<Self, twinguard::Error> {
         let bindings = &guard.plant().bindings;
+        let ports = |family| servers.iter().filter(move |(of, _)| *of == family).map(|(_, port)| *port);
         Ok(Self {
-            requests: modbus::Translator::new(bindings, modbus_ports)?,
-            publications: mqtt::Translator::new(bindings, mqtt_ports)?,
+            requests: modbus::Translator::new(bindings, ports(Family::Modbus))?,
+            publications: mqtt::Translator::new(bindings, ports(Family::Mqtt))?,
+            orders: iec104::Translator::new(bindings, ports(Family::Iec104))?,
+            services: opcua::Translator::new(bindings, ports(Family::OpcUa))?,
             lines: BTreeMap::new(),
             next_line: 0,
             frames: 0,
@@ -253,10 +255,36 @@ impl Core {
     ) -> Answer {
         let Some(device) = self.device(line) else { return unknown() };
         let values = self.proxy.publications.read(now, device, message, retain, passing);
-        let commands = match self.weigh(now, line, values) {
-            Ok(commands) => commands,
-            Err(refused) => return refused,
-        };
+        match self.weigh(now, line, values) {
+            Ok(commands) => self.unchanged(now, &commands),
+            Err(refused) => refused,
+        }
+    }
+
+    /// What becomes of a command to a station (IEC 60870-5-104), or of a selection for one: as it is, or not at all.
+    pub fn order(&mut self, now: Timestamp, line: Line, apdu: &[u8], selects: bool) -> Answer {
+        let Some(device) = self.device(line) else { return unknown() };
+        let values = self.proxy.orders.read(now, device, apdu);
+        let decided = if selects { self.select(now, line, values) } else { self.weigh(now, line, values) };
+        match decided {
+            Ok(commands) => self.unchanged(now, &commands),
+            Err(refused) => refused,
+        }
+    }
+
+    /// What becomes of an OPC UA request that writes values or calls methods; `passing` are methods that may be called without
+    /// being judged. As it is, or not at all.
+    pub fn service(&mut self, now: Timestamp, line: Line, message: &[u8], passing: &[String]) -> Answer {
+        let Some(device) = self.device(line) else { return unknown() };
+        let values = self.proxy.services.read(now, device, message, passing);
+        match self.weigh(now, line, values) {
+            Ok(commands) => self.unchanged(now, &commands),
+            Err(refused) => refused,
+        }
+    }
+
+    /// Passes what was permitted, where nothing is rewritten.
+    fn unchanged(&mut self, now: Timestamp, commands: &Decided) -> Answer {
         let ids: Vec<CommandId> = commands.keys().copied().collect();
         let clamped = commands.values().find_map(|(signal, decision)| match decision {
             Decision::Clamp(value) => Some(format!("{} := {value}", self.guard.catalogue().path(*signal))),
@@ -291,12 +319,7 @@ impl Core {
         line: Line,
         values: Result<Vec<(SignalId, Value)>, Unclear>,
     ) -> Result<Decided, Answer> {
-        let Some(ends) = self.proxy.lines.get(&line) else { return Err(unknown()) };
-        if ends.asker == Asker::Stranger {
-            let reason =
-                "it is not certain who commands: the certificate names nobody, or the endpoint is another's";
-            return Err(refuse(Exception::IllegalFunction, reason));
-        }
+        let ends = self.known(line)?;
         let values = values.map_err(|unclear| refuse(unclear.exception, unclear.reason))?;
         let client = ends.client;
         let bits = values.iter().map(|(signal, value)| (*signal, value.as_f64().to_bits()));
@@ -309,15 +332,7 @@ impl Core {
         let mut commands = Decided::new();
         let mut refused: Option<(Exception, String)> = None;
         for (signal, value) in &values {
-            let command = Command {
-                id: self.next_id(),
-                principal: PrincipalId::default(),
-                signal: *signal,
-                value: *value,
-                at: now,
-                origin: CommandOrigin::Platform,
-                from: Some(client),
-            };
+            let command = self.command_of(now, client, (*signal, *value));
             match self.judge(now, command) {
                 Ok((verdicted, _)) => {
                     let verdict = verdicted.verdict;
@@ -325,10 +340,7 @@ impl Core {
                     if !verdict.decision.permits()
                         && refused.as_ref().is_none_or(|it| it.0 == Exception::Busy)
                     {
-                        let words = verdict.reasons.first().map_or("", |reason| reason.text.as_str());
-                        let path = self.guard.catalogue().path(*signal);
-                        let reason = format!("{} {path} := {value}: {words}", verdict.decision.as_str());
-                        refused = Some((exception_of(&verdict), reason));
+                        refused = Some((exception_of(&verdict), self.reason(&verdict, (*signal, *value))));
                     }
                 }
                 Err(reason) => refused = Some((Exception::DeviceFailure, reason)),
@@ -346,6 +358,61 @@ impl Core {
             self.withdraw(now, &ids);
         }
         Err(refuse(exception, reason))
+    }
+
+    /// Whether values may be selected to be commanded later; nothing of it is on its way.
+    fn select(
+        &mut self,
+        now: Timestamp,
+        line: Line,
+        values: Result<Vec<(SignalId, Value)>, Unclear>,
+    ) -> Result<Decided, Answer> {
+        let client = self.known(line)?.client;
+        for (signal, value) in values.map_err(|unclear| refuse(unclear.exception, unclear.reason))? {
+            let command = self.command_of(now, client, (signal, value));
+            match self.judge_as(now, command, Input::Select(command)) {
+                Ok((Verdicted { verdict, .. }, _)) if !verdict.decision.permits() => {
+                    return Err(refuse(exception_of(&verdict), self.reason(&verdict, (signal, value))));
+                }
+                Ok(_) => {}
+                Err(reason) => return Err(refuse(Exception::DeviceFailure, reason)),
+            }
+        }
+        Ok(Decided::new())
+    }
+
+    /// The ends of a line whose client is known well enough to command.
+    fn known(&self, line: Line) -> Result<&Ends, Answer> {
+        let ends = self.proxy.lines.get(&line).ok_or_else(unknown)?;
+        if ends.asker == Asker::Stranger {
+            let reason =
+                "it is not certain who commands: the certificate names nobody, or the endpoint is another's";
+            return Err(refuse(Exception::IllegalFunction, reason));
+        }
+        Ok(ends)
+    }
+
+    fn command_of(
+        &mut self,
+        now: Timestamp,
+        from: SocketAddr,
+        (signal, value): (SignalId, Value),
+    ) -> Command {
+        Command {
+            id: self.next_id(),
+            principal: PrincipalId::default(),
+            signal,
+            value,
+            at: now,
+            origin: CommandOrigin::Platform,
+            from: Some(from),
+        }
+    }
+
+    fn reason(&self, verdict: &Verdict, (signal, value): (SignalId, Value)) -> String {
+        let words = verdict.reasons.first().map_or("", |reason| reason.text.as_str());
+        let path = self.guard.catalogue().path(signal);
+        format!("{} {path} := {value}: {words}", verdict.decision.as_str())
     }
 
     /// A request whose values may all pass.

@@ -8,6 +8,7 @@ use super::modbus::{Exception, Piece, Request, piece, refusal};
 use super::*;
 use crate::certificate::{Certificate, Term};
 use twinguard::integrity::storage::{Memory, Part, Storage};
+use twinguard::protocol::Family;
 use twinguard::twin::Plant;
 use twinguard::types::{Digest, Duration};
 
@@ -106,7 +107,10 @@ fn core_of(plant: &str, storage: Option<Breaking>) -> Core {
         None => builder,
     };
     let guard = builder.build().unwrap();
-    Core::new(guard, Mode::Enforce).unwrap().with_servers([502].into_iter(), [1883].into_iter()).unwrap()
+    Core::new(guard, Mode::Enforce)
+        .unwrap()
+        .with_servers(&[(Family::Modbus, 502), (Family::Mqtt, 1883)])
+        .unwrap()
 }
 
 fn address(text: &str) -> SocketAddr {

@@ -1,6 +1,7 @@
-//! A Modbus server and clients for the tests of the gateway.
+//! A Modbus server, certificates and clients for the tests of the gateway.
 
 pub(crate) mod pki;
+pub(crate) mod tls;
 
 use std::net::SocketAddr;
 use std::path::Path;

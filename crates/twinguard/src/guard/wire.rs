@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use twinguard_gate::Asking;
 use twinguard_types::{
     Command, CommandId, Decision, Duration, Event, ExchangeOutcome, Oddity, Principal, Stage, Timestamp,
-    Value, Verdict,
+    Value, Verdict, VerdictReason,
 };
 
 use super::{Guard, OFFENDER_LIMIT};
@@ -142,6 +142,18 @@ impl Guard {
         let channel = command.from.and_then(|from| self.channels.get(&from));
         let asking = Asking { proof: channel.map(|it| &it.proof), ..Asking::of(principal) };
         self.gate.admit_as(now, command, &asking, self.senses.twin())
+    }
+
+    /// A selection that a proxy holds on its way.
+    pub(super) fn select(&mut self, now: Timestamp, command: Command) {
+        let command = self.signed(command);
+        let principal = self.commander(&command);
+        let channel = command.from.and_then(|from| self.channels.get(&from));
+        let asking = Asking { proof: channel.map(|it| &it.proof), ..Asking::of(&principal) };
+        let mut verdict = self.gate.select(now, &command, &asking);
+        let text = "it only selects what is to be commanded later".to_owned();
+        verdict.reasons.push(VerdictReason { stage: Stage::Guard, text });
+        self.emit_verdict(&command, Some(principal), verdict, false);
     }
 
     /// What was decided about a command; one that a proxy holds will show up on the wire as it was admitted.

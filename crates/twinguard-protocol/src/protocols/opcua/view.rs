@@ -413,6 +413,23 @@ impl<'a> View<'a> {
         Some((self.number(self.sequence_at)?, self.number(self.sequence_at + 4)?))
     }
 
+    /// Where its sequence number lies in its bytes, where it can be read.
+    #[must_use]
+    pub fn sequence_at(&self) -> Option<usize> {
+        self.sequence().map(|_| self.sequence_at)
+    }
+
+    /// How many values a Write request writes, or how many methods a Call request calls.
+    #[must_use]
+    pub fn operations(&self) -> Option<u32> {
+        if !matches!(self.service, service::WRITE | service::CALL) {
+            return None;
+        }
+        let mut reader = Reader::new(self.body);
+        service::skip_header(self.service, &mut reader).ok()?;
+        reader.array().ok()
+    }
+
     /// Whether what is behind its headers is, or may be, encrypted.
     #[must_use]
     pub const fn is_hidden(&self) -> bool {

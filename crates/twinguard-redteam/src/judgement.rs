@@ -8,7 +8,7 @@
 use twinguard_twin::isolability::Profile;
 use twinguard_types::{Cause, Suspect};
 
-use crate::profile::{Onset, Requirement, Visibility};
+use crate::profile::{Channel, Family, Onset, Requirement, Visibility};
 use crate::theory;
 use crate::{Entry, Error, Ground, Resources, Target, Trace, Views};
 
@@ -73,12 +73,15 @@ fn meets(target: &Target, requirement: Requirement) -> bool {
     }
 }
 
-/// Whether a defender with these views is shown this trace.
-fn shown(trace: Trace, views: &Views) -> bool {
+/// Whether a defender with these views is shown this trace of an attack.
+fn shown(entry: &Entry, trace: Trace, views: &Views) -> bool {
     match trace {
         Trace::Timing | Trace::Malformed => views.wire,
         Trace::Repeat => true,
-        Trace::Identity => views.wire || views.access,
+        // A stranger on the network logs in nowhere.
+        Trace::Identity => {
+            views.wire || (views.access && entry.needs.disruption.contains(&Channel::Accounts))
+        }
         Trace::Provenance => views.wire && views.journal,
         Trace::Seal => views.attestation > 0,
         Trace::Vendor => views.vendor,
@@ -86,21 +89,23 @@ fn shown(trace: Trace, views: &Views) -> bool {
 }
 
 fn visible(ground: &Ground, target: &Target, entry: &Entry, views: &Views) -> bool {
-    let by_trace = entry.traces.iter().any(|trace| shown(*trace, views));
+    let by_trace = entry.traces.iter().any(|trace| shown(entry, *trace, views));
+    let off = |times: f64, onset| {
+        let rest = at_rest(target).unwrap_or(0.0);
+        let off = times * (target.actuator.decode(target.injected) - rest).abs();
+        off >= least(ground, Cause::ActuatorOffset(target.actuator.signal), onset)
+    };
     match entry.visibility {
         Visibility::Never => false,
-        Visibility::Facts => by_trace,
+        // Who sees no message of a false command still sees the plant follow it.
+        Visibility::Facts => by_trace || (entry.family == Family::Commands && off(1.0, Onset::Step)),
         Visibility::Noise => target.sensor.sigma >= 0.5 || by_trace,
         Visibility::Motion => target.plant.name.starts_with("robot_arm") || by_trace,
         Visibility::Sensor(times, onset) => {
             let error = (times * target.bias * target.sensor.scale).abs();
             by_trace || error >= least(ground, Cause::SensorBias(target.sensor.signal), onset)
         }
-        Visibility::Actuator(times, onset) => {
-            let rest = at_rest(target).unwrap_or(0.0);
-            let off = times * (target.actuator.decode(target.injected) - rest).abs();
-            by_trace || off >= least(ground, Cause::ActuatorOffset(target.actuator.signal), onset)
-        }
+        Visibility::Actuator(times, onset) => by_trace || off(times, onset),
     }
 }
 
@@ -183,6 +188,10 @@ mod tests {
         assert!(judge("model_tamper", &Views::ALL).detectable && !judge("model_tamper", &blind).detectable);
         let no_vendor = Views { vendor: false, ..Views::ALL };
         assert!(!judge("feed_poison", &no_vendor).detectable);
+        let no_wire = Views { wire: false, ..Views::ALL };
+        let seen =
+            ["scan", "stolen_credential", "command_injection"].map(|name| judge(name, &no_wire).detectable);
+        assert_eq!(seen, [false, true, true]);
     }
 
     #[test]

@@ -219,6 +219,8 @@ def main():
     packed["fragments"] = b"".join(struct.pack(">HB", 228, len(part)) + part for part in parts)
     for name, frames in packed.items():
         write("link", name, frames)
+    for name, stream in GATEWAY.items():
+        write("gateway", name, stream)
 
     def segment(server, flags, sequence, acknowledgement, payload=b"", cut=0, time=2):
         return struct.pack(">BBHHB", server << 7 | cut << 6 | len(payload), flags, sequence, acknowledgement, time) + payload
@@ -378,6 +380,35 @@ ETHERCAT = {
     "write": [(5, 0x1000_03E9, bytes([10, 0, 0, 0, 0, 0x13, 0, 0x20, 0x2B, 0x40, 0x60, 0, 15, 0, 0, 0]))],
     "told": [(4, 0x1080_03E9, bytes([14, 0, 0, 0, 0, 0x23, 0, 0x30, 0x41, 8, 16, 0, 4, 0, 0, 0]) + b"name")],
     "file": [(2, 0x1000_FFFF, bytes([10, 0, 0, 0, 0, 0x14, 2, 0, 0, 0, 0, 0]) + b"f.ew")],
+}
+
+
+# --- the gateway's readers: the protocol by the first byte, then a client's stream -------------------------------------
+def apdu(send, receive, asdu):
+    return bytes([0x68, len(asdu) + 4]) + struct.pack("<HH", send << 1, receive << 1) + asdu
+
+
+def chunk(kind, number, body):
+    return b"MSG" + kind + struct.pack("<IIIII", 24 + len(body), 9, 1, number, 7) + body
+
+
+def ask(service, rest):
+    return bytes([1, 0]) + struct.pack("<H", service) + bytes(10) + struct.pack("<II", 5, 0) + b"\xff" * 4 + bytes(7) + rest
+
+
+HEATER = b"\x03\x02\0" + struct.pack("<I", 6) + b"Heater" + struct.pack("<I", 13) + b"\xff" * 4 + b"\x01\x0b" + struct.pack("<d", 20)
+HEAT = ask(673, struct.pack("<I", 1) + HEATER)
+START = ask(712, struct.pack("<I", 1) + bytes([1, 2, 1, 0, 1, 2, 7, 0]) + b"\xff" * 4)
+RAMP = ask(712, struct.pack("<I", 1) + bytes([1, 2, 1, 0, 1, 2, 8, 0]) + struct.pack("<I", 1) + b"\x0b" + struct.pack("<d", 5))
+SET = bytes([50, 1, 6, 0, 1, 0, 200, 0, 0]) + struct.pack("<f", 20) + b"\0"
+GATEWAY = {
+    "modbus": b"\0" + adu(1, 1, bytes([6, 0, 0, 0, 5])) + adu(2, 1, bytes([16, 0, 2, 0, 2, 4, 0x41, 0x48, 0, 0])) + adu(3, 1, bytes([5, 0, 0, 0xFF, 0])),
+    "mqtt": b"\x01tank/set\x0020.5",
+    "sparkplug": b"\x01spBv1.0/g/DCMD/n/d\0" + bytes([0x12, 15, 0x0A, 4]) + b"pump" + b"\x69" + struct.pack("<d", 20),
+    "iec104": b"\x02" + b"".join(apdu(n, 0, it) for n, it in enumerate([bytes([45, 1, 6, 0, 1, 0, 100, 0, 0, 1]), bytes([46, 1, 6, 0, 1, 0, 101, 0, 0, 0x82]), SET])),
+    "iec104_asks": b"\x02\x68\x04\x07\0\0\0" + apdu(0, 0, bytes([100, 1, 6, 0, 1, 0, 0, 0, 0, 20])) + bytes([0x68, 4, 1, 0, 2, 0]),
+    "opcua": b"\x03" + chunk(b"F", 1, HEAT) + chunk(b"F", 2, START) + chunk(b"F", 3, RAMP),
+    "opcua_chunks": b"\x03" + chunk(b"C", 1, HEAT[:40]) + chunk(b"F", 2, HEAT[40:]),
 }
 
 

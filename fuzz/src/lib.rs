@@ -5,6 +5,7 @@
 
 pub mod federated;
 pub mod frames;
+pub mod gateway;
 pub mod integrity;
 pub mod messages;
 
@@ -42,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("bundle", integrity::bundle),
     ("c1222", |data| messages::family("c1222", data)),
     ("capture", capture),
+    ("certificate", gateway::certificate),
     ("cotp", |data| messages::family("cotp", data)),
     ("dnp3", messages::dnp3),
     ("enip", |data| messages::family("enip", data)),
@@ -53,6 +55,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("federated", federated::federated),
     ("fox", |data| messages::family("fox", data)),
     ("gate", gate),
+    ("gateway", gateway::gateway),
     ("genisys", |data| messages::family("genisys", data)),
     ("goose", |data| messages::family("goose", data)),
     ("grid", grid),

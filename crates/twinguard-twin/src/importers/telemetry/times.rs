@@ -81,8 +81,12 @@ impl Clock {
         if clock.column.is_none() {
             let date = |at: usize| {
                 let texts = || rows.iter().filter_map(|row| row.get(at)).filter(|text| !text.is_empty());
-                let all = |form: usize| texts().all(|text| civil(text, &mut form.clone()).is_some());
-                texts().count() > 0 && (all(0) || all(MONTH))
+                // A line of totals among them is no reason to miss the others.
+                let most = |form: usize| {
+                    2 * texts().filter(|text| civil(text, &mut form.clone()).is_some()).count()
+                        > texts().count()
+                };
+                most(0) || most(MONTH)
             };
             clock.column = (0..header.len()).find(|at| !signal(*at) && !ignored(*at) && date(*at));
         }

@@ -42,114 +42,196 @@ pub(super) fn refine(start: Predictor, record: &Record, scales: &[(f64, f64)], s
     stretches.sort_by_key(|(first, count)| (core::cmp::Reverse(*count), *first));
     stretches.truncate(STRETCHES);
     let mut starts = DVector::zeros(n * stretches.len());
-    let Some(mut here) = Run::of(&start, &starts, &rows, &stretches) else { return start };
+    let Some(mut here) = Errors::of(&start, &starts, &rows, &stretches) else { return start };
     let mut best = start;
     let mut damping = 1e-3;
     let (mut taken, mut refused) = (0, 0);
-    while taken < steps && refused < 8 {
-        let Some(step) = here.step(damping) else { break };
-        let (trial, trial_starts) = moved(&best, &starts, &step);
-        let settles = spectral_radius(&(&trial.a - &trial.gain * &trial.c)) < 1.0;
-        match Run::of(&trial, &trial_starts, &rows, &stretches)
-            .filter(|there| settles && there.cost < here.cost)
-        {
-            Some(there) => {
+    'better: while taken < steps {
+        let Some(equations) = Equations::of(&best, &starts, &rows, &stretches) else { break };
+        loop {
+            if refused == 8 {
+                break 'better;
+            }
+            let Some(step) = equations.step(damping) else { break 'better };
+            let (trial, trial_starts) = moved(&best, &starts, &step);
+            let settles = spectral_radius(&(&trial.a - &trial.gain * &trial.c)) < 1.0;
+            let there = Errors::of(&trial, &trial_starts, &rows, &stretches);
+            if let Some(there) = there.filter(|there| settles && there.cost < here.cost) {
                 let gained = (here.cost - there.cost) / here.cost;
                 (best, starts, here) = (trial, trial_starts, there);
                 damping *= 0.1;
                 taken += 1;
                 if gained < 1e-9 {
-                    break;
+                    break 'better;
                 }
+                break;
             }
-            None => {
-                damping = f64::max(damping, 1e-9) * 10.0;
-                refused += 1;
-            }
+            damping = f64::max(damping, 1e-9) * 10.0;
+            refused += 1;
         }
     }
     best.covariance = &here.squares / (here.count - n as f64).max(1.0);
     best
 }
 
-/// Prediction errors of a record with the normal equations of their Jacobian.
-struct Run {
-    gram: DMatrix<f64>,
-    right: DVector<f64>,
+/// Where the predictor is: state, inputs and prediction error of a row.
+struct At<'a> {
+    stretch: usize,
+    begins: bool,
+    x: &'a DVector<f64>,
+    u: &'a DVector<f64>,
+    e: &'a DVector<f64>,
+}
+
+/// Runs the predictor over all stretches. Nothing, if the rows do not reach.
+fn walk(
+    predictor: &Predictor,
+    starts: &DVector<f64>,
+    rows: &[f64],
+    stretches: &[(usize, usize)],
+    mut each: impl FnMut(&At<'_>),
+) -> Option<()> {
+    let Predictor { a, b, c, d, gain, .. } = predictor;
+    let (n, m, p) = (a.nrows(), b.ncols(), c.nrows());
+    let (mut u, mut e, mut next) = (DVector::zeros(m), DVector::zeros(p), DVector::zeros(n));
+    for (stretch, (first, count)) in stretches.iter().enumerate() {
+        let mut x = starts.rows(stretch * n, n).clone_owned();
+        for index in *first..first + count {
+            let (inputs, outputs) = rows.get(index * (m + p)..(index + 1) * (m + p))?.split_at_checked(m)?;
+            u.copy_from_slice(inputs);
+            e.copy_from_slice(outputs);
+            e.gemv(-1.0, c, &x, 1.0);
+            e.gemv(-1.0, d, &u, 1.0);
+            each(&At { stretch, begins: index == *first, x: &x, u: &u, e: &e });
+            next.gemv(1.0, a, &x, 0.0);
+            next.gemv(1.0, b, &u, 1.0);
+            next.gemv(1.0, gain, &e, 1.0);
+            core::mem::swap(&mut x, &mut next);
+        }
+    }
+    Some(())
+}
+
+/// Prediction errors of a record.
+struct Errors {
     cost: f64,
     squares: DMatrix<f64>,
     count: f64,
 }
 
-impl Run {
+impl Errors {
     fn of(
         predictor: &Predictor,
         starts: &DVector<f64>,
         rows: &[f64],
         stretches: &[(usize, usize)],
     ) -> Option<Self> {
-        let Predictor { a, b, c, d, gain, covariance } = predictor;
+        let whiten = predictor.covariance.clone().cholesky()?;
+        let p = predictor.c.nrows();
+        let mut errors = Self { cost: 0.0, squares: DMatrix::zeros(p, p), count: 0.0 };
+        let mut white = DVector::zeros(p);
+        walk(predictor, starts, rows, stretches, |at| {
+            white.copy_from(at.e);
+            whiten.l_dirty().solve_lower_triangular_mut(&mut white);
+            errors.cost += white.norm_squared();
+            errors.squares.ger(1.0, at.e, at.e, 1.0);
+            errors.count += 1.0;
+        })?;
+        (errors.cost.is_finite() && errors.count > 0.0).then_some(errors)
+    }
+}
+
+/// Normal equations of the prediction errors' Jacobian.
+struct Equations {
+    gram: DMatrix<f64>,
+    right: DVector<f64>,
+}
+
+/// Rows of the Jacobian that are multiplied together: one product of many rows is many times faster than many of one row.
+const BLOCK: usize = 64;
+
+impl Equations {
+    fn of(
+        predictor: &Predictor,
+        starts: &DVector<f64>,
+        rows: &[f64],
+        stretches: &[(usize, usize)],
+    ) -> Option<Self> {
+        let Predictor { a, b, c, gain, covariance, .. } = predictor;
         let (n, m, p) = (a.nrows(), b.ncols(), c.nrows());
-        let width = m + p;
         let own = n * (n + m + 2 * p) + m * p;
         let q = own + starts.len();
+        let (from_b, from_c) = (n * n, n * n + n * m);
+        let (from_d, from_k) = (from_c + p * n, from_c + p * n + p * m);
         let whiten = covariance.clone().cholesky()?;
-        let mut run = Self {
-            gram: DMatrix::zeros(q, q),
-            right: DVector::zeros(q),
-            cost: 0.0,
-            squares: DMatrix::zeros(p, p),
-            count: 0.0,
-        };
-        for (stretch, (first, count)) in stretches.iter().enumerate() {
-            let mut x = starts.rows(stretch * n, n).clone_owned();
-            // One column of sensitivities an entry: ∂x/∂θ, and ∂ε/∂θ.
-            let mut s = DMatrix::<f64>::zeros(n, q);
-            s.view_mut((0, own + stretch * n), (n, n)).fill_with_identity();
-            let mut de = DMatrix::<f64>::zeros(p, q);
-            for index in *first..first + count {
-                let row = rows.get(index * width..(index + 1) * width)?;
-                let u = DVector::from_row_slice(row.get(..m)?);
-                let y = DVector::from_row_slice(row.get(m..)?);
-                let e = y - c * &x - d * &u;
-                de.gemm(-1.0, c, &s, 0.0);
-                let (from_c, from_d) = (n * n + n * m, n * n + n * m + p * n);
-                for out in 0..p {
-                    for at in 0..n {
-                        de[(out, from_c + out * n + at)] -= x[at];
-                    }
-                    for at in 0..m {
-                        de[(out, from_d + out * m + at)] -= u[at];
-                    }
-                }
-                let mut white = e.clone();
-                whiten.l_dirty().solve_lower_triangular_mut(&mut white);
-                run.cost += white.norm_squared();
-                run.squares.ger(1.0, &e, &e, 1.0);
-                run.count += 1.0;
-                let mut line = de.clone();
-                whiten.l_dirty().solve_lower_triangular_mut(&mut line);
-                run.gram.gemm_tr(1.0, &line, &line, 1.0);
-                run.right.gemv_tr(-1.0, &line, &white, 1.0);
-                let mut next = gain * &de;
-                next.gemm(1.0, a, &s, 1.0);
-                let (from_b, from_k) = (n * n, n * n + n * m + p * n + p * m);
-                for state in 0..n {
-                    for at in 0..n {
-                        next[(state, state * n + at)] += x[at];
-                    }
-                    for at in 0..m {
-                        next[(state, from_b + state * m + at)] += u[at];
-                    }
-                    for at in 0..p {
-                        next[(state, from_k + state * p + at)] += e[at];
-                    }
-                }
-                s = next;
-                x = a * x + b * &u + gain * e;
+        let lower = whiten.l_dirty();
+        let (closed, c) = ((a - gain * c).transpose(), c.transpose());
+        let mut equations = Self { gram: DMatrix::zeros(q, q), right: DVector::zeros(q) };
+        // One row of sensitivities an entry: ∂x/∂θ, a state a column; and ∂ε/∂θ, an output a column.
+        let (mut s, mut next) = (DMatrix::<f64>::zeros(q, n), DMatrix::<f64>::zeros(q, n));
+        let mut slopes = DMatrix::<f64>::zeros(q, p);
+        let (mut block, mut whites) = (DMatrix::zeros(q, BLOCK * p), DVector::zeros(BLOCK * p));
+        let mut held = 0;
+        walk(predictor, starts, rows, stretches, |at| {
+            if at.begins {
+                s.fill(0.0);
+                s.view_mut((own + at.stretch * n, 0), (n, n)).fill_with_identity();
             }
-        }
-        (run.cost.is_finite() && run.count > 0.0).then_some(run)
+            slopes.gemm(-1.0, &s, &c, 0.0);
+            next.gemm(1.0, &s, &closed, 0.0);
+            for out in 0..p {
+                // what an error is moved by, moves the state through the gain
+                let mut moves = |entry: usize, by: f64| {
+                    slopes[(entry, out)] -= by;
+                    for state in 0..n {
+                        next[(entry, state)] -= gain[(state, out)] * by;
+                    }
+                };
+                for from in 0..n {
+                    moves(from_c + out * n + from, at.x[from]);
+                }
+                for from in 0..m {
+                    moves(from_d + out * m + from, at.u[from]);
+                }
+            }
+            for state in 0..n {
+                for from in 0..n {
+                    next[(state * n + from, state)] += at.x[from];
+                }
+                for from in 0..m {
+                    next[(from_b + state * m + from, state)] += at.u[from];
+                }
+                for from in 0..p {
+                    next[(from_k + state * p + from, state)] += at.e[from];
+                }
+            }
+            core::mem::swap(&mut s, &mut next);
+            for out in 0..p {
+                let (done, mut this) = slopes.columns_range_pair_mut(0..out, out);
+                for before in 0..out {
+                    this.axpy(-lower[(out, before)], &done.column(before), 1.0);
+                }
+                this /= lower[(out, out)];
+            }
+            block.columns_mut(held * p, p).copy_from(&slopes);
+            let mut white = whites.rows_mut(held * p, p);
+            white.copy_from(at.e);
+            lower.solve_lower_triangular_mut(&mut white);
+            held += 1;
+            if held == BLOCK {
+                equations.add(&block, &whites, held * p);
+                held = 0;
+            }
+        })?;
+        equations.add(&block, &whites, held * p);
+        Some(equations)
+    }
+
+    /// Adds so many rows of the Jacobian, which are columns here.
+    fn add(&mut self, block: &DMatrix<f64>, whites: &DVector<f64>, count: usize) {
+        let block = block.columns(0, count);
+        self.gram.gemm(1.0, &block, &block.transpose(), 1.0);
+        self.right.gemv(-1.0, &block, &whites.rows(0, count), 1.0);
     }
 
     fn step(&self, damping: f64) -> Option<DVector<f64>> {

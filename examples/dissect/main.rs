@@ -14,7 +14,6 @@
 //! then the program names the byte and ends with exit code 2.
 #![allow(clippy::disallowed_methods, reason = "an example reads files")]
 
-mod draft;
 mod json;
 mod series;
 mod table;
@@ -27,11 +26,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use twinguard::onboard::Onboarding;
 use twinguard::protocol::series::ParquetWriter;
 use twinguard::protocol::stack::{Checksums, Config, Item, Stack};
 use twinguard::protocol::survey::{Place, Survey};
 use twinguard::protocol::{Family, PointMap, capture::Reader};
-use twinguard::twin::Plant;
 use twinguard::types::Duration;
 
 use series::Series;
@@ -66,7 +65,7 @@ struct Arguments {
     /// List every place with its type as far as its values tell, its rate and its values.
     #[arg(long, conflicts_with = "json")]
     places: bool,
-    /// Write a plant file with all signals and points found, and what speaks for their types.
+    /// Write a plant file with all signals and points found, and what speaks for their types, as `twin onboard` does.
     #[arg(long, value_name = "F")]
     draft: Option<PathBuf>,
     /// One JSON object a message: n, t, i, p, src, dst, fn, kind, err, fld, pts; `odd` lists what is odd.
@@ -198,10 +197,10 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if let Some(path) = &arguments.draft {
-        let text = draft::plant(&places, &arguments.capture);
-        let file = path.display().to_string();
-        Plant::parse(&text, &file)?;
-        std::fs::write(path, text).with_context(|| file)?;
+        let stem = arguments.capture.file_stem().unwrap_or_default().to_string_lossy();
+        let mut onboarding = Onboarding::new(&stem);
+        onboarding.places(&name, &places);
+        std::fs::write(path, onboarding.draft()?.toml).with_context(|| path.display().to_string())?;
     }
     end
 }
@@ -215,7 +214,7 @@ fn print_places(out: &mut impl Write, places: &[Place<'_>], ignored: u64) -> io:
     for place in places {
         let rate = place.per_second.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}"));
         let Place { path, reads, writes, least, most, last, .. } = place;
-        let encoding = draft::encoding(place.encoding);
+        let encoding = place.encoding;
         writeln!(
             out,
             "{path:<44} {encoding:<7} {reads:>8} {writes:>8} {rate:>9} {least:>12.6} {most:>12.6} {last:>12.6}"

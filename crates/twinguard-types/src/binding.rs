@@ -1,3 +1,4 @@
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::{Error, Label, SignalId};
@@ -58,6 +59,34 @@ impl Encoding {
     }
 }
 
+/// As plant files write it: `u16`, `bit:3`, `bcd:4`.
+///
+/// ```
+/// use twinguard_types::Encoding;
+///
+/// assert_eq!((Encoding::F32.to_string(), Encoding::Bit(3).to_string()), ("f32".to_owned(), "bit:3".to_owned()));
+/// ```
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Native => "native",
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::Bit(bit) => return f.pad(&format!("bit:{bit}")),
+            Self::Bcd(digits) => return f.pad(&format!("bcd:{digits}")),
+        };
+        f.pad(name)
+    }
+}
+
 /// Order of bytes and words on the wire, named by how `0xAABBCCDD` comes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "UPPERCASE"))]
@@ -71,6 +100,18 @@ pub enum ByteOrder {
     Badc,
     /// Least significant byte first.
     Dcba,
+}
+
+/// As plant files write it: `ABCD`.
+impl fmt::Display for ByteOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Abcd => "ABCD",
+            Self::Cdab => "CDAB",
+            Self::Badc => "BADC",
+            Self::Dcba => "DCBA",
+        })
+    }
 }
 
 /// Which way a bound value goes.

@@ -166,6 +166,7 @@ struct Incident {
 pub struct Fleet {
     models: Vec<Model>,
     tenants: Vec<Tenant>,
+    tenant_names: BTreeSet<String>,
     members: Vec<Member>,
     now: Option<Timestamp>,
 }
@@ -226,7 +227,7 @@ impl Fleet {
         journal: Option<JournalStorage>,
     ) -> Result<TenantId, Error> {
         named("tenant", name)?;
-        if self.tenants.iter().any(|tenant| tenant.name == name) {
+        if self.tenant_names.contains(name) {
             return Err(refuse(format!("tenant `{name}` is known already")));
         }
         if self.tenants.len() == TENANTS {
@@ -247,6 +248,7 @@ impl Fleet {
             usage: Usage::default(),
             next_finding: 1,
         });
+        self.tenant_names.insert(name.to_owned());
         Ok(TenantId(self.tenants.len() as u32 - 1))
     }
 

@@ -5,7 +5,7 @@
 use core::fmt::Write;
 
 use twinguard_types::{
-    Binding, ByteOrder, Direction, EdgeKind, Encoding, Endpoint, PrincipalKind, Range, Role, TieKind,
+    Binding, ByteOrder, Direction, EdgeKind, Endpoint, PrincipalKind, Range, Role, TieKind,
 };
 
 use super::{
@@ -158,30 +158,9 @@ impl Writer {
             Endpoint::Any => {}
         }
         self.text("tag", &binding.tag);
-        let kind = match binding.encoding {
-            Encoding::Native => "native".to_owned(),
-            Encoding::U8 => "u8".to_owned(),
-            Encoding::I8 => "i8".to_owned(),
-            Encoding::I16 => "i16".to_owned(),
-            Encoding::U32 => "u32".to_owned(),
-            Encoding::I32 => "i32".to_owned(),
-            Encoding::U64 => "u64".to_owned(),
-            Encoding::I64 => "i64".to_owned(),
-            Encoding::F32 => "f32".to_owned(),
-            Encoding::F64 => "f64".to_owned(),
-            Encoding::Bit(bit) => format!("bit:{bit}"),
-            Encoding::Bcd(digits) => format!("bcd:{digits}"),
-            _ => "u16".to_owned(),
-        };
-        self.text("type", &kind);
-        let order = match binding.order {
-            ByteOrder::Abcd => None,
-            ByteOrder::Cdab => Some("CDAB"),
-            ByteOrder::Badc => Some("BADC"),
-            ByteOrder::Dcba => Some("DCBA"),
-        };
-        if let Some(order) = order {
-            self.text("order", order);
+        self.text("type", &binding.encoding.to_string());
+        if binding.order != ByteOrder::default() {
+            self.text("order", &binding.order.to_string());
         }
         self.optional("scale", Some(binding.scale).filter(|scale| *scale != 1.0));
         self.optional("offset", Some(binding.offset).filter(|offset| *offset != 0.0));

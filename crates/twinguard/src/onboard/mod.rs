@@ -33,6 +33,8 @@ mod write;
 
 use std::io::{BufRead, Read};
 
+use twinguard_protocol::protocol::Width;
+use twinguard_protocol::protocols::modbus;
 use twinguard_protocol::survey::{Place, Survey};
 use twinguard_protocol::{PointMap, Stack, capture, stack};
 use twinguard_twin::Plant;
@@ -71,6 +73,8 @@ struct WirePlace {
     family: String,
     server: String,
     tag: String,
+    /// The number under which manuals name a register.
+    manual: Option<u32>,
     encoding: Encoding,
     order: ByteOrder,
     written: bool,
@@ -163,10 +167,14 @@ impl Onboarding {
             }
             progress(reader.offset());
         }
-        let places = survey.places(&map);
+        self.places(source, &survey.places(&map));
+        Ok(())
+    }
+
+    /// Takes places on the wire that a survey found: `source` is its capture's name.
+    pub fn places(&mut self, source: &str, places: &[Place<'_>]) {
         self.sources.push(format!("{} places on the wire of {source}", places.len()));
         self.places.extend(places.iter().map(WirePlace::of));
-        Ok(())
     }
 
     /// Takes a history as CSV or Parquet, whatever a stranger wrote; columns named in `ignore` are no signals. `progress` hears the number of
@@ -284,6 +292,7 @@ impl WirePlace {
             family: place.family.to_string(),
             server: place.server.to_owned(),
             tag: place.tag.to_owned(),
+            manual: manual(place),
             encoding: place.encoding,
             order: place.order,
             written: place.writes > 0,
@@ -307,4 +316,14 @@ impl WirePlace {
         }
         signal
     }
+}
+
+/// Modbus manuals number registers and coils from one, table by table.
+fn manual(place: &Place<'_>) -> Option<u32> {
+    let tag = place.family.parse_tag(place.tag).filter(|_| place.family.label().as_str() == "modbus")?;
+    if place.family.cell(&tag).width == Width::Scalar {
+        return None;
+    }
+    let place = modbus::Place::of(&tag)?;
+    Some(place.table.manual(place.address?))
 }

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use twinguard_types::{ByteOrder, Encoding, Role};
+use twinguard_types::{ByteOrder, Role};
 
 use super::series::{Profile, Shape};
 use super::{Draft, Guess, SignalDraft, WirePlace};
@@ -147,18 +147,11 @@ impl Writer {
         self.key("signal", &quote(&place.path), None);
         self.key("protocol", &quote(&place.family), None);
         self.key("endpoint", &quote(&place.server), None);
-        self.key("tag", &quote(&place.tag), None);
-        let encoding = match place.encoding {
-            Encoding::Bit(bit) => format!("bit:{bit}"),
-            Encoding::Bcd(digits) => format!("bcd:{digits}"),
-            plain => format!("{plain:?}").to_lowercase(),
-        };
-        self.key("type", &quote(&encoding), None);
-        match place.order {
-            ByteOrder::Abcd => {}
-            ByteOrder::Cdab => self.key("order", "\"CDAB\"", None),
-            ByteOrder::Badc => self.key("order", "\"BADC\"", None),
-            ByteOrder::Dcba => self.key("order", "\"DCBA\"", None),
+        let manual = place.manual.map(|number| format!("manual {number:05}"));
+        self.key("tag", &quote(&place.tag), manual.as_deref());
+        self.key("type", &quote(&place.encoding.to_string()), None);
+        if place.order != ByteOrder::default() {
+            self.key("order", &quote(&place.order.to_string()), None);
         }
         self.key("direction", if place.written { "\"write\"" } else { "\"read\"" }, None);
     }

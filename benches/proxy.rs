@@ -210,14 +210,15 @@ async fn run(rounds: usize) {
     );
     let config = Config::parse(&text, "gateway.toml", folder.path()).unwrap();
     let gateway = Gateway::start(&config, build(&config, true).unwrap().core).await.unwrap();
-    let ways = [("direct", server), ("plain copy", copy(server).await), ("gateway", gateway.modbus()[0].1)];
+    let ways =
+        [("direct", server), ("plain copy", copy(server).await), ("gateway", gateway.proxies()[0].address)];
     let mut clients: Vec<(&str, Box<dyn Client>, Vec<u64>)> = Vec::new();
     for (name, address) in ways {
         let client = TcpStream::connect(address).await.unwrap();
         client.set_nodelay(true).unwrap();
         clients.push((name, Box::new(client), Vec::new()));
     }
-    let secure = TcpStream::connect(gateway.modbus()[1].1).await.unwrap();
+    let secure = TcpStream::connect(gateway.proxies()[1].address).await.unwrap();
     secure.set_nodelay(true).unwrap();
     let connector = TlsConnector::from(pki.client(kx_group::X25519MLKEM768));
     let secure = connector.connect(ServerName::try_from("localhost").unwrap(), secure).await.unwrap();

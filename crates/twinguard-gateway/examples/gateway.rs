@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use twinguard_gateway::{Config, Gateway, Mode, build, stand_by};
+use twinguard_gateway::{Config, Gateway, Listening, Mode, build, stand_by};
 
 /// Stand between a platform and its plant: judge commands before they pass, watch everything.
 #[derive(Debug, Parser)]
@@ -68,17 +68,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
             let scheme = if gateway.is_api_secure() { "https" } else { "http" };
             println!("api and operations page on {scheme}://{api}/");
         }
-        for (name, address) in gateway.modbus() {
-            println!("modbus `{name}` on {address}");
-        }
-        for (name, address) in gateway.mqtt() {
-            println!("mqtt `{name}` on {address}");
-        }
-        for (name, address) in gateway.iec104() {
-            println!("iec104 `{name}` on {address}");
-        }
-        for (name, address) in gateway.opcua() {
-            println!("opcua `{name}` on {address}");
+        for Listening { kind, name, address } in gateway.proxies() {
+            println!("{kind} `{name}` on {address}");
         }
         println!(
             "{}",

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use twinguard::integrity::store::{Directory, Durability};
 use twinguard::integrity::{PublicKey, Sealed, Trust, Verified};
-use twinguard::protocol::Family;
 use twinguard::twin::Plant;
 use twinguard::twin::importers::{Telemetry, TelemetryOptions};
 use twinguard::twin::problem::{Located, Place, Problem};
@@ -22,10 +21,10 @@ use twinguard::{Builder, Guard};
 use crate::Error;
 use crate::api::Sidecar;
 use crate::certificate::Term;
-use crate::config::{Config, History, PlantSource, Tls, TlsTowards};
+use crate::config::{Config, History, PlantSource, Proxy, Speaks};
 use crate::core::Core;
 use crate::core::mqtt::CommandTopics;
-use crate::relay::Behind;
+use crate::relay::{Behind, Relay};
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
@@ -45,20 +44,25 @@ pub struct Gateway {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     api: Option<SocketAddr>,
-    modbus: Vec<(String, SocketAddr)>,
-    mqtt: Vec<(String, SocketAddr)>,
-    iec104: Vec<(String, SocketAddr)>,
-    opcua: Vec<(String, SocketAddr)>,
+    proxies: Vec<Listening>,
 }
 
 impl core::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { api, modbus, mqtt, iec104, opcua, .. } = self;
-        let mut shown = f.debug_struct("Gateway");
-        shown.field("api", api).field("modbus", modbus).field("mqtt", mqtt);
-        shown.field("iec104", iec104).field("opcua", opcua);
-        shown.finish_non_exhaustive()
+        let Self { api, proxies, .. } = self;
+        f.debug_struct("Gateway").field("api", api).field("proxies", proxies).finish_non_exhaustive()
     }
+}
+
+/// A proxy that waits for clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Its protocol, as its tables in the configuration are called, for example `modbus`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// What a listener and, behind it, a server are met with.
@@ -82,23 +86,10 @@ impl Fresh {
             let front = api.tls.as_ref().map(|tls| Ready::read(tls, &[b"http/1.1"])).transpose()?;
             fresh.insert("api".to_owned(), Self { front, back: None });
         }
-        let mut proxy = |name, front: &Option<Tls>, back: &Option<TlsTowards>| {
-            let front = front.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
-            let back = back.as_ref().map(Towards::read).transpose()?;
-            fresh.insert(name, Self { front, back });
-            Ok::<_, Error>(())
-        };
-        for it in &config.modbus {
-            proxy(format!("modbus {}", it.name), &it.tls, &it.server_tls)?;
-        }
-        for it in &config.mqtt {
-            proxy(format!("mqtt {}", it.name), &it.tls, &it.server_tls)?;
-        }
-        for it in &config.iec104 {
-            proxy(format!("iec104 {}", it.name), &it.tls, &it.server_tls)?;
-        }
-        for it in &config.opcua {
-            proxy(format!("opcua {}", it.name), &it.tls, &it.server_tls)?;
+        for proxy in &config.proxies {
+            let front = proxy.ends.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
+            let back = proxy.ends.server_tls.as_ref().map(Towards::read).transpose()?;
+            fresh.insert(proxy.called(), Self { front, back });
         }
         Ok(fresh)
     }
@@ -149,11 +140,8 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
             builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
     }
     let guard = taught(builder, catalogue, config)?;
-    let servers: Vec<(Family, u16)> = (config.modbus.iter().map(|it| (Family::Modbus, it.device.port())))
-        .chain(config.mqtt.iter().map(|it| (Family::Mqtt, it.device.port())))
-        .chain(config.iec104.iter().map(|it| (Family::Iec104, it.device.port())))
-        .chain(config.opcua.iter().map(|it| (Family::OpcUa, it.device.port())))
-        .collect();
+    let server = |it: &Proxy| (it.speaks.family(), it.ends.device.port());
+    let servers: Vec<_> = config.proxies.iter().map(server).collect();
     let mut core = Core::new(guard, config.mode)?.with_servers(&servers)?;
     let mut defects = Vec::new();
     if config.policy.is_some() {
@@ -276,22 +264,8 @@ impl Gateway {
     /// [`Error::Io`] with the address, or what keeps the guard from starting.
     pub async fn start(config: &Config, core: Core) -> Result<Self, Error> {
         let mut proxies = Vec::new();
-        for proxy in &config.modbus {
-            proxies.push((proxy.clone(), listen(proxy.listen)?));
-        }
-        let mut brokers = Vec::new();
-        for proxy in &config.mqtt {
-            let bindings = &core.guard().plant().bindings;
-            let topics = CommandTopics::new(bindings, proxy.device, &proxy.commands);
-            brokers.push((proxy.clone(), topics, listen(proxy.listen)?));
-        }
-        let mut stations = Vec::new();
-        for proxy in &config.iec104 {
-            stations.push((proxy.clone(), listen(proxy.listen)?));
-        }
-        let mut servers = Vec::new();
-        for proxy in &config.opcua {
-            servers.push((proxy.clone(), listen(proxy.listen)?));
+        for proxy in &config.proxies {
+            proxies.push((proxy, listen(proxy.ends.listen)?));
         }
         let api = match &config.api {
             Some(api) => Some((api.clone(), listen(api.listen)?)),
@@ -303,19 +277,10 @@ impl Gateway {
             (name, Doors { front, back })
         };
         let doors: BTreeMap<String, Doors> = Fresh::read(config)?.into_iter().map(doors).collect();
+        let bindings = core.guard().plant().bindings.clone();
         let guard = worker::start(core)?;
         let (stop, stopped) = watch::channel(false);
-        let mut gateway = Self {
-            guard,
-            doors,
-            stop,
-            tasks: Vec::new(),
-            api: None,
-            modbus: Vec::new(),
-            mqtt: Vec::new(),
-            iec104: Vec::new(),
-            opcua: Vec::new(),
-        };
+        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, proxies: Vec::new() };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
@@ -325,36 +290,23 @@ impl Gateway {
             gateway.tasks.push(tokio::spawn(sidecar.serve(listener)));
         }
         for (proxy, listener) in proxies {
+            let (kind, name) = (proxy.speaks.key(), proxy.ends.name.clone());
             if let Ok(address) = listener.local_addr() {
-                gateway.modbus.push((proxy.name.clone(), address));
+                gateway.proxies.push(Listening { kind, name, address });
             }
-            let behind = gateway.behind(&format!("modbus {}", proxy.name), &stats);
-            let proxy = modbus::Proxy::new(proxy, config.mode, behind);
-            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
-        }
-        for (proxy, topics, listener) in brokers {
-            if let Ok(address) = listener.local_addr() {
-                gateway.mqtt.push((proxy.name.clone(), address));
-            }
-            let behind = gateway.behind(&format!("mqtt {}", proxy.name), &stats);
-            let proxy = mqtt::Proxy::new(proxy, config.mode, topics, behind);
-            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
-        }
-        for (proxy, listener) in stations {
-            if let Ok(address) = listener.local_addr() {
-                gateway.iec104.push((proxy.name.clone(), address));
-            }
-            let behind = gateway.behind(&format!("iec104 {}", proxy.name), &stats);
-            let proxy = iec104::Proxy::new(proxy, config.mode, behind);
-            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
-        }
-        for (proxy, listener) in servers {
-            if let Ok(address) = listener.local_addr() {
-                gateway.opcua.push((proxy.name.clone(), address));
-            }
-            let behind = gateway.behind(&format!("opcua {}", proxy.name), &stats);
-            let proxy = opcua::Proxy::new(proxy, config.mode, behind);
-            gateway.tasks.push(tokio::spawn(proxy.serve(listener, stopped.clone())));
+            let Doors { front, back } = gateway.doors(&proxy.called());
+            let (guard, stats, mode) = (gateway.guard.clone(), stats.clone(), config.mode);
+            let relay = Relay::new(Behind { guard, stats, mode, front, back }, proxy);
+            let stopped = stopped.clone();
+            gateway.tasks.push(match proxy.speaks.clone() {
+                Speaks::Modbus(it) => tokio::spawn(modbus::serve(it, relay, listener, stopped)),
+                Speaks::Mqtt(it) => {
+                    let topics = CommandTopics::new(&bindings, proxy.ends.device, &it.commands);
+                    tokio::spawn(mqtt::serve(it, topics, relay, listener, stopped))
+                }
+                Speaks::Iec104(it) => tokio::spawn(iec104::serve(it, relay, listener, stopped)),
+                Speaks::OpcUa(it) => tokio::spawn(opcua::serve(it, relay, listener, stopped)),
+            });
         }
         Ok(gateway)
     }
@@ -362,11 +314,6 @@ impl Gateway {
     fn doors(&self, name: &str) -> Doors {
         let plain = || Doors { front: Arc::new(Front::new(None)), back: Arc::new(Back::new(None)) };
         self.doors.get(name).cloned().unwrap_or_else(plain)
-    }
-
-    fn behind(&self, name: &str, stats: &Arc<Stats>) -> Behind {
-        let Doors { front, back } = self.doors(name);
-        Behind { guard: self.guard.clone(), stats: stats.clone(), front, back }
     }
 
     /// Whether the API speaks TLS.
@@ -381,28 +328,10 @@ impl Gateway {
         self.api
     }
 
-    /// Where the MQTT proxies listen, by name.
+    /// Where the proxies listen, in the order of [`Config::proxies`].
     #[must_use]
-    pub fn mqtt(&self) -> &[(String, SocketAddr)] {
-        &self.mqtt
-    }
-
-    /// Where the Modbus proxies listen, by name.
-    #[must_use]
-    pub fn modbus(&self) -> &[(String, SocketAddr)] {
-        &self.modbus
-    }
-
-    /// Where the IEC 60870-5-104 proxies listen, by name.
-    #[must_use]
-    pub fn iec104(&self) -> &[(String, SocketAddr)] {
-        &self.iec104
-    }
-
-    /// Where the OPC UA proxies listen, by name.
-    #[must_use]
-    pub fn opcua(&self) -> &[(String, SocketAddr)] {
-        &self.opcua
+    pub fn proxies(&self) -> &[Listening] {
+        &self.proxies
     }
 
     /// The guard's thread.

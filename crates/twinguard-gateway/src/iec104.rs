@@ -9,84 +9,36 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use twinguard::protocol::protocol::{Cut, Protocol as _};
 use twinguard::protocol::protocols::iec104::{Format, HEADER_LEN, Iec104, Unnumbered, View};
 
 use crate::config::{self, Mode};
+use crate::core::Core;
 use crate::core::iec104::{Numbers, OutOfSequence, Place, Request, Side, cause, cause_of, place, refusal};
-use crate::core::modbus::Exception;
-use crate::core::{Answer, Core};
 use crate::rate::Budget;
-use crate::relay::{Behind, Broken, Link, Relay, Terms};
-use crate::tls::put;
+use crate::relay::{Heard, Link, Relay, WRITE, next};
 use crate::worker::clock;
 
-/// Bytes that are read at one time.
-const BUFFER: usize = 8 << 10;
-/// How long either side may take to accept a message.
-const WRITE: Duration = Duration::from_secs(10);
 /// Refusals that wait until the client has acknowledged earlier ones.
 const OWED: usize = 256;
 /// Objects that one client has selected.
 const SELECTED: usize = 256;
 
-/// A proxy and what its clients share.
-pub(crate) struct Proxy {
+/// Nothing is told to a client that is let go.
+type End = crate::relay::End;
+
+/// Serves clients until `stop` changes; those that are being served are let go then.
+pub(crate) async fn serve(
     config: config::Iec104,
-    mode: Mode,
     relay: Arc<Relay>,
-}
-
-impl Proxy {
-    /// A proxy; nothing listens yet.
-    #[must_use]
-    pub(crate) fn new(config: config::Iec104, mode: Mode, behind: Behind) -> Arc<Self> {
-        let terms = Terms {
-            called: format!("iec104 {}", config.name),
-            counts: |stats| &stats.iec104,
-            server: config.server,
-            device: config.device,
-            connections: config.connections,
-            connections_per_client: config.connections_per_client,
-            message_time: config.message_time,
-            connect_time: config.connect_time,
-            decide_time: config.decide_time,
-            write_time: WRITE,
-        };
-        Arc::new(Self { config, mode, relay: Relay::new(behind, terms) })
-    }
-
-    /// Serves clients until `stop` changes; those that are being served are let go then.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let (relay, halt) = (self.relay.clone(), stop.clone());
-        let session = move |link| Session::new(self.clone(), link).run(halt.clone());
-        relay.serve(listener, stop, WRITE, session).await;
-    }
-}
-
-/// Why a session ends.
-enum End {
-    /// One side has left, or the gateway stops.
-    Over,
-    /// A message took too long, or answers are not acknowledged.
-    Slow,
-    /// What came is not of the protocol, or against its order.
-    Foreign,
-}
-
-impl From<Broken> for End {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Gone => Self::Over,
-            Broken::Slow => Self::Slow,
-        }
-    }
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+) {
+    let config = Arc::new(config);
+    relay.serve(listener, stop, WRITE, move |link| Session::new(config.clone(), link).run()).await;
 }
 
 impl From<OutOfSequence> for End {
@@ -96,14 +48,11 @@ impl From<OutOfSequence> for End {
 }
 
 struct Session {
-    proxy: Arc<Proxy>,
+    config: Arc<config::Iec104>,
     link: Link,
     numbers: Numbers,
     /// Whether numbered messages may flow (§5.3).
     started: bool,
-    /// Bytes of the client, and of the server, that are no whole message yet.
-    asked: Vec<u8>,
-    told: Vec<u8>,
     /// Refusals that wait for room.
     owed: VecDeque<Vec<u8>>,
     /// What the client has selected.
@@ -114,16 +63,14 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, link: Link) -> Self {
+    fn new(config: Arc<config::Iec104>, link: Link) -> Self {
         let now = Instant::now();
-        let budget = Budget::new(proxy.config.commands_per_second, now);
+        let budget = Budget::new(config.commands_per_second, now);
         Self {
-            proxy,
+            config,
             link,
             numbers: Numbers::default(),
             started: false,
-            asked: Vec::with_capacity(BUFFER),
-            told: Vec::with_capacity(BUFFER),
             owed: VecDeque::new(),
             selected: BTreeSet::new(),
             budget,
@@ -131,70 +78,31 @@ impl Session {
         }
     }
 
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self) {
         let end = loop {
-            if let Err(end) = self.step(&mut stop).await {
+            if let Err(end) = self.step().await {
                 break end;
             }
         };
-        match end {
-            End::Over => {}
-            End::Slow => self.link.counts().slow.add(),
-            End::Foreign => self.link.counts().foreign.add(),
-        }
+        self.link.count(&end);
         self.link.close().await;
     }
 
     /// Deals with whatever happens next.
-    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
-        let wake = self.began.map(|began| began + self.proxy.config.message_time);
-        let mut server = [0; BUFFER];
-        let mut client = [0; BUFFER];
-        let Link { client: near, server: far, .. } = &mut self.link;
-        tokio::select! {
-            // What the server says first: a client that floods does not starve itself of it.
-            biased;
-            read = async { match far { Some(far) => far.read(&mut server).await, None => core::future::pending().await } } => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.told.extend_from_slice(server.get(..count).unwrap_or_default());
-                        self.server_said().await
-                    }
-                    _ => self.lost(),
-                }
-            }
-            read = near.read(&mut client) => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.asked.extend_from_slice(client.get(..count).unwrap_or_default());
-                        self.client_said().await
-                    }
-                    _ => Err(End::Over),
-                }
-            }
-            () = async { match wake {
-                Some(wake) => sleep(wake.saturating_duration_since(Instant::now())).await,
-                None => core::future::pending().await,
-            } } => Err(End::Slow),
-            _ = stop.changed() => Err(End::Over),
-        }
-    }
-
-    /// The next whole message of a stream.
-    fn message(bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, End> {
-        match Iec104::cut(bytes) {
-            Cut::Message(len) => {
-                let rest = bytes.split_off(len.min(bytes.len()));
-                Ok(Some(core::mem::replace(bytes, rest)))
-            }
-            Cut::More(_) => Ok(None),
-            Cut::Foreign => Err(End::Foreign),
+    async fn step(&mut self) -> Result<(), End> {
+        let wake = self.began.map(|began| began + self.link.ends().message_time);
+        match self.link.hear(true, wake).await? {
+            Heard::Asked => self.client_said().await,
+            Heard::Told => self.server_said().await,
+            Heard::Lost => Err(self.link.lost()),
+            Heard::Due => Err(End::Slow),
+            Heard::Finished | Heard::Stopping => Err(End::Over),
         }
     }
 
     /// Deals with the whole messages of the client, in order.
     async fn client_said(&mut self) -> Result<(), End> {
-        while let Some(apdu) = Self::message(&mut self.asked)? {
+        while let Some(apdu) = next::<Iec104, _>(&mut self.link.asked)? {
             self.began = None;
             // A station that is not there does not answer: so the gateway does not either.
             if self.link.server.is_none() && !self.link.connect().await {
@@ -202,7 +110,7 @@ impl Session {
             }
             self.client_message(&apdu).await?;
         }
-        if self.asked.is_empty() {
+        if self.link.asked.is_empty() {
             self.began = None;
         } else {
             self.began.get_or_insert_with(Instant::now);
@@ -229,7 +137,7 @@ impl Session {
                     self.started = false;
                     self.owed.clear();
                 }
-                self.send(apdu).await
+                self.link.send(apdu).await
             }
         }
     }
@@ -237,7 +145,7 @@ impl Session {
     /// A numbered message of the client.
     async fn information(&mut self, apdu: &[u8], view: &View<'_>) -> Result<(), End> {
         let asdu = apdu.get(HEADER_LEN..).unwrap_or_default();
-        if self.proxy.mode == Mode::Advisory {
+        if self.link.mode() == Mode::Advisory {
             return self.forward(asdu).await;
         }
         let request = Request::of(view);
@@ -249,7 +157,7 @@ impl Session {
         match request {
             Request::Read => self.forward(asdu).await,
             Request::Other(cause) => match view.asdu().map(|asdu| asdu.type_id().0) {
-                Some(type_id) if self.proxy.config.types.contains(&type_id) => self.forward(asdu).await,
+                Some(type_id) if self.config.types.contains(&type_id) => self.forward(asdu).await,
                 _ => self.refuse(asdu, cause),
             },
             Request::Refused(cause) => self.refuse(asdu, cause),
@@ -259,7 +167,9 @@ impl Session {
             },
             Request::Command | Request::Select => {
                 let selects = request == Request::Select;
-                if let Err(exception) = self.judge(apdu.to_vec(), selects).await {
+                let apdu = apdu.to_vec();
+                let job = move |core: &mut Core, now, line| core.order(now, line, &apdu, selects);
+                if let Err(exception) = self.link.decide(job).await {
                     return self.refuse(asdu, cause_of(exception));
                 }
                 self.link.counts().passed.add();
@@ -279,23 +189,10 @@ impl Session {
         }
     }
 
-    /// Asks the guard about a command. No answer is a refusal.
-    async fn judge(&mut self, apdu: Vec<u8>, selects: bool) -> Result<(), Exception> {
-        if self.link.is_server_lapsed() {
-            return Err(Exception::DeviceFailure);
-        }
-        let job = move |core: &mut Core, now, line| core.order(now, line, &apdu, selects);
-        match self.link.judge(job).await {
-            Some(Answer::Forward { commands: _ }) => Ok(()),
-            Some(Answer::Refuse { exception, reason: _ }) => Err(exception),
-            Some(Answer::Rewrite { .. }) | None => Err(Exception::DeviceFailure),
-        }
-    }
-
     /// The message that came last from the client goes to the server.
     async fn forward(&mut self, asdu: &[u8]) -> Result<(), End> {
         let apdu = self.numbers.forward(Side::Client, asdu)?;
-        self.send(&apdu).await
+        self.link.send(&apdu).await
     }
 
     /// The message that came last from the client is answered here.
@@ -311,14 +208,13 @@ impl Session {
 
     /// Passes on the whole messages of the server.
     async fn server_said(&mut self) -> Result<(), End> {
-        // What the server does against the protocol is not the client's doing.
-        while let Some(apdu) = Self::message(&mut self.told).or_else(|_| self.lost().map(|()| None))? {
+        while let Some(apdu) = self.link.next_told::<Iec104, _>()? {
             self.link.show(false, &apdu);
             let taken = View::new(&apdu, clock()).map(|view| view.format());
             match taken {
                 Some(Format::Information { send, receive }) => {
                     if self.numbers.received(Side::Server, send, receive).is_err() {
-                        return self.lost();
+                        return Err(self.link.lost());
                     }
                     let asdu = apdu.get(HEADER_LEN..).unwrap_or_default();
                     let apdu = self.numbers.forward(Side::Server, asdu).map_err(|_| End::Slow)?;
@@ -326,7 +222,7 @@ impl Session {
                 }
                 Some(Format::Supervisory { receive }) => {
                     if self.numbers.acknowledged(Side::Server, receive).is_err() {
-                        return self.lost();
+                        return Err(self.link.lost());
                     }
                 }
                 Some(Format::Unnumbered(bits)) => {
@@ -338,7 +234,7 @@ impl Session {
                     }
                     self.link.write(&apdu).await?;
                 }
-                None => return self.lost(),
+                None => return Err(self.link.lost()),
             }
         }
         self.settle().await
@@ -357,23 +253,8 @@ impl Session {
             self.link.write(&apdu).await?;
         }
         match self.numbers.acknowledgement(Side::Server) {
-            Some(apdu) => self.send(&apdu).await,
+            Some(apdu) => self.link.send(&apdu).await,
             None => Ok(()),
         }
-    }
-
-    /// Sends a message to the server, once.
-    async fn send(&mut self, apdu: &[u8]) -> Result<(), End> {
-        self.link.show(true, apdu);
-        let Some(server) = self.link.server.as_mut() else { return Err(End::Over) };
-        match timeout(WRITE, put(server, apdu)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => self.lost(),
-        }
-    }
-
-    fn lost(&self) -> Result<(), End> {
-        self.link.counts().unreachable.add();
-        Err(End::Over)
     }
 }

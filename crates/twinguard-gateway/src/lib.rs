@@ -27,5 +27,5 @@ pub use crate::core::Core;
 pub use api::OPENAPI;
 pub use config::{Config, Mode};
 pub use error::Error;
-pub use gateway::{Checked, Gateway, build, stand_by};
+pub use gateway::{Checked, Gateway, Listening, build, stand_by};
 pub use worker::{Handle, Shown};

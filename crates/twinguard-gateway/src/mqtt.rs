@@ -9,29 +9,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 use twinguard::protocol::protocol::{Cut, Protocol as _};
 use twinguard::protocol::protocols::mqtt::{
     Connect, Mqtt, Packet, Properties, Publish, Repr, TOPIC_ALIAS, Version, View, kind,
 };
+use twinguard::types::CommandId;
 
 use crate::config::{self, Mode};
+use crate::core::Core;
 use crate::core::modbus::Exception;
 use crate::core::mqtt::CommandTopics;
-use crate::core::{Answer, Core};
 use crate::rate::Budget;
-use crate::relay::{Behind, Broken, Link, Relay, Terms};
-use crate::tls::put;
+use crate::relay::{Heard, Link, Relay, WRITE, next};
 
-/// Bytes that are read at one time.
-const BUFFER: usize = 8 << 10;
-/// How long either side may take to accept a packet.
-const WRITE: Duration = Duration::from_secs(10);
 /// Acknowledgements that may be owed to a client: as many as there are identifiers.
 const OWED: usize = u16::MAX as usize;
 /// Topic aliases of one client, and bytes of each topic.
@@ -48,60 +42,25 @@ mod reason {
     pub(super) const QUOTA: u8 = 0x97;
 }
 
-/// A proxy and what its clients share.
-pub(crate) struct Proxy {
+/// A client can be told a reason code.
+type End = crate::relay::End<u8>;
+
+/// Serves clients until `stop` changes; those that are being served are let go then.
+pub(crate) async fn serve(
     config: config::Mqtt,
-    mode: Mode,
     topics: CommandTopics,
     relay: Arc<Relay>,
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+) {
+    let shared = Arc::new(Shared { config, topics });
+    relay.serve(listener, stop, WRITE, move |link| Session::new(shared.clone(), link).run()).await;
 }
 
-impl Proxy {
-    /// A proxy; nothing listens yet.
-    #[must_use]
-    pub(crate) fn new(config: config::Mqtt, mode: Mode, topics: CommandTopics, behind: Behind) -> Arc<Self> {
-        let terms = Terms {
-            called: format!("mqtt {}", config.name),
-            counts: |stats| &stats.mqtt,
-            server: config.server,
-            device: config.device,
-            connections: config.connections,
-            connections_per_client: config.connections_per_client,
-            message_time: config.message_time,
-            connect_time: config.connect_time,
-            decide_time: config.decide_time,
-            write_time: WRITE,
-        };
-        Arc::new(Self { config, mode, topics, relay: Relay::new(behind, terms) })
-    }
-
-    /// Serves clients until `stop` changes; those that are being served are let go then.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let (relay, halt) = (self.relay.clone(), stop.clone());
-        let session = move |link| Session::new(self.clone(), link).run(halt.clone());
-        relay.serve(listener, stop, WRITE, session).await;
-    }
-}
-
-/// Why a session ends.
-enum End {
-    /// One side has left.
-    Over,
-    /// A packet took too long, or none came.
-    Slow,
-    /// What came is not MQTT, or against the standard.
-    Foreign,
-    /// The client is told this first.
-    Told(u8),
-}
-
-impl From<Broken> for End {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Gone => Self::Over,
-            Broken::Slow => Self::Slow,
-        }
-    }
+/// What the clients of a proxy share.
+struct Shared {
+    config: config::Mqtt,
+    topics: CommandTopics,
 }
 
 /// An acknowledgement that a client waits for.
@@ -113,12 +72,9 @@ enum Owed {
 }
 
 struct Session {
-    proxy: Arc<Proxy>,
+    shared: Arc<Shared>,
     link: Link,
     version: Version,
-    /// Bytes of the client, and of the server, that are no whole packet yet.
-    asked: Vec<u8>,
-    told: Vec<u8>,
     /// What the client's topic aliases stand for, and whether the server was told so.
     aliases: BTreeMap<u16, (Vec<u8>, bool)>,
     /// Acknowledgements of quality 1 and of quality 2, in the order of publications.
@@ -131,15 +87,13 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, link: Link) -> Self {
+    fn new(shared: Arc<Shared>, link: Link) -> Self {
         let now = Instant::now();
-        let budget = Budget::new(proxy.config.commands_per_second, now);
+        let budget = Budget::new(shared.config.commands_per_second, now);
         Self {
-            proxy,
+            shared,
             link,
             version: Version::Unknown,
-            asked: Vec::with_capacity(BUFFER),
-            told: Vec::with_capacity(BUFFER),
             aliases: BTreeMap::new(),
             owed: [VecDeque::new(), VecDeque::new()],
             dropped: BTreeSet::new(),
@@ -148,23 +102,16 @@ impl Session {
         }
     }
 
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self) {
         let end = loop {
-            if let Err(end) = self.step(&mut stop).await {
+            if let Err(end) = self.step().await {
                 break end;
             }
         };
-        let stats = self.link.counts();
+        self.link.count(&end);
         let told = match end {
-            End::Over => None,
-            End::Slow => {
-                stats.slow.add();
-                None
-            }
-            End::Foreign => {
-                stats.foreign.add();
-                Some(reason::MALFORMED)
-            }
+            End::Over | End::Slow => None,
+            End::Foreign => Some(reason::MALFORMED),
             End::Told(reason) => Some(reason),
         };
         // V5 §3.14: only there a server says why.
@@ -180,40 +127,15 @@ impl Session {
     }
 
     /// Deals with whatever happens next.
-    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
-        let wake = self.began.map(|began| began + self.proxy.config.message_time);
-        let mut server = [0; BUFFER];
-        let mut client = [0; BUFFER];
-        let Link { client: near, server: far, .. } = &mut self.link;
-        tokio::select! {
-            // What the server says first: a client that floods does not starve itself of it.
-            biased;
-            read = async { match far { Some(far) => far.read(&mut server).await, None => core::future::pending().await } } => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.told.extend_from_slice(server.get(..count).unwrap_or_default());
-                        self.server_said().await
-                    }
-                    _ => {
-                        self.link.counts().unreachable.add();
-                        Err(End::Over)
-                    }
-                }
-            }
-            read = near.read(&mut client) => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.asked.extend_from_slice(client.get(..count).unwrap_or_default());
-                        self.client_said().await
-                    }
-                    _ => Err(End::Over),
-                }
-            }
-            () = async { match wake {
-                Some(wake) => sleep(wake.saturating_duration_since(Instant::now())).await,
-                None => core::future::pending().await,
-            } } => Err(End::Slow),
-            _ = stop.changed() => Err(End::Told(reason::SHUTTING_DOWN)),
+    async fn step(&mut self) -> Result<(), End> {
+        let wake = self.began.map(|began| began + self.link.ends().message_time);
+        match self.link.hear(true, wake).await? {
+            Heard::Asked => self.client_said().await,
+            Heard::Told => self.server_said().await,
+            Heard::Lost => Err(self.link.lost()),
+            Heard::Due => Err(End::Slow),
+            Heard::Finished => Err(End::Over),
+            Heard::Stopping => Err(End::Told(reason::SHUTTING_DOWN)),
         }
     }
 
@@ -221,18 +143,13 @@ impl Session {
     fn packet(bytes: &mut Vec<u8>, most: usize) -> Result<Option<Vec<u8>>, End> {
         match Mqtt::cut(bytes) {
             Cut::Message(len) | Cut::More(len) if len > most => Err(End::Told(reason::TOO_LARGE)),
-            Cut::Message(len) => {
-                let rest = bytes.split_off(len.min(bytes.len()));
-                Ok(Some(core::mem::replace(bytes, rest)))
-            }
-            Cut::More(_) => Ok(None),
-            Cut::Foreign => Err(End::Foreign),
+            _ => next::<Mqtt, _>(bytes),
         }
     }
 
     /// Deals with the whole packets of the client, in order.
     async fn client_said(&mut self) -> Result<(), End> {
-        while let Some(packet) = Self::packet(&mut self.asked, self.proxy.config.packet_bytes)? {
+        while let Some(packet) = Self::packet(&mut self.link.asked, self.shared.config.packet_bytes)? {
             self.began = None;
             if self.link.server.is_none() {
                 self.connect(&packet).await?;
@@ -240,7 +157,7 @@ impl Session {
                 self.pass(&packet).await?;
             }
         }
-        if self.asked.is_empty() && self.link.server.is_some() {
+        if self.link.asked.is_empty() && self.link.server.is_some() {
             self.began = None;
         } else {
             self.began.get_or_insert_with(Instant::now);
@@ -261,12 +178,12 @@ impl Session {
         };
         let view = View::new(packet, self.version).ok_or(End::Foreign)?;
         let Packet::Connect(connect) = view.packet() else { return Err(End::Foreign) };
-        if self.proxy.mode == Mode::Enforce {
+        if self.link.mode() == Mode::Enforce {
             if !view.oddities().is_empty() {
                 return Err(End::Foreign);
             }
             // What a server says in a client's name when it is lost is said without anybody being asked.
-            if connect.will.is_some_and(|will| self.proxy.topics.holds(will.topic)) {
+            if connect.will.is_some_and(|will| self.shared.topics.holds(will.topic)) {
                 self.link.counts().refused.add();
                 return self.turn_away(reason::NOT_AUTHORIZED, 5).await;
             }
@@ -274,7 +191,7 @@ impl Session {
         if !self.link.connect().await {
             return self.turn_away(reason::UNAVAILABLE, 3).await;
         }
-        self.send(packet).await
+        self.link.send(packet).await
     }
 
     /// Answers CONNECT in the server's place: a reason code, or a return code before 5.0 (V3 §3.2.2.3).
@@ -285,8 +202,8 @@ impl Session {
     }
 
     async fn pass(&mut self, packet: &[u8]) -> Result<(), End> {
-        if self.proxy.mode == Mode::Advisory {
-            return self.send(packet).await;
+        if self.link.mode() == Mode::Advisory {
+            return self.link.send(packet).await;
         }
         let view = View::new(packet, self.version).ok_or(End::Foreign)?;
         match view.packet() {
@@ -304,14 +221,14 @@ impl Session {
             // A second one, or a publication that cannot be read as one.
             Packet::Connect(_) => Err(End::Foreign),
             Packet::Opaque { .. } => Err(End::Foreign),
-            _ => self.send(packet).await,
+            _ => self.link.send(packet).await,
         }
     }
 
     async fn publication(&mut self, packet: &[u8], publish: &Publish<'_>) -> Result<(), End> {
         let topic = self.topic(publish)?;
         let mut commands = Vec::new();
-        if self.proxy.topics.holds(&topic) {
+        if self.shared.topics.holds(&topic) {
             match self.judge(topic, publish).await {
                 Ok(admitted) => commands = admitted,
                 Err(exception) => return self.refuse(publish, exception).await,
@@ -326,7 +243,7 @@ impl Session {
             self.dropped.remove(&id);
         }
         let whole = self.whole(publish);
-        let sent = self.send(whole.as_deref().unwrap_or(packet)).await;
+        let sent = self.link.send(whole.as_deref().unwrap_or(packet)).await;
         if sent.is_err() && !commands.is_empty() {
             // How much of it arrived nobody knows: it is never sent again. The admission lapses by itself.
             self.link.counts().unanswered.add();
@@ -366,28 +283,16 @@ impl Session {
     }
 
     /// Asks the guard about a publication that commands. No answer is a refusal.
-    async fn judge(
-        &mut self,
-        topic: Vec<u8>,
-        publish: &Publish<'_>,
-    ) -> Result<Vec<twinguard::types::CommandId>, Exception> {
+    async fn judge(&mut self, topic: Vec<u8>, publish: &Publish<'_>) -> Result<Vec<CommandId>, Exception> {
         if !self.budget.take(Instant::now()) {
             self.link.counts().flooded.add();
             return Err(Exception::Busy);
         }
-        if self.link.is_server_lapsed() {
-            return Err(Exception::DeviceFailure);
-        }
         let (payload, retain) = (publish.payload.to_vec(), publish.retain);
-        let passing = self.proxy.config.metrics.clone();
+        let passing = self.shared.config.metrics.clone();
         let job =
             move |core: &mut Core, now, line| core.publish(now, line, (&topic, &payload), retain, &passing);
-        let answer = self.link.judge(job).await;
-        match answer {
-            Some(Answer::Forward { commands }) => Ok(commands),
-            Some(Answer::Rewrite { .. }) | None => Err(Exception::DeviceFailure),
-            Some(Answer::Refuse { exception, reason: _ }) => Err(exception),
-        }
+        self.link.decide(job).await
     }
 
     /// The queue of acknowledgements that a publication belongs to, and its identifier.
@@ -441,7 +346,7 @@ impl Session {
 
     /// Passes on the whole packets of the server.
     async fn server_said(&mut self) -> Result<(), End> {
-        while let Some(packet) = Self::packet(&mut self.told, self.proxy.config.packet_bytes)? {
+        while let Some(packet) = Self::packet(&mut self.link.told, self.shared.config.packet_bytes)? {
             self.link.show(false, &packet);
             self.link.write(&packet).await?;
             let view = View::new(&packet, self.version);
@@ -461,22 +366,9 @@ impl Session {
         Ok(())
     }
 
-    /// Sends a packet to the server, once.
-    async fn send(&mut self, packet: &[u8]) -> Result<(), End> {
-        self.link.show(true, packet);
-        let Some(server) = self.link.server.as_mut() else { return Err(End::Over) };
-        match timeout(WRITE, put(server, packet)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => {
-                self.link.counts().unreachable.add();
-                Err(End::Over)
-            }
-        }
-    }
-
     async fn answer(&mut self, packet: Packet<'_>) -> Result<(), End> {
         let bytes = bytes_of(self.version, packet).ok_or(End::Over)?;
-        Ok(self.link.write(&bytes).await?)
+        self.link.write(&bytes).await
     }
 }
 

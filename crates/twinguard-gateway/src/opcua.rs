@@ -8,85 +8,36 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
 use twinguard::protocol::Sender;
-use twinguard::protocol::protocol::{Cut, Protocol as _};
 use twinguard::protocol::protocols::opcua::{MessageType, OpcUa, Policy, View};
 
 use crate::config::{self, Mode, Secured};
+use crate::core::Core;
 use crate::core::modbus::Exception;
 use crate::core::opcua::{Numbers, Request, error, fault, renumbered, status, status_of, whole};
-use crate::core::{Answer, Core};
 use crate::rate::Budget;
-use crate::relay::{Behind, Broken, Link, Relay, Terms};
-use crate::tls::put;
+use crate::relay::{Heard, Link, Relay, WRITE, next};
 use crate::worker::clock;
 
-/// Bytes that are read at one time.
-const BUFFER: usize = 16 << 10;
-/// How long either side may take to accept a chunk.
-const WRITE: Duration = Duration::from_secs(10);
 /// Refusals that wait for the end of a message of the server.
 const OWED: usize = 256;
 
-/// A proxy and what its clients share.
-pub(crate) struct Proxy {
+/// A client can be told a status code and, in words, why.
+type End = crate::relay::End<(u32, &'static str)>;
+
+/// Serves clients until `stop` changes; those that are being served are let go then.
+pub(crate) async fn serve(
     config: config::OpcUa,
-    mode: Mode,
     relay: Arc<Relay>,
-}
-
-impl Proxy {
-    /// A proxy; nothing listens yet.
-    #[must_use]
-    pub(crate) fn new(config: config::OpcUa, mode: Mode, behind: Behind) -> Arc<Self> {
-        let terms = Terms {
-            called: format!("opcua {}", config.name),
-            counts: |stats| &stats.opcua,
-            server: config.server,
-            device: config.device,
-            connections: config.connections,
-            connections_per_client: config.connections_per_client,
-            message_time: config.message_time,
-            connect_time: config.connect_time,
-            decide_time: config.decide_time,
-            write_time: WRITE,
-        };
-        Arc::new(Self { config, mode, relay: Relay::new(behind, terms) })
-    }
-
-    /// Serves clients until `stop` changes; those that are being served are let go then.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let (relay, halt) = (self.relay.clone(), stop.clone());
-        let session = move |link| Session::new(self.clone(), link).run(halt.clone());
-        relay.serve(listener, stop, WRITE, session).await;
-    }
-}
-
-/// Why a session ends.
-enum End {
-    /// One side has left, or the gateway stops.
-    Over,
-    /// A message took too long, or answers are not taken.
-    Slow,
-    /// What came is not of the protocol, or against its order.
-    Foreign,
-    /// The client is told this first.
-    Told(u32, &'static str),
-}
-
-impl From<Broken> for End {
-    fn from(broken: Broken) -> Self {
-        match broken {
-            Broken::Gone => Self::Over,
-            Broken::Slow => Self::Slow,
-        }
-    }
+    listener: TcpListener,
+    stop: watch::Receiver<bool>,
+) {
+    let config = Arc::new(config);
+    relay.serve(listener, stop, WRITE, move |link| Session::new(config.clone(), link).run()).await;
 }
 
 /// What is known of the channel.
@@ -101,15 +52,12 @@ enum Channel {
 }
 
 struct Session {
-    proxy: Arc<Proxy>,
+    config: Arc<config::OpcUa>,
     link: Link,
     channel: Channel,
     /// What goes to the server, and what goes to the client.
     forth: Numbers,
     back: Numbers,
-    /// Bytes of the client, and of the server, that are no whole chunk yet.
-    asked: Vec<u8>,
-    told: Vec<u8>,
     /// The client's chunks that are no whole message yet.
     chunks: Vec<Vec<u8>>,
     /// Whether the server is in the middle of a message, and what is to be said after it.
@@ -121,17 +69,15 @@ struct Session {
 }
 
 impl Session {
-    fn new(proxy: Arc<Proxy>, link: Link) -> Self {
+    fn new(config: Arc<config::OpcUa>, link: Link) -> Self {
         let now = Instant::now();
-        let budget = Budget::new(proxy.config.commands_per_second, now);
+        let budget = Budget::new(config.commands_per_second, now);
         Self {
-            proxy,
+            config,
             link,
             channel: Channel::Closed,
             forth: Numbers::default(),
             back: Numbers::default(),
-            asked: Vec::with_capacity(BUFFER),
-            told: Vec::with_capacity(BUFFER),
             chunks: Vec::new(),
             midway: false,
             owed: VecDeque::new(),
@@ -140,81 +86,42 @@ impl Session {
         }
     }
 
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    async fn run(mut self) {
         let end = loop {
-            if let Err(end) = self.step(&mut stop).await {
+            if let Err(end) = self.step().await {
                 break end;
             }
         };
-        match end {
-            End::Over => {}
-            End::Slow => self.link.counts().slow.add(),
-            End::Foreign => self.link.counts().foreign.add(),
-            End::Told(status, reason) => {
-                self.link.counts().refused.add();
-                // Whoever does not take it is let go as well.
-                let _ = self.link.write(&error(status, reason)).await;
-            }
+        self.link.count(&end);
+        if let End::Told((status, reason)) = end {
+            self.link.counts().refused.add();
+            // Whoever does not take it is let go as well.
+            let _: Result<(), End> = self.link.write(&error(status, reason)).await;
         }
         self.link.close().await;
     }
 
     /// Deals with whatever happens next.
-    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
-        let wake = self.began.map(|began| began + self.proxy.config.message_time);
-        let mut server = [0; BUFFER];
-        let mut client = [0; BUFFER];
-        let Link { client: near, server: far, .. } = &mut self.link;
-        tokio::select! {
-            // What the server says first: a client that floods does not starve itself of it.
-            biased;
-            read = async { match far { Some(far) => far.read(&mut server).await, None => core::future::pending().await } } => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.told.extend_from_slice(server.get(..count).unwrap_or_default());
-                        self.server_said().await
-                    }
-                    _ => self.lost(),
-                }
-            }
-            read = near.read(&mut client) => {
-                match read {
-                    Ok(count) if count > 0 => {
-                        self.asked.extend_from_slice(client.get(..count).unwrap_or_default());
-                        self.client_said().await
-                    }
-                    _ => Err(End::Over),
-                }
-            }
-            () = async { match wake {
-                Some(wake) => sleep(wake.saturating_duration_since(Instant::now())).await,
-                None => core::future::pending().await,
-            } } => Err(End::Slow),
-            _ = stop.changed() => Err(End::Over),
-        }
-    }
-
-    /// The next whole chunk of a stream.
-    fn chunk(bytes: &mut Vec<u8>) -> Result<Option<Vec<u8>>, End> {
-        match OpcUa::cut(bytes) {
-            Cut::Message(len) => {
-                let rest = bytes.split_off(len.min(bytes.len()));
-                Ok(Some(core::mem::replace(bytes, rest)))
-            }
-            Cut::More(_) => Ok(None),
-            Cut::Foreign => Err(End::Foreign),
+    async fn step(&mut self) -> Result<(), End> {
+        let wake = self.began.map(|began| began + self.link.ends().message_time);
+        match self.link.hear(true, wake).await? {
+            Heard::Asked => self.client_said().await,
+            Heard::Told => self.server_said().await,
+            Heard::Lost => Err(self.link.lost()),
+            Heard::Due => Err(End::Slow),
+            Heard::Finished | Heard::Stopping => Err(End::Over),
         }
     }
 
     /// Deals with the whole chunks of the client, in order.
     async fn client_said(&mut self) -> Result<(), End> {
-        while let Some(chunk) = Self::chunk(&mut self.asked)? {
+        while let Some(chunk) = next::<OpcUa, _>(&mut self.link.asked)? {
             // A server that is not there does not answer: so the gateway does not either.
             if self.link.server.is_none() && !self.link.connect().await {
                 return Err(End::Over);
             }
-            if self.proxy.mode == Mode::Advisory || self.channel == Channel::Secured {
-                self.send(&chunk).await?;
+            if self.link.mode() == Mode::Advisory || self.channel == Channel::Secured {
+                self.link.send(&chunk).await?;
             } else {
                 self.client_chunk(chunk).await?;
             }
@@ -222,7 +129,7 @@ impl Session {
             self.began =
                 if self.chunks.is_empty() { None } else { self.began.or_else(|| Some(Instant::now())) };
         }
-        if !self.asked.is_empty() {
+        if !self.link.asked.is_empty() {
             self.began.get_or_insert_with(Instant::now);
         }
         Ok(())
@@ -231,7 +138,7 @@ impl Session {
     async fn client_chunk(&mut self, chunk: Vec<u8>) -> Result<(), End> {
         let view = View::new(&chunk, Sender::Client).ok_or(End::Foreign)?;
         match (view.message(), self.channel) {
-            (MessageType::Hello, Channel::Closed) | (MessageType::Error, _) => self.send(&chunk).await,
+            (MessageType::Hello, Channel::Closed) | (MessageType::Error, _) => self.link.send(&chunk).await,
             (MessageType::Open, _) => self.open(&view).await,
             (MessageType::Message | MessageType::Close, Channel::Clear) => self.message(chunk).await,
             _ => Err(End::Foreign),
@@ -240,7 +147,7 @@ impl Session {
 
     /// A channel is opened or renewed.
     async fn open(&mut self, view: &View<'_>) -> Result<(), End> {
-        match (view.policy(), self.proxy.config.secured, self.channel) {
+        match (view.policy(), self.config.secured, self.channel) {
             (Some(Policy::None), ..) if view.oddities().is_empty() => {
                 self.channel = Channel::Clear;
                 let (number, _) = view.sequence().ok_or(End::Foreign)?;
@@ -248,15 +155,15 @@ impl Session {
                     return Err(End::Foreign);
                 }
                 let chunk = renumbered(view, self.forth.goes());
-                self.send(&chunk).await
+                self.link.send(&chunk).await
             }
             // Others than these a server might take for none.
             (Some(Policy::Sha1 | Policy::Sha256), Secured::Pass, Channel::Closed) => {
                 self.channel = Channel::Secured;
-                self.send(view.as_bytes()).await
+                self.link.send(view.as_bytes()).await
             }
             (Some(_), _, Channel::Closed) => {
-                Err(End::Told(status::POLICY_REJECTED, "what is encrypted cannot be judged by the gateway"))
+                Err(End::Told((status::POLICY_REJECTED, "what is encrypted cannot be judged by the gateway")))
             }
             _ => Err(End::Foreign),
         }
@@ -284,8 +191,8 @@ impl Session {
         }
         self.chunks.push(chunk);
         let held: usize = self.chunks.iter().map(Vec::len).sum();
-        if held > self.proxy.config.message_bytes {
-            return Err(End::Told(status::TOO_LARGE, "the message is longer than the gateway takes"));
+        if held > self.config.message_bytes {
+            return Err(End::Told((status::TOO_LARGE, "the message is longer than the gateway takes")));
         }
         if kind == b'C' { Ok(()) } else { self.request().await }
     }
@@ -297,9 +204,7 @@ impl Session {
         let view = View::new(&whole, Sender::Client).ok_or(End::Foreign)?;
         match Request::of(&view) {
             Request::Read => self.forward(&chunks).await,
-            Request::Other(service) if self.proxy.config.services.contains(&service) => {
-                self.forward(&chunks).await
-            }
+            Request::Other(service) if self.config.services.contains(&service) => self.forward(&chunks).await,
             Request::Other(_) => self.refuse(whole, status::UNSUPPORTED).await,
             Request::Malformed => self.refuse(whole, status::DECODING).await,
             Request::Command => {
@@ -323,16 +228,9 @@ impl Session {
             self.link.counts().flooded.add();
             return Err(Exception::Busy);
         }
-        if self.link.is_server_lapsed() {
-            return Err(Exception::DeviceFailure);
-        }
-        let passing = self.proxy.config.methods.clone();
+        let passing = self.config.methods.clone();
         let job = move |core: &mut Core, now, line| core.service(now, line, &message, &passing);
-        match self.link.judge(job).await {
-            Some(Answer::Forward { commands: _ }) => Ok(()),
-            Some(Answer::Refuse { exception, reason: _ }) => Err(exception),
-            Some(Answer::Rewrite { .. }) | None => Err(Exception::DeviceFailure),
-        }
+        self.link.decide(job).await.map(drop)
     }
 
     async fn forward(&mut self, chunks: &[Vec<u8>]) -> Result<(), End> {
@@ -341,7 +239,7 @@ impl Session {
             if let Some(place) = chunk.get_mut(16..20) {
                 place.copy_from_slice(&self.forth.goes().to_le_bytes());
             }
-            self.send(&chunk).await?;
+            self.link.send(&chunk).await?;
         }
         Ok(())
     }
@@ -370,14 +268,13 @@ impl Session {
 
     /// Passes on the whole chunks of the server.
     async fn server_said(&mut self) -> Result<(), End> {
-        // What the server does against the protocol is not the client's doing.
-        while let Some(chunk) = Self::chunk(&mut self.told).or_else(|_| self.lost().map(|()| None))? {
+        while let Some(chunk) = self.link.next_told::<OpcUa, _>()? {
             self.link.show(false, &chunk);
-            if self.proxy.mode == Mode::Advisory || self.channel != Channel::Clear {
+            if self.link.mode() == Mode::Advisory || self.channel != Channel::Clear {
                 self.link.write(&chunk).await?;
                 continue;
             }
-            let Some(view) = View::new(&chunk, Sender::Server) else { return self.lost() };
+            let Some(view) = View::new(&chunk, Sender::Server) else { return Err(self.link.lost()) };
             let at = match view.message() {
                 MessageType::Message | MessageType::Close => Some(16),
                 _ => view.sequence_at(),
@@ -389,7 +286,7 @@ impl Session {
                 continue;
             };
             if !self.back.came(number) {
-                return self.lost();
+                return Err(self.link.lost());
             }
             self.midway = view.message() == MessageType::Message && view.chunk() == b'C';
             let mut chunk = chunk.clone();
@@ -400,20 +297,5 @@ impl Session {
             self.settle().await?;
         }
         Ok(())
-    }
-
-    /// Sends a chunk to the server, once.
-    async fn send(&mut self, chunk: &[u8]) -> Result<(), End> {
-        self.link.show(true, chunk);
-        let Some(server) = self.link.server.as_mut() else { return Err(End::Over) };
-        match timeout(WRITE, put(server, chunk)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => self.lost(),
-        }
-    }
-
-    fn lost(&self) -> Result<(), End> {
-        self.link.counts().unreachable.add();
-        Err(End::Over)
     }
 }

@@ -3,7 +3,10 @@
 //! Source: Prometheus text exposition format 0.0.4.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::config::PROXIES;
 
 /// Upper ends of the histogram's buckets, in microseconds.
 const BUCKETS: [u64; 10] = [10, 25, 50, 100, 250, 500, 1_000, 5_000, 50_000, 500_000];
@@ -103,12 +106,10 @@ counts! {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stats {
-    pub(crate) modbus: Proxied,
-    pub(crate) mqtt: Proxied,
-    pub(crate) iec104: Proxied,
-    pub(crate) opcua: Proxied,
+    /// By the keys of the protocols.
+    proxied: [(&'static str, Arc<Proxied>); PROXIES.len()],
     pub(crate) api: Served,
     /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
     pub(crate) unproved: Count,
@@ -116,13 +117,29 @@ pub(crate) struct Stats {
     pub(crate) decide: Histogram,
 }
 
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            proxied: PROXIES.map(|kind| (kind.key, Arc::default())),
+            api: Served::default(),
+            unproved: Count::default(),
+            decide: Histogram::default(),
+        }
+    }
+}
+
 impl Stats {
+    /// What the proxies of a protocol count; nobody reads what is counted under a key that is no protocol's.
+    #[must_use]
+    pub(crate) fn proxied(&self, key: &str) -> Arc<Proxied> {
+        self.proxied.iter().find(|(of, _)| *of == key).map(|(_, counts)| counts.clone()).unwrap_or_default()
+    }
+
     /// Appends the text that Prometheus reads.
     pub(crate) fn write(&self, out: &mut String) {
-        self.modbus.write(out, "modbus");
-        self.mqtt.write(out, "mqtt");
-        self.iec104.write(out, "iec104");
-        self.opcua.write(out, "opcua");
+        for (key, counts) in &self.proxied {
+            counts.write(out, key);
+        }
         self.api.write(out, "api");
         let help = "Connections ended because the TLS handshake failed.";
         metric(out, "twinguard_tls_handshakes_failed_total", help, self.unproved.get());
@@ -172,7 +189,7 @@ mod tests {
     #[test]
     fn buckets_hold_what_is_below_their_end() {
         let stats = Stats::default();
-        stats.modbus.passed.add();
+        stats.proxied("modbus").passed.add();
         stats.decide.add(Duration::from_micros(30));
         stats.decide.add(Duration::from_secs(2));
         let mut text = String::new();

@@ -131,7 +131,7 @@ connections_per_client = 3
     }
 
     async fn client(&self) -> TcpStream {
-        TcpStream::connect(self.gateway.modbus()[0].1).await.unwrap()
+        TcpStream::connect(self.gateway.proxies()[0].address).await.unwrap()
     }
 
     /// One request of the API: status and body.
@@ -451,7 +451,7 @@ async fn hundreds_of_clients_are_served_at_once() {
     let server = Server::start("127.0.0.1:0").await;
     let rig = Rig::start(server.address, "connections = 400\nrequests_per_second = 5000").await;
     // Three of one address are the most; here each has an address of its own.
-    let address = rig.gateway.modbus()[0].1;
+    let address = rig.gateway.proxies()[0].address;
     let mut clients = tokio::task::JoinSet::new();
     for n in 0..150_u32 {
         clients.spawn(async move {

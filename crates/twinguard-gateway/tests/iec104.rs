@@ -244,7 +244,7 @@ types = [103]
     }
 
     async fn raw(&self) -> Peer {
-        Peer::new(TcpStream::connect(self.gateway.iec104()[0].1).await.unwrap())
+        Peer::new(TcpStream::connect(self.gateway.proxies()[0].address).await.unwrap())
     }
 
     async fn client(&self) -> Peer {

@@ -267,7 +267,10 @@ commands = ["cmd/#"]
     }
 
     async fn raw(&self) -> Peer {
-        Peer { stream: TcpStream::connect(self.gateway.mqtt()[0].1).await.unwrap(), rest: Vec::new() }
+        Peer {
+            stream: TcpStream::connect(self.gateway.proxies()[0].address).await.unwrap(),
+            rest: Vec::new(),
+        }
     }
 
     async fn client(&self, version: Version) -> Peer {
@@ -521,7 +524,7 @@ async fn behind_tls_the_certificate_says_who_commands_and_until_when() {
         (Says { left: Some(-60), ..controller }, Some(0x87)),
     ];
     for (says, reason) in cases {
-        let stream = tls::connect(shown(Some(says)), rig.gateway.mqtt()[0].1).await.unwrap();
+        let stream = tls::connect(shown(Some(says)), rig.gateway.proxies()[0].address).await.unwrap();
         let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
         assert_eq!(group, NamedGroup::X25519MLKEM768);
         let mut client = Peer { stream, rest: Vec::new() };
@@ -536,7 +539,7 @@ async fn behind_tls_the_certificate_says_who_commands_and_until_when() {
     let expected = [data.clone(), command, data.clone(), data.clone(), data];
     assert_eq!(broker.publications(), expected);
     // Who shows nothing is not heard: with TLS 1.3 a client learns that when it reads.
-    if let Ok(stream) = tls::connect(shown(None), rig.gateway.mqtt()[0].1).await {
+    if let Ok(stream) = tls::connect(shown(None), rig.gateway.proxies()[0].address).await {
         let mut client = Peer { stream, rest: Vec::new() };
         let _ = client.stream.write_all(&connect(Version::V5, None)).await;
         assert!(is_closed(&mut client.stream).await);

@@ -269,7 +269,7 @@ methods = ["ns=2;i=20"]
     }
 
     async fn raw(&self) -> Peer {
-        Peer::new(TcpStream::connect(self.gateway.opcua()[0].1).await.unwrap())
+        Peer::new(TcpStream::connect(self.gateway.proxies()[0].address).await.unwrap())
     }
 
     async fn hello(&self) -> Peer {

@@ -141,7 +141,7 @@ client_ca = "ca.pem"
     }
 
     async fn with(&self, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
-        connect(config, self.gateway.modbus()[0].1).await
+        connect(config, self.gateway.proxies()[0].address).await
     }
 
     /// Waits until the health says so; it is looked at once a second.
@@ -271,12 +271,12 @@ async fn who_proves_nothing_is_not_heard() {
             assert!(is_closed(&mut client).await);
         }
     }
-    let mut plain = TcpStream::connect(rig.gateway.modbus()[0].1).await.unwrap();
+    let mut plain = TcpStream::connect(rig.gateway.proxies()[0].address).await.unwrap();
     plain.write_all(&support::adu(1, &READ)).await.unwrap();
     let mut told = Vec::new();
     let _ = timeout(Duration::from_secs(5), plain.read_to_end(&mut told)).await.unwrap();
     assert!(told.first() != Some(&0), "an alert at most: {told:?}");
-    let mut silent = TcpStream::connect(rig.gateway.modbus()[0].1).await.unwrap();
+    let mut silent = TcpStream::connect(rig.gateway.proxies()[0].address).await.unwrap();
     assert!(is_closed(&mut silent).await, "a handshake that does not begin ends");
     assert_eq!(server.asked(), 0);
     let (_, metrics) = rig.http(PLATFORM, "GET /metrics", SECRET, "").await;

@@ -13,7 +13,8 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
-pub use proxy::{Iec104, Modbus, Mqtt, OpcUa, Secured};
+pub(crate) use proxy::PROXIES;
+pub use proxy::{Ends, Iec104, Modbus, Mqtt, OpcUa, Proxy, Secured, Speaks};
 use reader::{At, Reader, Table};
 pub use tls::{PostQuantum, Tls, TlsTowards};
 
@@ -163,14 +164,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// Its bearers.
     pub tokens: Vec<Token>,
-    /// The Modbus proxies.
-    pub modbus: Vec<Modbus>,
-    /// The MQTT proxies.
-    pub mqtt: Vec<Mqtt>,
-    /// The IEC 60870-5-104 proxies.
-    pub iec104: Vec<Iec104>,
-    /// The OPC UA proxies.
-    pub opcua: Vec<OpcUa>,
+    /// The proxies, those of one protocol after those of another.
+    pub proxies: Vec<Proxy>,
 }
 
 impl Config {
@@ -262,15 +257,11 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         api
     });
     let tokens = tokens(&table, folder, api.as_ref());
-    let mut taken = Vec::new();
-    let modbus = proxy::modbus(&table, folder, &mut taken);
-    let mqtt = proxy::mqtt(&table, folder, &mut taken);
-    let iec104 = proxy::iec104(&table, folder, &mut taken);
-    let opcua = proxy::opcua(&table, folder, &mut taken);
+    let proxies = proxy::proxies(&table, folder);
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
-    if !["api", "modbus", "mqtt", "iec104", "opcua"].iter().any(|key| table.has(key)) {
+    if !table.has("api") && !PROXIES.iter().any(|kind| table.has(kind.key)) {
         let reason = "`modbus`, `mqtt`, `iec104` and `opcua` are all missing: the gateway would do nothing";
         table.reader().refuse(0, "api", reason);
     }
@@ -286,10 +277,7 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         journal,
         api,
         tokens,
-        modbus,
-        mqtt,
-        iec104,
-        opcua,
+        proxies,
     })
 }
 

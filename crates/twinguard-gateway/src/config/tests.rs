@@ -36,7 +36,7 @@ fn a_good_one_is_read_with_its_defaults() {
     let folder = folder();
     let config = Config::parse(GOOD, "g.toml", folder.path()).unwrap();
     assert_eq!((config.mode, config.what_if, config.clamp), (Mode::Enforce, true, true));
-    assert_eq!(config.modbus[0].device, config.modbus[0].server);
+    assert_eq!(config.proxies[0].ends.device, config.proxies[0].ends.server);
     assert_eq!(config.tokens[0].may, BTreeSet::from([Right::Read, Right::Commands]));
 }
 
@@ -81,6 +81,37 @@ fn every_mistake_is_told_with_its_place_and_the_nearest_choice() {
         &["g.toml:9:8: `plant.toml` must hold a secret of at least 32 characters"],
     );
     check("[api]", "[api", &["g.toml:5:5: unclosed table, expected `]`"]);
+}
+
+#[test]
+fn proxies_are_listed_by_protocol_and_have_its_defaults() {
+    let folder = folder();
+    let mut text = GOOD.to_owned();
+    // In the file the other way round.
+    for (port, key) in ["opcua", "iec104", "mqtt"].iter().enumerate() {
+        let listen = format!("listen = \"127.0.0.1:{}\"", port + 1_503);
+        text += &format!("[[{key}]]\nname = \"cooler\"\n{listen}\nserver = \"127.0.0.1:502\"\n");
+    }
+    let config = Config::parse(&text, "g.toml", folder.path()).unwrap();
+    let read = |it: &Proxy| (it.called(), it.ends.message_time.as_secs(), it.ends.listen.port());
+    let read: Vec<_> = config.proxies.iter().map(read).collect();
+    let expect = [("modbus", 5, 1_502), ("mqtt", 30, 1_505), ("iec104", 15, 1_504), ("opcua", 10, 1_503)];
+    assert_eq!(read, expect.map(|(key, seconds, port)| (format!("{key} cooler"), seconds, port)));
+    let keys: Vec<_> = config.proxies.iter().map(|it| it.speaks.key()).collect();
+    assert_eq!(keys, PROXIES.map(|kind| kind.key), "what is counted is counted under a protocol's key");
+}
+
+#[test]
+fn proxies_do_not_get_in_each_others_way() {
+    let server = "server = \"127.0.0.1:502\"";
+    let other = |key| {
+        format!(
+            "{server}\n[[{key}]]\nname = \"cooler\"\nlisten = \"127.0.0.1:1502\"\nserver = \"127.0.0.1:5\""
+        )
+    };
+    let taken = "g.toml:17:10: `listen` 127.0.0.1:1502 is taken by `cooler` already";
+    check(server, &other("mqtt"), &[taken]);
+    check(server, &other("modbus"), &["g.toml:16:8: proxy `cooler` is given twice", taken]);
 }
 
 #[test]

@@ -230,8 +230,12 @@ impl Link {
     pub(crate) async fn hear<T>(&mut self, reads: bool, wake: Option<Instant>) -> Result<Heard, End<T>> {
         let Self { client, server, asked, told, stop, stopped, .. } = self;
         Ok(tokio::select! {
-            // What the server says first: a client that floods does not starve itself of it.
+            // The stop is heard once, then what the server says: a client that floods delays neither.
             biased;
+            _ = stop.changed(), if !*stopped => {
+                *stopped = true;
+                Heard::Stopping
+            }
             read = more(server.as_mut(), told) => match read {
                 Ok(1..) => Heard::Told,
                 _ => Heard::Lost,
@@ -242,10 +246,6 @@ impl Link {
                 Err(_) => return Err(End::Over),
             },
             () = until(wake) => Heard::Due,
-            _ = stop.changed(), if !*stopped => {
-                *stopped = true;
-                Heard::Stopping
-            }
         })
     }
 

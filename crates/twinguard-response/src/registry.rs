@@ -96,7 +96,7 @@ mod tests {
         let school = School {
             shielded: true,
             tuning: Trial::new(TUNING, 1, 1, SEEN),
-            training: Training { seed: TRAINING, episodes: 60, attackers: SEEN.to_vec(), shielded: true },
+            training: Training { seed: TRAINING, episodes: 12, attackers: SEEN.to_vec(), shielded: true },
         };
         let episode = task.episode(1, 0, SEEN);
         for (name, make) in planners() {

@@ -25,19 +25,28 @@ impl Life {
 
     /// From a cumulative distribution function of time; `scale` is a typical time.
     pub(super) fn of_distribution(cumulative: impl Fn(f64) -> f64, scale: f64) -> Self {
-        let quantile = |probability: f64| {
-            let (mut low, mut high) = (scale * 1e-9, scale * 1e9);
-            if cumulative(high) < probability {
-                return f64::INFINITY;
+        // In the logarithm of time. What is found for one probability bounds the search for those beside it.
+        let end = |time: f64| (libm::log(time), cumulative(time));
+        let mut sorted = vec![f64::INFINITY; POINTS];
+        let mut open = vec![(0_usize, POINTS, end(scale * 1e-9), end(scale * 1e9))];
+        while let Some((from, to, low, high)) = open.pop() {
+            let at = from.midpoint(to);
+            let probability = (at as f64 + 0.5) / POINTS as f64;
+            if from == to {
+                continue;
             }
-            // Bisection of the logarithm: 60 halvings of a span of 1e18 leave nothing.
-            for _ in 0..60 {
-                let middle = (low * high).sqrt();
-                if cumulative(middle) < probability { low = middle } else { high = middle }
+            if high.1 < probability {
+                // Not that likely ever, and what is likelier still less so.
+                open.push((from, at, low, high));
+                continue;
             }
-            high
-        };
-        Self { sorted: (0..POINTS).map(|at| quantile((at as f64 + 0.5) / POINTS as f64)).collect() }
+            let found =
+                if low.1 >= probability { low } else { crossing(&cumulative, probability, low, high) };
+            sorted[at] = libm::exp(found.0);
+            open.push((from, at, low, found));
+            open.push((at + 1, to, found, high));
+        }
+        Self { sorted }
     }
 
     /// The time before which the limit is reached with this probability (0 to 1); infinite: not that likely ever.
@@ -73,6 +82,37 @@ impl Life {
     pub(super) fn points(&self) -> &[f64] {
         &self.sorted
     }
+}
+
+/// Where a function that rises from below `wanted` at `low` to `wanted` or more at `high` reaches it, as (logarithm of time, value): regula
+/// falsi as the Illinois algorithm has it (M. Dowell, P. Jarratt, *BIT* 11 (1971) 168–174), halving where that is slow.
+fn crossing(
+    cumulative: &impl Fn(f64) -> f64,
+    wanted: f64,
+    mut low: (f64, f64),
+    mut high: (f64, f64),
+) -> (f64, f64) {
+    let (mut below, mut above) = (low.1 - wanted, high.1 - wanted);
+    let mut rose = None;
+    for turn in 0..100 {
+        let width = high.0 - low.0;
+        if width <= 1e-11 {
+            break;
+        }
+        let share = if turn % 3 == 2 { 0.5 } else { (-below / (above - below)).clamp(1e-3, 1.0 - 1e-3) };
+        let middle = low.0 + share * width;
+        let value = cumulative(libm::exp(middle));
+        let rises = value < wanted;
+        // An end that stays twice counts half.
+        let stayed = if rose == Some(rises) { 0.5 } else { 1.0 };
+        if rises {
+            (low, below, above) = ((middle, value), value - wanted, above * stayed);
+        } else {
+            (high, above, below) = ((middle, value), value - wanted, below * stayed);
+        }
+        rose = Some(rises);
+    }
+    high
 }
 
 /// For each wanted probability the share of truths inside that central interval: equal to it when predictions are

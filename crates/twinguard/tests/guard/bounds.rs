@@ -29,13 +29,13 @@ fn a_full_queue_folds_findings_refuses_input_and_loses_no_verdict() {
     let tape = attacked();
     let mut guard = guard(Config { queue: 6, ..config() });
     let mut said = Vec::new();
-    for (now, told) in &tape.told {
+    for (at, (now, told)) in tape.told.iter().enumerate() {
         while let Err(error) = told.tell(&mut guard, *now) {
             assert!(matches!(error, Error::Full { .. }), "{error}");
             // One at a time, so that it stays full.
             said.extend(guard.poll());
         }
-        assert!(guard.snapshot().is_ok());
+        assert!(at % 16 != 0 || guard.snapshot().is_ok());
     }
     said.extend(poll(&mut guard));
     let counted = guard.counters();

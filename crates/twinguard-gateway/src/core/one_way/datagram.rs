@@ -108,7 +108,7 @@ impl Header {
     /// [`Malformed`], for the first thing that is wrong.
     pub fn read(datagram: &[u8]) -> Result<(Self, &[u8]), Malformed> {
         let (header, sealed) = datagram.split_first_chunk::<HEADER>().ok_or(Malformed::Length)?;
-        if sealed.len() < TAG + 2 || datagram.len() > LARGEST || sealed.len() % 2 != 0 {
+        if sealed.len() < TAG + 2 || datagram.len() > LARGEST || !sealed.len().is_multiple_of(2) {
             return Err(Malformed::Length);
         }
         let mut rest = Rest(header);

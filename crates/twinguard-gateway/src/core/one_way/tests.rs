@@ -20,7 +20,7 @@ fn key() -> Key {
 fn points(first: usize, count: usize) -> Vec<PointText> {
     let point = |n: usize| PointText {
         signal: format!("plant.area{}.signal{n}", n % 7),
-        value: (n % 5 != 0).then(|| (n as f64 / 3.0).into()),
+        value: (!n.is_multiple_of(5)).then(|| (n as f64 / 3.0).into()),
         quality: Default::default(),
         source: None,
         at_s: Some(1.7e9 + n as f64 / 7.0),
@@ -50,11 +50,9 @@ fn blocks(sender: &mut Sender, sizes: &[usize]) -> Vec<Vec<Vec<u8>>> {
 }
 
 fn batches(told: &[Told]) -> Vec<&[PointText]> {
-    let batch = |it| match it {
-        &Told::Batch(ref points) => Some(points.as_slice()),
-        _ => None,
-    };
-    told.iter().filter_map(batch).collect()
+    told.iter()
+        .filter_map(|it| if let Told::Batch(points) = it { Some(points.as_slice()) } else { None })
+        .collect()
 }
 
 fn gaps(told: &[Told]) -> Vec<(u64, u64)> {

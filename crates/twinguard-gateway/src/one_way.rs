@@ -253,18 +253,16 @@ impl Incoming {
         // One byte more than any of ours: what is longer is seen to be.
         let mut buffer = [0; LARGEST + 1];
         loop {
-            let was_silent = self.receiver.is_silent();
             let told = self.receiver.tick(self.clock.now());
-            self.pass_on(&guard, told, was_silent);
+            self.pass_on(&guard, told);
             let due = self.receiver.next_deadline().map_or(GRACE, |at| self.clock.until(at));
             tokio::select! {
                 _ = stop.changed() => return,
                 came = self.socket.recv_from(&mut buffer) => match came {
                     Ok((length, _)) => {
                         let datagram = buffer.get(..length).unwrap_or_default();
-                        let was_silent = self.receiver.is_silent();
                         let told = self.receiver.take(self.clock.now(), datagram);
-                        self.pass_on(&guard, told, was_silent);
+                        self.pass_on(&guard, told);
                     }
                     Err(_) => sleep(PAUSE).await,
                 },
@@ -273,11 +271,11 @@ impl Incoming {
         }
     }
 
-    fn pass_on(&mut self, guard: &Handle, told: Vec<Told>, was_silent: bool) {
+    fn pass_on(&mut self, guard: &Handle, told: Vec<Told>) {
         // Kept before anything is told, so that nothing is ever told twice.
         self.keep();
         self.count(&told);
-        if told.is_empty() && was_silent == self.receiver.is_silent() {
+        if told.is_empty() {
             return;
         }
         let points = |it: &Told| if let Told::Batch(points) = it { points.len() as u64 } else { 0 };

@@ -145,7 +145,13 @@ async fn telemetry_goes_through_and_nothing_comes_back() {
     }
     until(&far, "points_taken_total", 50).await;
     assert_eq!(level(&far).await, Some(49.0), "in order, with two of each block lost");
-    assert_eq!(metric(&near, "points_sent_total").await, 50);
+    // A batch that is longer than a block.
+    let many: Vec<_> = (0..300).map(|n| format!("{{\"signal\": \"tank.level\", \"value\": {n}}}")).collect();
+    let body = format!("{{\"points\": [{}]}}", many.join(","));
+    assert_eq!(http(&near, "POST", "/v1/points", &body).await, "{\"taken\":300}");
+    until(&far, "points_taken_total", 350).await;
+    assert_eq!(level(&far).await, Some(299.0));
+    assert_eq!(metric(&near, "points_sent_total").await, 350);
     assert!(metric(&far, "blocks_recovered_total").await > 0);
     assert!(metric(&far, "datagrams_spare_total").await > 0, "each came twice");
     // Somebody else on the line: no key, an altered one, other bytes.
@@ -170,11 +176,11 @@ async fn telemetry_goes_through_and_nothing_comes_back() {
     line.cut.store(false, Ordering::SeqCst);
     until(&far, "gaps_total", 1).await;
     tell(&near, 200.0).await;
-    until(&far, "points_taken_total", 51).await;
+    until(&far, "points_taken_total", 351).await;
     assert_eq!(level(&far).await, Some(200.0));
     assert!(metric(&far, "blocks_lost_total").await >= 1);
     let row = state(&far).await["health"]["one_way"][0].clone();
-    assert_eq!((&row["name"], &row["points"]), (&"plant".into(), &51.into()), "{row}");
+    assert_eq!((&row["name"], &row["points"]), (&"plant".into(), &351.into()), "{row}");
     assert!(row["blocks_lost"].as_u64().unwrap() >= 1 && row["silent_since_s"].is_null(), "{row}");
     // Commands are no telemetry, and what was judged near is not told far.
     http(&near, "POST", "/v1/commands", "{\"signal\": \"tank.pump\", \"value\": 1}").await;

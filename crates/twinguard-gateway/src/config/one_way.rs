@@ -117,7 +117,7 @@ fn send(inner: &Table<'_, '_>, folder: &Path, taken: &mut Taken) -> Option<OneWa
         parity: u8::try_from(parity).unwrap_or(PIECES),
         hold: seconds(inner, "hold_s", 0.2),
         beat: seconds(inner, "beat_s", 2.0),
-        datagrams_per_second: inner.count("datagrams_per_second", 1..1_000_001, 5_000),
+        datagrams_per_second: inner.count("datagrams_per_second", 1..1_000_001, 2_000),
         name: name?,
         to: to?,
         key: key?,

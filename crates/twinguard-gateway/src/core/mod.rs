@@ -44,7 +44,7 @@ const NEWS: usize = 10_000;
 /// Something for everybody who listens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
-    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `unreadable`.
+    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`.
     pub kind: &'static str,
     /// What, as JSON text.
     pub json: String,

@@ -429,7 +429,7 @@ fn what_comes_one_way_is_taken_as_far_as_it_is_understood() {
     let warned =
         |core: &Core| core.health(at(30)).warnings(at(30)).any(|it| it.contains("`plant` is silent"));
     assert!(warned(&core));
-    core.one_way(at(31), "plant", &[]);
+    core.one_way(at(31), "plant", &[Told::Heard]);
     assert!(!warned(&core), "it is heard again");
     let news: Vec<_> = core.take_news().map(|it| (it.kind, it.json)).collect();
     let gap = news.iter().find(|(kind, _)| *kind == "gap").unwrap();

@@ -57,16 +57,21 @@ struct SilenceRow<'a> {
     since_s: f64,
 }
 
+#[derive(Serialize)]
+struct HeardRow<'a> {
+    line: &'a str,
+    at_s: f64,
+}
+
 impl Core {
-    /// Takes what the receiver of a line tells, and that the line is heard again where it tells nothing. What is not understood of a
-    /// batch is left out and counted; gaps, silence and what cannot be read are news, and stand in the health.
+    /// Takes what the receiver of a line tells. What is not understood of a batch is left out and counted; gaps, silence and what cannot
+    /// be read are news, and gaps and silence stand in the health.
     ///
     /// Points are all that comes this way: there is no other word in it.
     pub fn one_way(&mut self, now: Timestamp, line: &str, told: &[Told]) -> Taken {
         let at_s = now.as_secs_f64();
         let mut came = Taken::default();
         let mut state = self.lines.get(line).copied().unwrap_or_default();
-        state.silent_since = None;
         for it in told {
             match it {
                 Told::Batch(points) => {
@@ -85,6 +90,10 @@ impl Core {
                 Told::Silent { since } => {
                     state.silent_since = Some(*since);
                     self.say("silence", &SilenceRow { line, since_s: since.as_secs_f64() });
+                }
+                Told::Heard => {
+                    state.silent_since = None;
+                    self.say("heard", &HeardRow { line, at_s });
                 }
             }
         }

@@ -58,6 +58,8 @@ pub enum Told {
         /// When something came last, or when the receiver was first asked.
         since: Timestamp,
     },
+    /// Something valid has come after silence was told.
+    Heard,
 }
 
 /// What a receiver counts.
@@ -148,7 +150,9 @@ impl Receiver {
             return told;
         };
         self.heard = Some(now);
-        self.silent = false;
+        if core::mem::take(&mut self.silent) {
+            told.push(Told::Heard);
+        }
         self.counts.datagrams += 1;
         if header.block < next {
             self.counts.spare += 1;
@@ -194,12 +198,6 @@ impl Receiver {
     #[must_use]
     pub const fn heard(&self) -> Option<Timestamp> {
         self.heard
-    }
-
-    /// Whether silence has been told and nothing valid has come since.
-    #[must_use]
-    pub const fn is_silent(&self) -> bool {
-        self.silent
     }
 
     /// What was counted.

@@ -252,8 +252,13 @@ fn telemetry_is_held_for_a_while_and_silence_is_broken() {
     assert_eq!(receiver.tick(at(12_200)), [Told::Silent { since: at(2_200) }]);
     assert_eq!((receiver.tick(at(60_000)), receiver.next_deadline()), (vec![], None), "once");
     let next = sender.tick(at(60_000));
-    assert_eq!(receiver.take(at(60_000), &next[0]), []);
+    assert_eq!(receiver.take(at(60_000), &next[0]), [Told::Heard]);
     assert_eq!(receiver.tick(at(70_000)), [Told::Silent { since: at(60_000) }]);
+    // It was silent for long enough before anybody looked.
+    let next = sender.tick(at(72_000));
+    assert_eq!(receiver.take(at(72_000), &next[0]), [Told::Heard]);
+    let next = sender.tick(at(90_000));
+    assert_eq!(receiver.take(at(90_000), &next[0]), [Told::Silent { since: at(72_000) }, Told::Heard]);
     let mut deaf = self::receiver(None);
     assert_eq!((deaf.tick(at(0)), deaf.tick(at(10_000))), (vec![], vec![Told::Silent { since: at(0) }]));
 }

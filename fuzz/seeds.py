@@ -221,6 +221,8 @@ def main():
         write("link", name, frames)
     for name, stream in GATEWAY.items():
         write("gateway", name, stream)
+    for name, data in ONE_WAY.items():
+        write("one_way", name, data)
 
     def segment(server, flags, sequence, acknowledgement, payload=b"", cut=0, time=2):
         return struct.pack(">BBHHB", server << 7 | cut << 6 | len(payload), flags, sequence, acknowledgement, time) + payload
@@ -409,6 +411,19 @@ GATEWAY = {
     "iec104_asks": b"\x02\x68\x04\x07\0\0\0" + apdu(0, 0, bytes([100, 1, 6, 0, 1, 0, 0, 0, 0, 20])) + bytes([0x68, 4, 1, 0, 2, 0]),
     "opcua": b"\x03" + chunk(b"F", 1, HEAT) + chunk(b"F", 2, START) + chunk(b"F", 3, RAMP),
     "opcua_chunks": b"\x03" + chunk(b"C", 1, HEAT[:40]) + chunk(b"F", 2, HEAT[40:]),
+}
+
+# --- one-way lines: a datagram's header, a block, what a receiver keeps -------------------------------------------------
+def one_way(place, data, parity, stream, numbers, sealed):
+    return b"TGOW" + bytes([1, place, data, parity]) + stream + struct.pack(">qQQ", *numbers) + sealed
+
+
+LEVEL = b'[{"signal":"tank.level","value":1.5,"at_s":1700000000.25}]'
+ONE_WAY = {
+    "datagram": one_way(9, 8, 3, bytes(range(16)), (1_700_000_000_000_000_000, 20, 1), bytes(80)),
+    "parity_alone": one_way(64, 1, 64, bytes(16), (-1, 2**64 - 1, 2**64 - 2), bytes(18)),
+    "block": struct.pack(">I", len(LEVEL)) + LEVEL + struct.pack(">I", 2) + b"[]" + bytes(7),
+    "state": b"twinguard one-way 1 000102030405060708090a0b0c0d0e0f 1700000000000000000 17\n",
 }
 
 

@@ -13,8 +13,12 @@ use twinguard::protocol::protocols::{
 use twinguard::twin::Plant;
 use twinguard::types::{SignalId, Timestamp, Value};
 
+#[path = "../../crates/twinguard-gateway/src/core/one_way/block.rs"]
+pub mod block;
 #[path = "../../crates/twinguard-gateway/src/certificate.rs"]
 pub mod certificate;
+#[path = "../../crates/twinguard-gateway/src/core/one_way/datagram.rs"]
+pub mod datagram;
 #[path = "../../crates/twinguard-gateway/src/core/iec104.rs"]
 pub mod iec104;
 #[path = "../../crates/twinguard-gateway/src/core/modbus.rs"]
@@ -25,6 +29,8 @@ pub mod mqtt;
 pub mod opcua;
 #[path = "../../crates/twinguard-gateway/src/core/reading.rs"]
 pub mod reading;
+#[path = "../../crates/twinguard-gateway/src/core/one_way/state.rs"]
+pub mod state;
 
 /// A certificate: what it names is short and can be seen, and bytes behind it are refused.
 pub fn certificate(data: &[u8]) {
@@ -35,6 +41,23 @@ pub fn certificate(data: &[u8]) {
     assert!(read.spiffe.as_ref().is_none_or(|it| it.starts_with("spiffe://")));
     assert!(certificate::Certificate::read(&[data, &[0]].concat()).is_err());
     assert_eq!(certificate::Certificate::read(data), Ok(read));
+}
+
+/// What a one-way line brings: a datagram's header is written as it came, and so are a block's batches and what a receiver keeps.
+pub fn one_way(data: &[u8]) {
+    if let Ok((header, sealed)) = datagram::Header::read(data) {
+        assert!(data.len() <= datagram::LARGEST && header.place < header.data + header.parity);
+        assert_eq!([header.to_bytes().as_slice(), sealed].concat(), data);
+    }
+    if let Some(batches) = block::batches(data) {
+        let mut written = Vec::new();
+        batches.iter().for_each(|batch| block::put(&mut written, batch));
+        let rest = data.strip_prefix(written.as_slice()).expect("what was read is written the same");
+        assert!(rest.iter().all(|byte| *byte == 0));
+    }
+    if let Some(state) = std::str::from_utf8(data).ok().and_then(|text| text.parse::<state::State>().ok()) {
+        assert_eq!(state.to_string().parse(), Ok(state));
+    }
 }
 
 /// One signal of each kind for every protocol.

@@ -71,6 +71,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("modbus_rtu", messages::modbus_rtu),
     ("mqtt", |data| messages::family("mqtt", data)),
     ("omron", |data| messages::family("omron", data)),
+    ("one_way", gateway::one_way),
     ("opcua", |data| messages::family("opcua", data)),
     ("plant", plant),
     ("pn_dcp", |data| messages::family("pn_dcp", data)),

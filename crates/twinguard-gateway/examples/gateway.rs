@@ -68,7 +68,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             let scheme = if gateway.is_api_secure() { "https" } else { "http" };
             println!("api and operations page on {scheme}://{api}/");
         }
-        for Listening { kind, name, address } in gateway.proxies() {
+        for Listening { kind, name, address } in gateway.proxies().iter().chain(gateway.receivers()) {
             println!("{kind} `{name}` on {address}");
         }
         println!(

@@ -24,6 +24,7 @@ use crate::certificate::Term;
 use crate::config::{Config, History, PlantSource, Proxy, Speaks};
 use crate::core::Core;
 use crate::core::mqtt::CommandTopics;
+use crate::one_way::{Incoming, Onward, Outgoing};
 use crate::relay::{Behind, Relay};
 use crate::stats::Stats;
 use crate::tls::{Back, Front, Ready, Towards};
@@ -45,19 +46,25 @@ pub struct Gateway {
     tasks: Vec<JoinHandle<()>>,
     api: Option<SocketAddr>,
     proxies: Vec<Listening>,
+    receivers: Vec<Listening>,
 }
 
 impl core::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { api, proxies, .. } = self;
-        f.debug_struct("Gateway").field("api", api).field("proxies", proxies).finish_non_exhaustive()
+        let Self { api, proxies, receivers, .. } = self;
+        let mut shown = f.debug_struct("Gateway");
+        shown
+            .field("api", api)
+            .field("proxies", proxies)
+            .field("receivers", receivers)
+            .finish_non_exhaustive()
     }
 }
 
-/// A proxy that waits for clients.
+/// A proxy that waits for clients, or a one-way line that waits for datagrams.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
-    /// Its protocol, as its tables in the configuration are called, for example `modbus`.
+    /// What its tables in the configuration are called, for example `modbus`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -272,6 +279,14 @@ impl Gateway {
             None => None,
         };
         let stats = Arc::new(Stats::default());
+        let (mut onward, mut outgoing) = (Onward::new(stats.one_way_out.clone()), Vec::new());
+        for line in &config.one_way_sends {
+            outgoing.push((Outgoing::open(line, stats.one_way_out.clone()).await?, onward.add()));
+        }
+        let mut incoming = Vec::new();
+        for line in &config.one_way_receives {
+            incoming.push(Incoming::open(line, stats.one_way_in.clone()).await?);
+        }
         let doors = |(name, fresh): (String, Fresh)| {
             let (front, back) = (Arc::new(Front::new(fresh.front)), Arc::new(Back::new(fresh.back)));
             (name, Doors { front, back })
@@ -280,14 +295,23 @@ impl Gateway {
         let bindings = core.guard().plant().bindings.clone();
         let guard = worker::start(core)?;
         let (stop, stopped) = watch::channel(false);
-        let mut gateway = Self { guard, doors, stop, tasks: Vec::new(), api: None, proxies: Vec::new() };
+        let (tasks, proxied, receivers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut gateway = Self { guard, doors, stop, tasks, api: None, proxies: proxied, receivers };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
             let front = gateway.doors("api").front;
             let (stats, stopped) = (stats.clone(), stopped.clone());
-            let sidecar = Sidecar::new(api, &config.tokens, config.mode, guard, stats, stopped, front)?;
+            let sidecar = Sidecar::new(api, config, guard, stats, onward, stopped, front)?;
             gateway.tasks.push(tokio::spawn(sidecar.serve(listener)));
+        }
+        // After the API, which has more to give until it has ended.
+        for (line, batches) in outgoing {
+            gateway.tasks.push(tokio::spawn(line.serve(batches, stopped.clone())));
+        }
+        for line in incoming {
+            gateway.receivers.extend(line.listening());
+            gateway.tasks.push(tokio::spawn(line.serve(gateway.guard.clone(), stopped.clone())));
         }
         for (proxy, listener) in proxies {
             let (kind, name) = (proxy.speaks.key(), proxy.ends.name.clone());
@@ -332,6 +356,12 @@ impl Gateway {
     #[must_use]
     pub fn proxies(&self) -> &[Listening] {
         &self.proxies
+    }
+
+    /// Where the one-way lines listen, in the order of [`Config::one_way_receives`].
+    #[must_use]
+    pub fn receivers(&self) -> &[Listening] {
+        &self.receivers
     }
 
     /// The guard's thread.

@@ -14,6 +14,7 @@ mod gateway;
 mod iec104;
 mod modbus;
 mod mqtt;
+mod one_way;
 mod opcua;
 mod pem;
 mod places;

@@ -21,6 +21,11 @@ impl Count {
         self.0.fetch_add(1, Relaxed);
     }
 
+    /// So many more.
+    pub(crate) fn more(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
     /// How many.
     #[must_use]
     pub(crate) fn get(&self) -> u64 {
@@ -105,12 +110,62 @@ counts! {
     flooded: "requests_flooded_total";
 }
 
+counts! {
+    /// What one-way lines count that telemetry goes out by.
+    OneWayOut;
+    /// Points that were sent, once for each line.
+    points: "points_sent_total";
+    /// Points that were not sent because too many waited, or because one was longer than a block.
+    unsent: "points_unsent_total";
+    /// Datagrams that were sent.
+    datagrams: "datagrams_sent_total";
+    /// Datagrams that the network nearby did not take.
+    failures: "datagrams_unsent_total";
+}
+
+counts! {
+    /// What one-way lines count that telemetry comes in by.
+    OneWayIn;
+    /// Datagrams that were opened.
+    datagrams: "datagrams_received_total";
+    /// Of them those that were not needed: parity of whole blocks, repetitions, what came too late.
+    spare: "datagrams_spare_total";
+    /// Datagrams refused because they are none, or contradict others of their block.
+    malformed: "datagrams_malformed_total";
+    /// Datagrams refused because no holder of the key sealed them as they are.
+    forged: "datagrams_forged_total";
+    /// Datagrams refused because their stream began before one that was heard.
+    old: "datagrams_old_total";
+    /// Blocks that came through.
+    blocks: "blocks_total";
+    /// Of them those that parity made whole.
+    recovered: "blocks_recovered_total";
+    /// Blocks that are lost.
+    lost: "blocks_lost_total";
+    /// Blocks that held something other than points.
+    unreadable: "blocks_unreadable_total";
+    /// Losses of one block, or of several in a row.
+    gaps: "gaps_total";
+    /// How often a line fell silent.
+    silences: "silences_total";
+    /// Points that the guard was told.
+    points: "points_taken_total";
+    /// Points of signals that the plant file does not name.
+    refused: "points_refused_total";
+    /// Points that the guard could not be told because it had too much to do.
+    unseen: "points_unseen_total";
+    /// How often the file of what has been heard could not be written.
+    unkept: "state_failures_total";
+}
+
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Stats {
     /// By the keys of the protocols.
     proxied: [(&'static str, Arc<Proxied>); PROXIES.len()],
     pub(crate) api: Served,
+    pub(crate) one_way_out: Arc<OneWayOut>,
+    pub(crate) one_way_in: Arc<OneWayIn>,
     /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
     pub(crate) unproved: Count,
     /// Time from a command's last byte to its verdict.
@@ -122,6 +177,8 @@ impl Default for Stats {
         Self {
             proxied: PROXIES.map(|kind| (kind.key, Arc::default())),
             api: Served::default(),
+            one_way_out: Arc::default(),
+            one_way_in: Arc::default(),
             unproved: Count::default(),
             decide: Histogram::default(),
         }
@@ -141,6 +198,8 @@ impl Stats {
             counts.write(out, key);
         }
         self.api.write(out, "api");
+        self.one_way_out.write(out, "one_way");
+        self.one_way_in.write(out, "one_way");
         let help = "Connections ended because the TLS handshake failed.";
         metric(out, "twinguard_tls_handshakes_failed_total", help, self.unproved.get());
         self.write_decide(out);

@@ -17,7 +17,8 @@ use twinguard::types::Timestamp;
 use crate::Error;
 use crate::accept::accept;
 use crate::certificate::Certificate;
-use crate::config::{Api, Mode, Token};
+use crate::config::{Api, Config, Mode};
+use crate::one_way::Onward;
 use crate::stats::Stats;
 use crate::tls::{Front, Met};
 use crate::worker::Handle;
@@ -37,6 +38,8 @@ struct Shared {
     config: Api,
     mode: Mode,
     stats: Arc<Stats>,
+    /// Where the points go that are taken.
+    onward: Onward,
     stop: watch::Receiver<bool>,
 }
 
@@ -76,16 +79,17 @@ impl Sidecar {
     /// # Errors
     /// [`Error::Io`] for a token's file that cannot be read.
     pub(crate) fn new(
-        config: Api,
-        tokens: &[Token],
-        mode: Mode,
+        api: Api,
+        config: &Config,
         guard: Handle,
         stats: Arc<Stats>,
+        onward: Onward,
         stop: watch::Receiver<bool>,
         front: Arc<Front>,
     ) -> Result<Self, Error> {
-        let bearers = Bearers::read(tokens, config.requests_per_second)?;
-        Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, stop }), front })
+        let bearers = Bearers::read(&config.tokens, api.requests_per_second)?;
+        let (config, mode) = (api, config.mode);
+        Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, onward, stop }), front })
     }
 
     /// Serves until `stop` changes.

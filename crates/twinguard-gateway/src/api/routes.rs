@@ -201,8 +201,12 @@ struct Batch {
 }
 
 async fn points(State(shared): Shares, Extension(peer): Extension<Peer>, request: Request) -> Response {
-    let job =
-        |core: &mut Core, now, _: &Who, batch: Batch| Ok(Taken { taken: core.points(now, &batch.points)? });
+    let onward = shared.onward.clone();
+    let job = move |core: &mut Core, now, _: &Who, batch: Batch| {
+        let taken = core.points(now, &batch.points)?;
+        onward.send(now, batch.points);
+        Ok(Taken { taken })
+    };
     answer(ask(&shared, &peer, request, Right::Points, job).await)
 }
 

@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
+mod one_way;
 mod proxy;
 mod reader;
 mod tls;
@@ -13,6 +14,8 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
+pub use one_way::{OneWayReceive, OneWaySend};
+pub(crate) use one_way::{key as one_way_key, state as one_way_state};
 pub(crate) use proxy::PROXIES;
 pub use proxy::{Ends, Iec104, Modbus, Mqtt, OpcUa, Proxy, Secured, Speaks};
 use reader::{At, Reader, Table};
@@ -166,6 +169,10 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// The proxies, those of one protocol after those of another.
     pub proxies: Vec<Proxy>,
+    /// Lines by which the points that the API takes go out.
+    pub one_way_sends: Vec<OneWaySend>,
+    /// Lines by which points come in.
+    pub one_way_receives: Vec<OneWayReceive>,
 }
 
 impl Config {
@@ -258,11 +265,14 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
     });
     let tokens = tokens(&table, folder, api.as_ref());
     let proxies = proxy::proxies(&table, folder);
+    let (one_way_sends, one_way_receives) = one_way::lines(&table, folder, table.has("api"));
     if api.is_some() && tokens.is_empty() && !table.has("token") {
         table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
     }
-    if !table.has("api") && !PROXIES.iter().any(|kind| table.has(kind.key)) {
-        let reason = "`modbus`, `mqtt`, `iec104` and `opcua` are all missing: the gateway would do nothing";
+    let listens = PROXIES.iter().map(|kind| kind.key).chain(["one_way_receive"]).any(|key| table.has(key));
+    if !table.has("api") && !listens {
+        let reason = "`modbus`, `mqtt`, `iec104`, `opcua` and `one_way_receive` are all missing: the gateway would do \
+                      nothing";
         table.reader().refuse(0, "api", reason);
     }
     table.finish();
@@ -278,6 +288,8 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         api,
         tokens,
         proxies,
+        one_way_sends,
+        one_way_receives,
     })
 }
 

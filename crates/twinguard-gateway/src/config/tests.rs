@@ -151,6 +151,47 @@ fn certificates_are_looked_at() {
 }
 
 #[test]
+fn one_way_lines_are_looked_at() {
+    let server = "server = \"127.0.0.1:502\"";
+    let key = "key = \"diode.key\"";
+    let folder = folder();
+    std::fs::write(folder.path().join("diode.key"), "0f".repeat(32)).unwrap();
+    std::fs::write(folder.path().join("other.key"), "1e".repeat(32)).unwrap();
+    let lines = format!(
+        "{GOOD}[[one_way_send]]\nname = \"out\"\nto = \"10.0.9.2:4790\"\n{key}\nparity = 2\n\
+         [[one_way_receive]]\nname = \"in\"\nlisten = \"127.0.0.1:4790\"\nkey = \"other.key\"\nstate = \"heard\"\n"
+    );
+    let config = Config::parse(&lines, "g.toml", folder.path()).unwrap();
+    let (send, receive) = (&config.one_way_sends[0], &config.one_way_receives[0]);
+    assert_eq!((send.data, send.parity, send.hold.as_millis()), (8, 2, 200));
+    assert_eq!((receive.patience.as_secs(), receive.silence.as_secs()), (2, 10));
+    let check = |old: &str, new: &str, expect: &str| {
+        let told =
+            Config::parse(&lines.replacen(old, new, 1), "g.toml", folder.path()).unwrap_err().to_string();
+        assert_eq!(told, expect, "{new}");
+    };
+    check("parity = 2", "party = 2", "g.toml:19:1: unknown key `party`, did you mean `parity`?");
+    check("parity = 2", "parity = 65", "g.toml:19:10: `parity` must lie from 0 to 64");
+    check("other.key", "diode.key", "g.toml:23:7: `key` is that of another line already: each has its own");
+    check("\"in\"", "\"out\"", "g.toml:21:8: one-way line `out` is given twice");
+    check(
+        "other.key",
+        "token",
+        "g.toml:23:7: `token` must hold a key of 64 hexadecimal digits (32 random bytes)",
+    );
+    check("\"heard\"", "\"token\"", "g.toml:24:9: `token` holds no state of a one-way receiver");
+    check("state = \"heard\"", "", "g.toml:20:1: key `state` is missing in [[one_way_receive]]");
+    let alone = format!("{server}\n[[one_way_send]]\nname = \"out\"\nto = \"10.0.9.2:4790\"\n{key}");
+    let without = GOOD.replacen(server, &alone, 1);
+    let api = without.find("[api]").unwrap()..without.find("[[modbus]]").unwrap();
+    let told = Config::parse(&without.replace(&without[api], ""), "g.toml", folder.path()).unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "g.toml:9:1: `one_way_send` needs [api]: what goes out are the points that are told there"
+    );
+}
+
+#[test]
 fn a_network_needs_tls_or_a_loud_word() {
     let told = {
         let folder = folder();

@@ -4,6 +4,7 @@
 pub mod iec104;
 pub mod modbus;
 pub mod mqtt;
+pub mod one_way;
 pub mod opcua;
 mod page;
 mod proxy;
@@ -21,7 +22,9 @@ use twinguard::{Approval, Guard, Input, Output, Verdicted};
 
 use crate::certificate::Term;
 use crate::config::Mode;
-pub use page::{ActionRow, CertificateRow, FindingRow, Health, HeldRow, Page, SignalRow, VerdictRow};
+pub use page::{
+    ActionRow, CertificateRow, FindingRow, Health, HeldRow, LineRow, Page, SignalRow, VerdictRow,
+};
 pub use proxy::{Answer, Line};
 pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
@@ -41,7 +44,7 @@ const NEWS: usize = 10_000;
 /// Something for everybody who listens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
-    /// `finding`, `verdict`, `action`.
+    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`.
     pub kind: &'static str,
     /// What, as JSON text.
     pub json: String,
@@ -107,6 +110,8 @@ pub struct Core {
     news: VecDeque<News>,
     /// Certificates in use, by what they are used for.
     certificates: BTreeMap<String, Term>,
+    /// One-way lines that have told something, by their names.
+    lines: BTreeMap<String, one_way::Line>,
     proxy: proxy::Proxy,
 }
 
@@ -146,6 +151,7 @@ impl Core {
             heard: None,
             news: VecDeque::new(),
             certificates: BTreeMap::new(),
+            lines: BTreeMap::new(),
         })
     }
 

@@ -169,8 +169,23 @@ pub struct Health {
     pub detectors: u32,
     /// Certificates in use, the soonest to run out first.
     pub certificates: Vec<CertificateRow>,
+    /// One-way lines that have told something.
+    pub one_way: Vec<LineRow>,
     /// What was counted.
     pub tally: Tally,
+}
+
+/// A one-way line that telemetry comes by.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LineRow {
+    /// Its name.
+    pub name: String,
+    /// Since when nothing valid has come, seconds since 1970, while that is so.
+    pub silent_since_s: Option<f64>,
+    /// Blocks that are lost.
+    pub blocks_lost: u64,
+    /// Points that were taken.
+    pub points: u64,
 }
 
 /// A certificate in use.
@@ -202,10 +217,18 @@ impl CertificateRow {
 /// How long a command waits for a person, in seconds; the gate's own.
 const HOLD_S: f64 = 300.0;
 
+impl LineRow {
+    fn warning(&self) -> Option<String> {
+        let name = &self.name;
+        self.silent_since_s.map(|_| format!("one-way line `{name}` is silent: no telemetry comes by it"))
+    }
+}
+
 impl Health {
-    /// What somebody has to do before commands stop.
+    /// What somebody has to do before commands stop, and lines that telemetry does not come by.
     pub fn warnings(&self, now: Timestamp) -> impl Iterator<Item = String> + '_ {
-        self.certificates.iter().filter_map(move |row| row.warning(now))
+        let certificates = self.certificates.iter().filter_map(move |row| row.warning(now));
+        certificates.chain(self.one_way.iter().filter_map(LineRow::warning))
     }
 }
 
@@ -273,6 +296,7 @@ impl Core {
             surprise: self.guard.surprise(),
             detectors: self.guard.detection().detectors,
             certificates: self.certificate_rows(now),
+            one_way: self.lines.iter().map(|(name, line)| line.row(name)).collect(),
             tally: self.tally,
         }
     }

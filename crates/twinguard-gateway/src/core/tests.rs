@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::modbus::{Exception, Piece, Request, piece, refusal};
+use super::one_way::{Gap, StreamId, Taken, Told};
 use super::*;
 use crate::certificate::{Certificate, Term};
 use twinguard::integrity::storage::{Memory, Part, Storage};
@@ -405,6 +406,35 @@ fn a_journal_that_fails_stops_commands_and_not_telemetry() {
     let row = page.signals.iter().find(|row| row.path == "tank.level").unwrap();
     assert_eq!(row.reported, Some(0.5));
     assert_eq!(core.tally().unguarded, 2);
+}
+
+#[test]
+fn what_comes_one_way_is_taken_as_far_as_it_is_understood() {
+    let mut core = core_of(PLANT, None);
+    let points = |json: &str| Told::Batch(serde_json::from_str(json).unwrap());
+    let batch = points(
+        r#"[{"signal": "tank.level", "value": 0.5, "at_s": 1}, {"signal": "elsewhere", "value": 1},
+            {"signal": "tank.level", "value": 9, "source": "model"}, {"signal": "tank.pump", "value": 25}]"#,
+    );
+    let gap = Told::Gap(Gap { stream: StreamId([1; 16]), from: 3, to: 5 });
+    let taken = core.one_way(at(2), "plant", &[gap, batch]);
+    assert_eq!(taken, Taken { taken: 2, refused: 2 });
+    let page = core.page(at(2));
+    let row = page.signals.iter().find(|row| row.path == "tank.level").unwrap();
+    assert_eq!((row.reported, core.tally().points), (Some(0.5), 0), "the API was told nothing");
+    assert!(page.verdicts.is_empty(), "a value of an actuator is no command");
+    let line = &page.health.one_way[0];
+    assert_eq!((&*line.name, line.blocks_lost, line.points, line.silent_since_s), ("plant", 2, 2, None));
+    core.one_way(at(30), "plant", &[Told::Silent { since: at(2) }]);
+    let warned =
+        |core: &Core| core.health(at(30)).warnings(at(30)).any(|it| it.contains("`plant` is silent"));
+    assert!(warned(&core));
+    core.one_way(at(31), "plant", &[Told::Heard]);
+    assert!(!warned(&core), "it is heard again");
+    let news: Vec<_> = core.take_news().map(|it| (it.kind, it.json)).collect();
+    let gap = news.iter().find(|(kind, _)| *kind == "gap").unwrap();
+    assert!(gap.1.contains("\"line\":\"plant\"") && gap.1.contains("\"from_block\":3"), "{gap:?}");
+    assert!(news.iter().any(|(kind, _)| *kind == "silence"));
 }
 
 #[test]

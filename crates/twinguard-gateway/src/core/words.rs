@@ -30,20 +30,27 @@ impl Who {
 }
 
 /// A value of a signal.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PointText {
     /// The signal's path.
     pub signal: String,
     /// A number or a state, in the signal's unit; absent where none could be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Number>,
     /// Quality, good when absent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_good")]
     pub quality: Quality,
     /// Who says so, the field when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// When it held, seconds since 1970, UTC; when it arrived, if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub at_s: Option<f64>,
+}
+
+fn is_good(quality: &Quality) -> bool {
+    *quality == Quality::Good
 }
 
 /// A number or a state.
@@ -262,7 +269,13 @@ impl Core {
     /// [`Refusal::Invalid`] naming the first point that is not understood; then none is taken.
     pub fn points(&mut self, now: Timestamp, texts: &[PointText]) -> Result<usize, Refusal> {
         let points: Vec<Point> = texts.iter().map(|text| self.point(now, text)).collect::<Result<_, _>>()?;
-        for point in &points {
+        self.tally.points += points.len() as u64;
+        self.take_points(now, &points)
+    }
+
+    /// Tells the guard values that are understood.
+    pub(super) fn take_points(&mut self, now: Timestamp, points: &[Point]) -> Result<usize, Refusal> {
+        for point in points {
             if point.source == Source::Vendor && point.quality.is_usable() {
                 self.vendor.insert(point.signal, (point.value.as_f64(), now));
             }
@@ -270,8 +283,7 @@ impl Core {
                 self.heard = Some(now);
             }
         }
-        self.tally.points += points.len() as u64;
-        let came = self.tell(now, Input::Points(&points));
+        let came = self.tell(now, Input::Points(points));
         match came.trouble {
             // Telemetry passes whatever the journal does.
             None | Some(twinguard::Error::Integrity(_)) => Ok(points.len()),
@@ -279,7 +291,7 @@ impl Core {
         }
     }
 
-    fn point(&self, now: Timestamp, text: &PointText) -> Result<Point, Refusal> {
+    pub(super) fn point(&self, now: Timestamp, text: &PointText) -> Result<Point, Refusal> {
         let signal = self.signal(&text.signal)?;
         let bad = || Refusal::Invalid(format!("`{}` must be a finite number or a state", text.signal));
         let (value, quality) = match text.value {

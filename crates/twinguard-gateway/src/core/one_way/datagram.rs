@@ -132,7 +132,7 @@ impl Header {
 
     /// The header as it is sent.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; HEADER] {
+    pub fn to_bytes(self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
         let parts: [&[u8]; 6] = [
             &MAGIC,

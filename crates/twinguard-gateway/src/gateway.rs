@@ -310,7 +310,9 @@ impl Gateway {
             gateway.tasks.push(tokio::spawn(line.serve(batches, stopped.clone())));
         }
         for line in incoming {
-            gateway.receivers.extend(line.listening());
+            if let Some((name, address)) = line.place() {
+                gateway.receivers.push(Listening { kind: "one_way_receive", name, address });
+            }
             gateway.tasks.push(tokio::spawn(line.serve(gateway.guard.clone(), stopped.clone())));
         }
         for (proxy, listener) in proxies {

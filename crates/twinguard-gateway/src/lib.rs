@@ -24,9 +24,9 @@ mod stats;
 mod tls;
 mod worker;
 
-pub use crate::core::Core;
+pub use crate::core::{Core, Mode};
 pub use api::OPENAPI;
-pub use config::{Config, Mode};
+pub use config::Config;
 pub use error::Error;
 pub use gateway::{Checked, Gateway, Listening, build, stand_by};
 pub use worker::{Handle, Shown};

@@ -1,5 +1,6 @@
 //! One-way lines with their sockets: what goes out through a data diode, and what comes in.
 
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use crate::Error;
 use crate::config::{self, OneWayReceive, OneWaySend};
 use crate::core::PointText;
 use crate::core::one_way::{Counts, Key, LARGEST, Receiver, Sender, Settings, State, StreamId, Told, Waits};
-use crate::gateway::Listening;
 use crate::stats::{OneWayIn, OneWayOut};
 use crate::worker::{Handle, clock};
 
@@ -242,10 +242,9 @@ impl Incoming {
         })
     }
 
-    /// Where it listens.
-    pub(crate) fn listening(&self) -> Option<Listening> {
-        let address = self.socket.local_addr().ok()?;
-        Some(Listening { kind: "one_way_receive", name: self.name.to_string(), address })
+    /// Its name, and where it listens.
+    pub(crate) fn place(&self) -> Option<(String, SocketAddr)> {
+        Some((self.name.to_string(), self.socket.local_addr().ok()?))
     }
 
     /// Takes datagrams and tells the guard until `stop` changes.

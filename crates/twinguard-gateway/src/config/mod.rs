@@ -14,6 +14,7 @@ use twinguard::twin::problem::Located;
 use twinguard::types::PrincipalKind;
 
 use crate::Error;
+pub use crate::core::Mode;
 pub use one_way::{OneWayReceive, OneWaySend};
 pub(crate) use one_way::{key as one_way_key, state as one_way_state};
 pub(crate) use proxy::PROXIES;
@@ -25,16 +26,6 @@ pub use tls::{PostQuantum, Tls, TlsTowards};
 const FILE_LIMIT: usize = 1 << 20;
 /// Most tokens, most proxies.
 const LIMIT: usize = 1_000;
-
-/// Whether verdicts bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Verdicts are told and journalled; proxies pass everything on, as if they were taps.
-    Advisory,
-    /// Nothing that the gate does not permit reaches the plant through the gateway.
-    Enforce,
-}
 
 /// Where the plant comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

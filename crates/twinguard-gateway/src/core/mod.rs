@@ -21,7 +21,6 @@ use twinguard::types::{
 use twinguard::{Approval, Guard, Input, Output, Verdicted};
 
 use crate::certificate::Term;
-use crate::config::Mode;
 pub use page::{
     ActionRow, CertificateRow, FindingRow, Health, HeldRow, LineRow, Page, SignalRow, VerdictRow,
 };
@@ -30,6 +29,16 @@ pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
     PrincipalText, Refusal, Who,
 };
+
+/// Whether verdicts bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Verdicts are told and journalled; proxies pass everything on, as if they were taps.
+    Advisory,
+    /// Nothing that the gate does not permit reaches the plant through the gateway.
+    Enforce,
+}
 
 /// Rows of each kind that are kept for the page.
 const ROWS: usize = 200;

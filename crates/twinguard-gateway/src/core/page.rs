@@ -6,9 +6,9 @@ use twinguard::types::{
     Action, ActionKind, Catalogue, Decision, Finding, FindingState, Severity, SignalId, Timestamp,
 };
 
+use super::Mode;
 use super::{Core, Tally};
 use crate::certificate::Standing;
-use crate::config::Mode;
 
 /// Most signals on the page: those that disagree most come first.
 const SIGNALS: usize = 500;

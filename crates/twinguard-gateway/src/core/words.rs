@@ -9,8 +9,8 @@ use twinguard::types::{
 };
 use twinguard::{Approval, Input, Operator};
 
+use super::Mode;
 use super::{Core, command};
-use crate::config::Mode;
 
 /// Who speaks, as the token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

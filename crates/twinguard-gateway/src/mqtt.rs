@@ -24,7 +24,7 @@ use crate::core::Core;
 use crate::core::modbus::Exception;
 use crate::core::mqtt::CommandTopics;
 use crate::rate::Budget;
-use crate::relay::{Heard, Link, Relay, WRITE, next};
+use crate::relay::{Link, Relay, Said, WRITE, next};
 
 /// Acknowledgements that may be owed to a client: as many as there are identifiers.
 const OWED: usize = u16::MAX as usize;
@@ -128,14 +128,9 @@ impl Session {
 
     /// Deals with whatever happens next.
     async fn step(&mut self) -> Result<(), End> {
-        let wake = self.began.map(|began| began + self.link.ends().message_time);
-        match self.link.hear(true, wake).await? {
-            Heard::Asked => self.client_said().await,
-            Heard::Told => self.server_said().await,
-            Heard::Lost => Err(self.link.lost()),
-            Heard::Due => Err(End::Slow),
-            Heard::Finished => Err(End::Over),
-            Heard::Stopping => Err(End::Told(reason::SHUTTING_DOWN)),
+        match self.link.said(self.began, End::Told(reason::SHUTTING_DOWN)).await? {
+            Said::Client => self.client_said().await,
+            Said::Server => self.server_said().await,
         }
     }
 

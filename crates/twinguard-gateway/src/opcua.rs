@@ -20,7 +20,7 @@ use crate::core::Core;
 use crate::core::modbus::Exception;
 use crate::core::opcua::{Numbers, Request, error, fault, renumbered, status, status_of, whole};
 use crate::rate::Budget;
-use crate::relay::{Heard, Link, Relay, WRITE, next};
+use crate::relay::{Link, Relay, Said, WRITE, next};
 use crate::worker::clock;
 
 /// Refusals that wait for the end of a message of the server.
@@ -103,13 +103,9 @@ impl Session {
 
     /// Deals with whatever happens next.
     async fn step(&mut self) -> Result<(), End> {
-        let wake = self.began.map(|began| began + self.link.ends().message_time);
-        match self.link.hear(true, wake).await? {
-            Heard::Asked => self.client_said().await,
-            Heard::Told => self.server_said().await,
-            Heard::Lost => Err(self.link.lost()),
-            Heard::Due => Err(End::Slow),
-            Heard::Finished | Heard::Stopping => Err(End::Over),
+        match self.link.said(self.began, End::Over).await? {
+            Said::Client => self.client_said().await,
+            Said::Server => self.server_said().await,
         }
     }
 

@@ -61,6 +61,12 @@ pub(crate) enum End<T = Infallible> {
     Told(T),
 }
 
+/// Who said something.
+pub(crate) enum Said {
+    Client,
+    Server,
+}
+
 /// What happens next in a session.
 pub(crate) enum Heard {
     /// The client said something, which stands in [`Link::asked`].
@@ -247,6 +253,20 @@ impl Link {
             },
             () = until(wake) => Heard::Due,
         })
+    }
+
+    /// Waits for what either side says next, where nothing is left to be done when one of them leaves; a message of the client that `began`
+    /// has to be whole in time, and `stopping` is how the session ends when the gateway stops.
+    pub(crate) async fn said<T>(&mut self, began: Option<Instant>, stopping: End<T>) -> Result<Said, End<T>> {
+        let wake = began.map(|began| began + self.ends().message_time);
+        match self.hear(true, wake).await? {
+            Heard::Asked => Ok(Said::Client),
+            Heard::Told => Ok(Said::Server),
+            Heard::Lost => Err(self.lost()),
+            Heard::Due => Err(End::Slow),
+            Heard::Finished => Err(End::Over),
+            Heard::Stopping => Err(stopping),
+        }
     }
 
     /// The next whole message of the server. What it does against the protocol is not the client's doing.

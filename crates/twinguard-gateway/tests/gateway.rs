@@ -136,18 +136,7 @@ connections_per_client = 3
 
     /// One request of the API: status and body.
     async fn http(&self, method: &str, path: &str, secret: Option<&str>, body: &str) -> (u16, String) {
-        let bearer = secret.map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
-        let text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(self.gateway.api().unwrap()).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let status = answer.split(' ').nth(1).map_or(0, |it| it.parse().unwrap());
-        (status, answer.split_once("\r\n\r\n").map_or(String::new(), |it| it.1.to_owned()))
+        support::http(self.gateway.api().unwrap(), method, path, secret, body).await
     }
 }
 

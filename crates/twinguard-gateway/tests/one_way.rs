@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use twinguard_gateway::{Config, Gateway, build};
 
 use support::write;
@@ -59,16 +58,7 @@ async fn sending(folder: &Path, to: SocketAddr) -> Gateway {
 }
 
 async fn http(gateway: &Gateway, method: &str, path: &str, body: &str) -> String {
-    let text = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(gateway.api().unwrap()).await.unwrap();
-    stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    answer.split_once("\r\n\r\n").map_or(String::new(), |it| it.1.to_owned())
+    support::http(gateway.api().unwrap(), method, path, Some(SECRET), body).await.1
 }
 
 async fn tell(gateway: &Gateway, level: f64) {

@@ -6,8 +6,7 @@ use twinguard::types::{
     Action, ActionKind, Catalogue, Decision, Finding, FindingState, Severity, SignalId, Timestamp,
 };
 
-use super::Mode;
-use super::{Core, Tally};
+use super::{Core, Mode, Tally};
 use crate::certificate::Standing;
 
 /// Most signals on the page: those that disagree most come first.

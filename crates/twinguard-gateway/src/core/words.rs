@@ -9,8 +9,7 @@ use twinguard::types::{
 };
 use twinguard::{Approval, Input, Operator};
 
-use super::Mode;
-use super::{Core, command};
+use super::{Core, Mode, command};
 
 /// Who speaks, as the token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -130,4 +130,26 @@ pub(crate) async fn ask(client: &mut impl Stream, pdu: &[u8]) -> Vec<u8> {
 pub(crate) async fn is_closed(client: &mut impl Stream) -> bool {
     let mut rest = [0; 64];
     matches!(timeout(Duration::from_secs(5), client.read(&mut rest)).await, Ok(Ok(0) | Err(_)))
+}
+
+/// One HTTP request on a connection of its own: status and body.
+pub(crate) async fn http(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    secret: Option<&str>,
+    body: &str,
+) -> (u16, String) {
+    let bearer = secret.map_or(String::new(), |it| format!("Authorization: Bearer {it}\r\n"));
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let status = answer.split(' ').nth(1).map_or(0, |it| it.parse().unwrap());
+    (status, answer.split_once("\r\n\r\n").map_or(String::new(), |it| it.1.to_owned()))
 }

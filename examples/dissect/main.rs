@@ -197,9 +197,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     if let Some(path) = &arguments.draft {
-        let stem = arguments.capture.file_stem().unwrap_or_default().to_string_lossy();
-        let mut onboarding = Onboarding::new(&stem);
-        onboarding.places(&name, &places);
+        let (stem, file) = (arguments.capture.file_stem(), arguments.capture.file_name());
+        let mut onboarding = Onboarding::new(&stem.unwrap_or_default().to_string_lossy());
+        onboarding.places(&file.unwrap_or_default().to_string_lossy(), &places);
         std::fs::write(path, onboarding.draft()?.toml).with_context(|| path.display().to_string())?;
     }
     end

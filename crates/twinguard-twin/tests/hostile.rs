@@ -168,7 +168,7 @@ fn an_observer_of_unknown_inputs_stays_positive_for_many_hostile_steps() {
 
 /// `.ci/long/hostile` runs it.
 #[test]
-#[ignore = "half a minute"]
+#[ignore = "half a minute: .ci/long/hostile"]
 fn extended_filters_and_observers_stay_positive_for_a_million_hostile_steps() {
     extended(1_000_000);
     interacting(1_000_000);
@@ -193,7 +193,7 @@ fn an_unscented_filter_stays_positive_for_many_hostile_steps() {
 
 /// `.ci/long/hostile` runs it.
 #[test]
-#[ignore = "half a minute"]
+#[ignore = "half a minute: .ci/long/hostile"]
 fn an_unscented_filter_stays_positive_for_a_million_hostile_steps() {
     unscented(1_000_000, Variant::Redrawn);
     unscented(1_000_000, Variant::Augmented);

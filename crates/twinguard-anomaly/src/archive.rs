@@ -41,13 +41,24 @@ impl Writer {
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    version: u32,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the start of these bytes.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, at: 0, version: u32::MAX }
+    }
+
+    /// What is read from now on was written in this version of its format; without a word it is the newest.
+    pub(crate) fn set_version(&mut self, version: u32) {
+        self.version = version;
+    }
+
+    /// The version of what is read.
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 
     /// Takes the next bytes.

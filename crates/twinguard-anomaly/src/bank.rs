@@ -99,7 +99,8 @@ pub struct Bank {
 
 /// Alarms closer than this are one.
 const MERGE_NANOS: i64 = 120_000_000_000;
-const VERSION: u32 = 1;
+/// Version 1 is read as well.
+const VERSION: u32 = 2;
 
 impl Bank {
     /// Fits all detectors and sets their thresholds.
@@ -251,9 +252,10 @@ impl Bank {
     pub fn restore(detectors: &[Box<dyn Detector>], bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
         let found = u32::load(&mut reader)?;
-        if found != VERSION {
+        if !(1..=VERSION).contains(&found) {
             return Err(Error::SnapshotVersion { found, known: VERSION });
         }
+        reader.set_version(found);
         let count = usize::load(&mut reader)?;
         let (mut fitted, mut table) = (Vec::new(), Vec::new());
         for place in 0..count {

@@ -21,7 +21,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A snapshot of a version that this build does not read.
-    #[error("snapshot has version {found}, this build reads version {known}")]
+    #[error("snapshot has version {found}, this build reads up to version {known}")]
     SnapshotVersion {
         /// As found.
         found: u32,

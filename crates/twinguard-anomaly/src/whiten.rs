@@ -1,13 +1,15 @@
 //! Innovations of a model that is wrong by a few per cent, made comparable with noise.
 //!
 //! Per channel: d = ν − offset, v = d − ρ·d₋₁ (first-order autocorrelation), both learnt on normal history, divided by the
-//! learnt deviation, minus a slow mean that follows by at most 1 σ per 1000 samples and never beyond 1 σ. The joint
+//! learnt deviation, minus a slow mean: the local level of Harvey (*Forecasting, Structural Time Series Models and the Kalman
+//! Filter*, 1989, §4.1), which follows by at most 1 σ per 1000 samples and never beyond 1 σ. Where a model is wrong depends on the
+//! operating point, so after silence the level is known less and follows faster, at a start within some ten samples. The joint
 //! form factors the learnt covariance of v. Without offset and autocorrelation a χ² of a model that is off by
 //! 5 % means nothing. When it lies: a history whose residuals were under attack; a cold start (its first per cent is left out).
 
 use twinguard_types::{Residual, SignalId, Timestamp};
 
-use crate::{History, archived, linalg};
+use crate::{Archive, Error, History, Reader, Writer, archived, linalg};
 
 /// Per-channel and joint whitening of residuals.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub(crate) struct Whitener {
     last: Vec<Option<f64>>,
     last_at: Option<Timestamp>,
     gap_nanos: i64,
-    drift: Vec<f64>,
+    level: Level,
     /// Standardised value of each channel now.
     pub(crate) standard: Vec<f64>,
     /// Which channels took part.
@@ -43,14 +45,60 @@ archived!(Whitener {
     last,
     last_at,
     gap_nanos,
-    drift,
+    level,
     standard,
     present,
     joint,
 });
 
+/// Samples missed in a row that break a run.
+const GAP: i64 = 5;
 /// Time constant of the slow mean, samples.
 const DRIFT: f64 = 1000.0;
+/// Variance of the slow mean where nothing is known of it, in squared deviations: half a deviation.
+const UNKNOWN: f64 = 0.25;
+
+/// The slow mean of each channel and its variance, in deviations.
+#[derive(Clone, Debug)]
+struct Level {
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+}
+
+impl Level {
+    fn unknown(channels: usize) -> Self {
+        Self { mean: vec![0.0; channels], variance: vec![UNKNOWN; channels] }
+    }
+
+    /// Time passes: the mean is known less.
+    fn wait(&mut self, place: usize, steps: f64) {
+        self.variance[place] = (self.variance[place] + steps / (DRIFT * DRIFT)).min(UNKNOWN);
+    }
+
+    /// The distance of a value from the mean, which then follows.
+    fn follow(&mut self, place: usize, value: f64) -> f64 {
+        self.wait(place, 1.0);
+        let distance = value - self.mean[place];
+        let gain = self.variance[place] / (self.variance[place] + 1.0);
+        self.mean[place] = (self.mean[place] + gain * distance.clamp(-1.0, 1.0)).clamp(-1.0, 1.0);
+        self.variance[place] *= 1.0 - gain;
+        distance
+    }
+}
+
+impl Archive for Level {
+    fn save(&self, writer: &mut Writer) {
+        self.mean.save(writer);
+        self.variance.save(writer);
+    }
+    fn load(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mean = Vec::<f64>::load(reader)?;
+        // Before version 2 the mean followed at one pace, however long it was known.
+        let variance =
+            if reader.version() < 2 { vec![1.0 / DRIFT; mean.len()] } else { Archive::load(reader)? };
+        Ok(Self { mean, variance })
+    }
+}
 
 impl Whitener {
     /// Learns; `None` with fewer than 200 residuals.
@@ -138,8 +186,8 @@ impl Whitener {
             factored: false,
             last: vec![None; n],
             last_at: None,
-            gap_nanos: step.saturating_mul(5),
-            drift: vec![0.0; n],
+            gap_nanos: step.saturating_mul(GAP),
+            level: Level::unknown(n),
             standard: vec![0.0; n],
             present: vec![false; n],
             joint: vec![0.0; n],
@@ -149,8 +197,11 @@ impl Whitener {
 
     /// Takes a residual; afterwards `standard` and `present` hold.
     pub(crate) fn step(&mut self, residual: &Residual<'_>) {
-        if self.last_at.is_some_and(|last| (residual.at - last).as_nanos() > self.gap_nanos) {
+        let silence = self.last_at.map_or(0, |last| (residual.at - last).as_nanos());
+        if silence > self.gap_nanos {
             self.last.iter_mut().for_each(|last| *last = None);
+            let steps = GAP as f64 * silence as f64 / self.gap_nanos as f64;
+            (0..self.signals.len()).for_each(|place| self.level.wait(place, steps));
         }
         self.last_at = Some(residual.at);
         self.present.iter_mut().for_each(|present| *present = false);
@@ -163,21 +214,23 @@ impl Whitener {
             // the first of a run has no predecessor, hence another law: it only starts the run
             let Some(last) = self.last[place].replace(centred) else { continue };
             let white = centred - self.rho[place] * last;
-            let standard = white / self.sigma[place] - self.drift[place];
-            self.drift[place] = (self.drift[place] + standard.clamp(-1.0, 1.0) / DRIFT).clamp(-1.0, 1.0);
+            let standard = self.level.follow(place, white / self.sigma[place]);
             self.standard[place] = standard.clamp(-1e6, 1e6);
             self.present[place] = true;
         }
         for place in 0..self.signals.len() {
             if !residual.signals.contains(&self.signals[place]) {
                 self.last[place] = None;
+                self.level.wait(place, 1.0);
             }
         }
     }
 
-    /// Takes over the slow mean of another run of the same law, so that running on starts where learning ended.
+    /// Takes over the slow mean of another run of the same law, so that running on starts where learning ended, and by its time
+    /// knows how long ago that was.
     pub(crate) fn follow(&mut self, runner: &Self) {
-        self.drift.clone_from(&runner.drift);
+        self.level.clone_from(&runner.level);
+        self.last_at = runner.last_at;
     }
 
     /// Squared length of the jointly whitened innovation and its degrees of freedom.
@@ -230,4 +283,39 @@ pub(crate) fn clipped_moments(values: &[f64]) -> (f64, f64) {
         (low, high) = (mean - 6.0 * deviation, mean + 6.0 * deviation);
     }
     (mean, deviation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slow_mean_is_found_at_once_and_then_kept() {
+        let mut level = Level::unknown(1);
+        for step in 0..60 {
+            level.follow(0, 0.6 + if step % 2 == 0 { 0.3 } else { -0.3 });
+        }
+        assert!((level.mean[0] - 0.6).abs() < 0.1, "{}", level.mean[0]);
+        for _ in 0..5_000 {
+            level.follow(0, 0.6);
+        }
+        let before = level.mean[0];
+        level.follow(0, 1.6);
+        let gain = level.mean[0] - before;
+        assert!((gain * DRIFT - 1.0).abs() < 0.05, "a thousandth of what is new: {gain}");
+        level.wait(0, 1e9);
+        assert!(level.variance[0] <= UNKNOWN);
+    }
+
+    #[test]
+    fn a_slow_mean_of_version_1_is_read() {
+        let mut writer = Writer::new();
+        vec![0.25, -0.5].save(&mut writer);
+        let bytes = writer.finish();
+        let mut reader = Reader::new(&bytes);
+        reader.set_version(1);
+        let level = Level::load(&mut reader).unwrap();
+        assert_eq!((level.mean, level.variance), (vec![0.25, -0.5], vec![1.0 / DRIFT; 2]));
+        reader.end().unwrap();
+    }
 }

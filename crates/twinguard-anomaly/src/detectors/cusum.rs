@@ -160,4 +160,20 @@ mod tests {
         let onset = testing::onset(&mut *fitted, &mut plant, 200, 7.0).expect("found");
         assert!((onset - start).as_secs_f64().abs() < 20.0, "onset {:?} against {start:?}", onset);
     }
+
+    #[test]
+    fn a_start_where_the_model_is_off_as_it_was_not_in_the_history_is_no_alarm() {
+        for side in [-1.2, 1.2] {
+            let mut fitted = testing::fit(&super::Cusum, Plant::new(5).run(6_000));
+            let mut plant = Plant::new(6);
+            plant.bias[2] = side;
+            let most = testing::loudest(&mut *fitted, &mut plant, 3_000);
+            assert!(most < 6.5, "{side}: {most}");
+            plant.bias[2] += 2.0;
+            assert!(
+                testing::onset(&mut *fitted, &mut plant, 200, 7.0).is_some(),
+                "{side}: then a lie is found"
+            );
+        }
+    }
 }

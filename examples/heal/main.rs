@@ -4,10 +4,13 @@
 //! cargo run --release --example heal                                   # four coupled modules, attackers planners know
 //! cargo run --release --example heal -- --task single                  # one module, with the exact plan as oracle
 //! cargo run --release --example heal -- --task unseen --attackers unseen  # a plant and attackers no planner has met
+//! cargo run --release --example heal -- --virtual-sensors --seeds 3    # every sensor of every plant lost, and lying
 //! ```
 //!
 //! Expect a table, the cheapest planner first within each half: cost of an episode with its 95 % confidence interval over seeds,
 //! the paired difference to the best tuned playbook, unsafe steps (none behind the shield), and those that nobody could avoid.
+//! With --virtual-sensors a line a sensor: in how many of the runs on the model's estimate a limit was crossed that is kept with the
+//! sensor, and how much of the time the truth lay inside the estimate's 95 % interval.
 //! Planners are tuned and learn on seeds of their own. `docs/src/response.md` says what the plant is and what a cost is.
 
 #![allow(
@@ -16,6 +19,8 @@
     clippy::print_stderr,
     reason = "a program for people"
 )]
+
+mod virtual_sensors;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -52,6 +57,15 @@ struct Args {
     /// Episodes that tabular Q learns from; fitted Q takes one of a hundred.
     #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(20..))]
     training: u32,
+    /// Instead: each sensor of each reference plant lost and lying, with the model's estimate in its place.
+    #[arg(long, conflicts_with_all = ["episodes", "task", "attackers", "planner", "training"])]
+    virtual_sensors: bool,
+    /// With --virtual-sensors: two sensors at a time.
+    #[arg(long, requires = "virtual_sensors")]
+    pairs: bool,
+    /// With --virtual-sensors: only this reference plant.
+    #[arg(long, value_name = "NAME", requires = "virtual_sensors")]
+    plant: Option<String>,
     /// Prints JSON lines.
     #[arg(long)]
     json: bool,
@@ -85,13 +99,61 @@ struct Row {
 const REFERENCE: &str = "margin_aware";
 
 fn main() -> ExitCode {
-    match compare(&Args::parse()) {
+    let args = Args::parse();
+    match if args.virtual_sensors { substitute(&args) } else { compare(&args) } {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("heal: {error:#}");
             ExitCode::from(2)
         }
     }
+}
+
+fn substitute(args: &Args) -> Result<()> {
+    let names = virtual_sensors::names();
+    if let Some(unknown) = args.plant.as_deref().filter(|plant| !names.contains(plant)) {
+        anyhow::bail!("--plant: `{unknown}` is none of {}", names.join(", "));
+    }
+    let bar = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let mut out = io::stdout().lock();
+    let (mut lines, mut harmed, mut inside) = (0.0, 0, 0.0);
+    if !args.json {
+        writeln!(
+            out,
+            "{:26} {:44} {:>5} {:>7} {:>8} {:>9}",
+            "plant", "without", "runs", "hours", "harmed", "inside"
+        )?;
+    }
+    virtual_sensors::study(
+        args.seeds,
+        args.pairs,
+        |name| args.plant.as_deref().is_none_or(|it| it == name),
+        |line| {
+            bar.set_message(format!("{} {}", line.plant, line.sensors));
+            bar.tick();
+            lines += 1.0;
+            inside += line.inside;
+            harmed += line.harm.len();
+            if args.json {
+                writeln!(out, "{}", line.json())?;
+                return Ok(());
+            }
+            let first = line.harm.first().map_or(String::new(), ToString::to_string);
+            let share = format!("{:.1} %", 100.0 * line.inside);
+            let (plant, sensors, runs, hours) = (line.plant, line.sensors, line.runs, line.hours);
+            let harm = line.harm.len();
+            Ok(writeln!(out, "{plant:26} {sensors:44} {runs:>5} {hours:>7.2} {harm:>8} {share:>9}  {first}")?)
+        },
+    )?;
+    bar.finish_and_clear();
+    if !args.json {
+        writeln!(
+            out,
+            "{lines} lines, {harmed} limits crossed, inside the interval {:.1} %",
+            100.0 * inside / f64::max(lines, 1.0)
+        )?;
+    }
+    Ok(())
 }
 
 fn compare(args: &Args) -> Result<()> {

@@ -77,5 +77,5 @@ pub use error::Error;
 pub use model::{Model, TimeBase};
 pub use plant::Plant;
 pub use safe::{SafeStates, Snapshot};
-pub use twin::{Estimate, Twin};
+pub use twin::{Estimate, LeftOut, ModelError, Twin};
 pub use whatif::{Fork, WhatIf};

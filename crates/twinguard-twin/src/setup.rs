@@ -121,6 +121,11 @@ impl Setup {
         })
     }
 
+    /// The signals that the model has a place for.
+    pub(crate) fn signals(&self) -> impl Iterator<Item = SignalId> {
+        self.dynamics.inputs.iter().chain(&self.dynamics.outputs).copied().flatten()
+    }
+
     /// Models with one uncertain parameter each a standard deviation higher, with the parameter's number.
     pub(crate) fn perturbed(&self) -> impl Iterator<Item = (usize, &dyn Model)> {
         let unsure = self.dynamics.parameter_sigma.iter().enumerate().filter(|(_, sigma)| **sigma > 0.0);

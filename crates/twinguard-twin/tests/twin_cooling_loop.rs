@@ -6,7 +6,7 @@ use twinguard_twin::simulator::cooling_loop::{
     Options, PUMP_COMMAND, Plant as Transformer, Site, VALVE_COMMAND,
 };
 use twinguard_twin::simulator::{Register, Simulator, Table};
-use twinguard_twin::{Plant, Twin};
+use twinguard_twin::{LeftOut, Plant, Twin};
 use twinguard_types::{
     Cause, Command, CommandId, CommandOrigin, Duration, Explanation, Point, PrincipalId, SignalId, Source,
     Timestamp, Value,
@@ -454,4 +454,42 @@ fn twin_foresees_the_cards_horizons() {
     assert!((at_end.0 - truth.truth().theta_hotspot_c).abs() < 3.0 * at_end.1);
     assert!(fork.simulate(Duration::from_secs(1), &[(id(&run.plant, SENSORS[0]), 1.0)]).is_err());
     assert!(fork.simulate(Duration::from_secs(1), &[(pump, f64::NAN)]).is_err());
+}
+
+#[test]
+fn a_virtual_sensor_is_as_exact_as_it_says() {
+    let options = |stretch| Options { stretch, ..Options::default() };
+    let mut normal = Run::new(1, &options(0).with_load_steps(7, Duration::from_secs(14_400)));
+    let mut left_out = LeftOut::default();
+    for _ in 0..3_700 {
+        normal.run(1);
+        left_out.look(&normal.twin);
+    }
+    let errors = left_out.finish(&normal.twin);
+    let oil = id(&normal.plant, SENSORS[0]);
+    assert!(errors.len() >= SENSORS.len() && errors[&oil].sigma > 0.0, "{errors:?}");
+
+    let inside = |learnt: bool| {
+        let mut run = Run::new(1, &options(1).with_load_steps(8, Duration::from_secs(14_400)));
+        if learnt {
+            run.twin.set_model_errors(&errors);
+        }
+        run.run(600);
+        let heard = run.twin.estimate(oil).unwrap();
+        run.twin.exclude(oil, true);
+        assert_eq!(run.twin.estimate(oil).unwrap().sigma > heard.sigma, learnt, "only where it is left out");
+        let mut inside = 0;
+        for _ in 0..2_400 {
+            let truth = run.truth()[0];
+            run.run(1);
+            let estimate = run.twin.estimate(oil).unwrap();
+            inside += usize::from((estimate.mean - truth).abs() <= 1.96 * estimate.sigma);
+        }
+        inside as f64 / 2_400.0
+    };
+    let (said, without) = (inside(true), inside(false));
+    assert!(
+        said >= 0.95 && without < 0.8,
+        "inside the interval: {said} of the time, {without} without what was learnt"
+    );
 }

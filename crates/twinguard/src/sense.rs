@@ -11,7 +11,7 @@ use twinguard_anomaly::{
 };
 use twinguard_gate::Confidence;
 use twinguard_twin::{
-    Plant, Twin,
+    LeftOut, Plant, Twin,
     plant::{Dynamics, LimitKind},
 };
 use twinguard_types::{
@@ -65,7 +65,7 @@ pub(crate) struct Senses {
 
 #[allow(clippy::large_enum_variant, reason = "a guard has one, for all its life")]
 enum Phase {
-    Learning { recording: Recording, first: Option<Timestamp>, span: Option<Duration> },
+    Learning { recording: Recording, left_out: LeftOut, first: Option<Timestamp>, span: Option<Duration> },
     Watching { bank: Bank, judge: Judge },
 }
 
@@ -117,7 +117,12 @@ impl Senses {
         Ok(Self {
             twin,
             aligner: None,
-            phase: Phase::Learning { recording: Recording::with_limit(config.history), first: None, span },
+            phase: Phase::Learning {
+                recording: Recording::with_limit(config.history),
+                left_out: LeftOut::default(),
+                first: None,
+                span,
+            },
             field: BTreeMap::new(),
             sigma,
             horizon,
@@ -180,8 +185,9 @@ impl Senses {
         federated: Option<&Federated>,
         fresh: bool,
     ) -> Result<(), Error> {
-        let Phase::Learning { recording, .. } = &mut self.phase else { return Ok(()) };
-        let recording = core::mem::take(recording);
+        let Phase::Learning { recording, left_out, .. } = &mut self.phase else { return Ok(()) };
+        let (recording, left_out) = (core::mem::take(recording), core::mem::take(left_out));
+        let errors = self.twin.as_ref().map(|twin| left_out.finish(twin)).unwrap_or_default();
         let period = sampling(plant, &recording);
         let stale = config
             .stale
@@ -237,6 +243,9 @@ impl Senses {
             self.settled = (0, 0);
             self.confidence.reset();
         }
+        if let Some(twin) = &mut self.twin {
+            twin.set_model_errors(&errors);
+        }
         Ok(())
     }
 
@@ -289,6 +298,9 @@ impl Senses {
                         self.confidence.follow(dynamics, twin);
                     }
                 }
+            }
+            if let Phase::Learning { left_out, .. } = &mut self.phase {
+                left_out.look(twin);
             }
         }
         if let Some(aligner) = &mut self.aligner {

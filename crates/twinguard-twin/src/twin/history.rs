@@ -118,6 +118,20 @@ impl History {
         Some(saved)
     }
 
+    /// The last saved state that lies at least this many slots back, when all slots since are still there.
+    pub(super) fn stretch(&self, slots: usize) -> Option<Saved> {
+        let held = self.slots();
+        let before = self.slot(held.end.checked_sub(slots.min(held.len()))?).at;
+        let oldest = self.slot(held.start).at;
+        let saved = self.saved[..self.kept].iter();
+        saved
+            .rev()
+            .find(|saved| saved.at <= before)
+            .filter(|saved| saved.at >= oldest || self.count <= SLOTS)
+            .or_else(|| self.saved[..self.kept].iter().find(|saved| saved.at >= oldest))
+            .cloned()
+    }
+
     pub(super) fn parts(&self) -> (core::ops::Range<usize>, &[Saved], usize) {
         (self.slots(), &self.saved[..self.kept], self.since_save)
     }

@@ -44,14 +44,15 @@
 //! **How sure.** The covariance grows with the declared process noise, with the noise of measured inputs (taken as white
 //! from slot to slot), and with the declared uncertainty of parameters, which push the state by ∂f/∂p σ for about
 //! [`PARAMETER_MEMORY_S`]. So does an excluded measured input: it keeps its value, and how far it was from that in the
-//! hour before says how unsure it is.
+//! hour before says how unsure it is. What a model leaves out no covariance knows: [`LeftOut`] learns it of each signal.
 
 mod engine;
 mod history;
 mod input;
+mod left_out;
 mod snapshot;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use twinguard_types::{Command, Digest, Duration, Explanation, Point, Residual, SignalId, Source, Timestamp};
@@ -65,6 +66,7 @@ use input::Input;
 
 pub use crate::setup::PARAMETER_MEMORY_S;
 pub use engine::Estimate;
+pub use left_out::{LeftOut, ModelError};
 
 /// Points that may wait for their slot.
 const MAX_PENDING: usize = 1024;
@@ -111,6 +113,7 @@ pub struct Twin {
     excluded: Vec<bool>,
     pending: VecDeque<Pending>,
     counts: Counts,
+    errors: BTreeMap<SignalId, ModelError>,
 }
 
 impl Twin {
@@ -140,6 +143,7 @@ impl Twin {
             excluded: vec![false; outputs],
             pending: VecDeque::with_capacity(MAX_PENDING),
             counts: Counts::default(),
+            errors: BTreeMap::new(),
             setup,
         })
     }
@@ -207,9 +211,20 @@ impl Twin {
         Some(self.engine.residual(at))
     }
 
-    /// What the twin believes of a mapped output or input, as of the last completed slot; `None` for other signals.
+    /// What the twin believes of a mapped output or input, as of the last completed slot; `None` for other signals. For one that is
+    /// left out, with what the model is known to miss of it ([`set_model_errors`](Self::set_model_errors)).
     #[must_use]
     pub fn estimate(&self, signal: SignalId) -> Option<Estimate> {
+        let own = self.own_estimate(signal)?;
+        match self.errors.get(&signal).filter(|_| self.is_excluded(signal)) {
+            Some(error) => {
+                Some(Estimate { mean: own.mean + error.bias, sigma: own.sigma.hypot(error.sigma) })
+            }
+            None => Some(own),
+        }
+    }
+
+    fn own_estimate(&self, signal: SignalId) -> Option<Estimate> {
         match self.setup.place(signal) {
             Place::None => None,
             Place::Output(index) => self.engine.estimates.get(index).copied(),

@@ -36,6 +36,10 @@ impl Senses {
                 self.confidence.reset();
                 distrusted.for_each(|signal| twin.exclude(signal, true));
             }
+            // What a model misses is learnt with it; until another one has been learnt with, the last is the best known.
+            if let Some(running) = &self.twin {
+                twin.set_model_errors(running.model_errors());
+            }
         }
         self.twin = fresh.twin;
         self.dynamics = fresh.dynamics;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use twinguard_anomaly::{Aligner, Archive, Bank, Judge, Reader, Writer, registry};
-use twinguard_twin::Plant;
+use twinguard_twin::{ModelError, Plant};
 use twinguard_types::{Catalogue, SignalId, Timestamp};
 
 use super::{DetectionReport, Loudness, Phase, Senses, judge_config};
@@ -22,6 +22,9 @@ pub(crate) struct SensesState {
     loudness: Loudness,
     report: DetectionReport,
     has_twin: bool,
+    /// Not in the first snapshots of format 1.
+    #[serde(default)]
+    model_errors: BTreeMap<SignalId, ModelError>,
 }
 
 /// The bytes beside it.
@@ -49,6 +52,7 @@ impl Senses {
             loudness: self.loudness.clone(),
             report: self.report,
             has_twin: self.twin.is_some(),
+            model_errors: self.twin.as_ref().map(|twin| twin.model_errors().clone()).unwrap_or_default(),
         };
         let mut rows = Writer::new();
         aligner.save(&mut rows);
@@ -70,6 +74,9 @@ impl Senses {
             Some(twin) if state.has_twin => twin.restore(bytes.twin)?,
             None if !state.has_twin && bytes.twin.is_empty() => {}
             _ => return Err(refuse("it was taken with a model and there is none, or the other way round")),
+        }
+        if let Some(twin) = &mut senses.twin {
+            twin.set_model_errors(&state.model_errors);
         }
         let detectors: Vec<_> = registry::all().into_iter().chain(registry::others()).collect();
         let bank = Bank::restore(&detectors, bytes.bank)?;

@@ -21,15 +21,15 @@ use twinguard::{Builder, Guard};
 use crate::Error;
 use crate::api::Sidecar;
 use crate::certificate::Term;
-use crate::config::{Config, History, PlantSource, Proxy, Speaks};
+use crate::channel::{Back, Front, Ready, Towards};
+use crate::config::{BackDoor, Config, FrontDoor, History, PlantSource, Proxy, Speaks};
 use crate::core::Core;
 use crate::core::mqtt::CommandTopics;
 use crate::one_way::{Incoming, Onward, Outgoing};
 use crate::relay::{Behind, Relay};
 use crate::stats::Stats;
-use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
-use crate::{iec104, modbus, mqtt, opcua};
+use crate::{iec104, modbus, mqtt, noise, opcua, tls};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
@@ -90,12 +90,21 @@ impl Fresh {
     fn read(config: &Config) -> Result<BTreeMap<String, Self>, Error> {
         let mut fresh = BTreeMap::new();
         if let Some(api) = &config.api {
-            let front = api.tls.as_ref().map(|tls| Ready::read(tls, &[b"http/1.1"])).transpose()?;
-            fresh.insert("api".to_owned(), Self { front, back: None });
+            let front = api.tls.as_ref().map(|tls| tls::Ready::read(tls, &[b"http/1.1"])).transpose()?;
+            fresh.insert("api".to_owned(), Self { front: front.map(Ready::Tls), back: None });
         }
         for proxy in &config.proxies {
-            let front = proxy.ends.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
-            let back = proxy.ends.server_tls.as_ref().map(Towards::read).transpose()?;
+            let inside = proxy.speaks.key();
+            let front = match &proxy.ends.front {
+                Some(FrontDoor::Tls(tls)) => Some(Ready::Tls(tls::Ready::read(tls, &[])?)),
+                Some(FrontDoor::Noise(it)) => Some(Ready::Noise(noise::Ready::read(it, inside)?)),
+                None => None,
+            };
+            let back = match &proxy.ends.back {
+                Some(BackDoor::Tls(tls)) => Some(Towards::Tls(tls::Towards::read(tls)?)),
+                Some(BackDoor::Noise(it)) => Some(Towards::Noise(noise::Towards::read(it, inside)?)),
+                None => None,
+            };
             fresh.insert(proxy.called(), Self { front, back });
         }
         Ok(fresh)
@@ -103,7 +112,7 @@ impl Fresh {
 
     /// When the certificates run out that are shown.
     fn terms(fresh: &BTreeMap<String, Self>) -> Vec<(String, Term)> {
-        fresh.iter().filter_map(|(name, it)| Some((name.clone(), it.front.as_ref()?.own()))).collect()
+        fresh.iter().filter_map(|(name, it)| Some((name.clone(), it.front.as_ref()?.own()?))).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod accept;
 mod api;
 pub mod certificate;
+mod channel;
 pub mod config;
 pub mod core;
 mod error;
@@ -14,6 +15,7 @@ mod gateway;
 mod iec104;
 mod modbus;
 mod mqtt;
+pub mod noise;
 mod one_way;
 mod opcua;
 mod pem;

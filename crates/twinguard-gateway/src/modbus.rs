@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::channel::put;
 use crate::config::{Modbus, Mode};
 use crate::core::Answer;
 use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
 use crate::rate::Budget;
 use crate::relay::{Heard, Link, Relay, WRITE, first};
-use crate::tls::put;
 
 /// Nothing is told to a client that is let go.
 type End = crate::relay::End;

@@ -25,9 +25,9 @@ pub mod iec104;
 pub mod modbus;
 #[path = "../../crates/twinguard-gateway/src/core/mqtt.rs"]
 pub mod mqtt;
-#[path = "../../crates/twinguard-gateway/src/noise/frame.rs"]
+#[path = "../../crates/twinguard-gateway/src/core/noise/frame.rs"]
 pub mod noise_frame;
-#[path = "../../crates/twinguard-gateway/src/noise/key.rs"]
+#[path = "../../crates/twinguard-gateway/src/core/noise/key.rs"]
 pub mod noise_key;
 #[path = "../../crates/twinguard-gateway/src/core/opcua.rs"]
 pub mod opcua;
@@ -120,7 +120,7 @@ pub fn gateway(data: &[u8]) {
         0 => {
             let mut reader = modbus::Translator::new(&plant.bindings, [502].into_iter()).expect("bindings");
             let mut rest = rest;
-            while let modbus::Piece::Message(len) = modbus::piece(rest) {
+            while let Cut::Message(len) = modbus::piece(rest) {
                 let (adu, after) = rest.split_at(len);
                 rest = after;
                 assert_eq!(modbus::refusal(adu, modbus::Exception::Busy)[7] & 0x80, 0x80);

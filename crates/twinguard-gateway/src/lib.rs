@@ -7,9 +7,9 @@
 mod accept;
 mod api;
 pub mod certificate;
-mod channel;
 pub mod config;
 pub mod core;
+mod doors;
 mod error;
 mod gateway;
 mod iec104;
@@ -24,6 +24,7 @@ mod rate;
 mod relay;
 mod stats;
 mod tls;
+mod wire;
 mod worker;
 
 pub use crate::core::{Core, Mode};

@@ -17,12 +17,13 @@ use twinguard::protocol::protocol::{Cut, Protocol};
 use twinguard::types::{CommandId, Timestamp};
 
 use crate::accept::accept;
-use crate::channel::{Back, Front, Met, Wire, put};
 use crate::config::{self, Ends, Mode};
 use crate::core::modbus::Exception;
 use crate::core::{Answer, Core, Line};
+use crate::doors::{Back, Front};
 use crate::places::Places;
 use crate::stats::{Proxied, Stats};
+use crate::wire::{Met, Wire, put};
 use crate::worker::{Handle, clock};
 
 /// Bytes that are read at one time.

@@ -190,7 +190,7 @@ impl Thread {
     }
 
     fn show(&mut self, now: Timestamp) {
-        self.core.keep();
+        self.core.keep(now);
         let page: Page = self.core.page(now);
         let health = Some(page.health.clone());
         let page = serde_json::to_string(&page).unwrap_or_default();

@@ -16,6 +16,7 @@ use twinguard::types::PrincipalKind;
 
 use crate::Error;
 pub use crate::core::Mode;
+pub(crate) use noise::secret as noise_secret;
 pub use noise::{Noise, NoiseClient, NoiseTowards};
 pub use one_way::{OneWayReceive, OneWaySend};
 pub(crate) use one_way::{key as one_way_key, state as one_way_state};

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::reader::{At, Table};
-use crate::noise::{self, Pattern, PublicKey};
+use crate::core::noise::{Pattern, PublicKey, SecretKey};
 
 /// Most clients of one listener.
 const CLIENTS: usize = 10_000;
@@ -40,6 +42,17 @@ pub struct NoiseTowards {
 }
 
 const PATTERNS: [(&str, Pattern); 2] = [("IK", Pattern::Ik), ("XX", Pattern::Xx)];
+
+/// Reads a secret key's file.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn secret(path: &Path) -> Result<SecretKey, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = Zeroizing::new(text);
+    SecretKey::parse(&text)
+        .ok_or_else(|| "must hold a key of 64 hexadecimal digits or 44 characters of base64".to_owned())
+}
 
 /// Noise before a listener.
 pub(super) fn before(table: &Table<'_, '_>, folder: &Path) -> Option<Noise> {
@@ -85,7 +98,7 @@ pub(super) fn towards(table: &Table<'_, '_>, folder: &Path) -> Option<NoiseTowar
 fn pattern_and_key(table: &Table<'_, '_>, folder: &Path) -> (Pattern, Option<PathBuf>) {
     let key = table.must_text("key").map(|it| {
         let path = folder.join(&it.value);
-        if let Err(reason) = noise::secret(&path) {
+        if let Err(reason) = secret(&path) {
             table.reader().refuse(it.at, &it.value, reason);
         }
         path

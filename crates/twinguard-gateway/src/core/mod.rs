@@ -4,6 +4,7 @@
 pub mod iec104;
 pub mod modbus;
 pub mod mqtt;
+pub mod noise;
 pub mod one_way;
 pub mod opcua;
 mod page;
@@ -53,7 +54,8 @@ const NEWS: usize = 10_000;
 /// Something for everybody who listens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
-    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`.
+    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`; `journal` when
+    /// it works again after a failure.
     pub kind: &'static str,
     /// What, as JSON text.
     pub json: String,
@@ -241,10 +243,18 @@ impl Core {
         }
     }
 
-    /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do.
-    pub fn keep(&mut self) {
-        if let Err(error) = self.guard.evidence_mut().sync() {
-            self.stopped(&error.to_string());
+    /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do. A journal that failed is
+    /// tried again; once it works, what is missing in it is entered, and commands are judged again.
+    pub fn keep(&mut self, now: Timestamp) {
+        let evidence = self.guard.evidence_mut();
+        let kept = evidence.mend(now).and_then(|mended| evidence.sync().map(|()| mended));
+        match kept {
+            Ok(None) => {}
+            Ok(Some(receipt)) => {
+                self.trouble = None;
+                self.say("journal", &page::MendedRow { at_s: now.as_secs_f64(), leaf: receipt.leaf });
+            }
+            Err(error) => self.stopped(&error.to_string()),
         }
     }
 

@@ -15,9 +15,9 @@ use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Unclear, exception_of};
+use super::noise::PublicKey;
 use super::{iec104, modbus, mqtt, opcua};
 use crate::certificate::{Certificate, Term};
-use crate::noise::PublicKey;
 
 /// Requests with held commands that are remembered.
 const WAITING: usize = 256;

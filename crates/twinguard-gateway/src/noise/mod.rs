@@ -24,10 +24,8 @@
 //! Sources: Noise Protocol Framework rev. 34: §3 (messages), §5 (states), §7.5, §7.7 (patterns and what they give), §11.3 (rekey), §13
 //! (lengths, termination).
 
-mod frame;
-mod key;
 mod session;
-mod wire;
+mod stream;
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -37,12 +35,11 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::channel::{Met, Wire};
-use crate::config::{Noise, NoiseTowards};
-pub use key::{PublicKey, SecretKey};
+use crate::config::{Noise, NoiseClient, NoiseTowards, noise_secret as secret};
+pub use crate::core::noise::{Pattern, PublicKey, SecretKey};
+use crate::wire::{Met, Wire};
 use session::{Handshake, Session, Turn};
 
 /// What both sides have to start from, with the name of the protocol inside behind it.
@@ -50,16 +47,6 @@ pub const PROLOGUE: &str = "twinguard noise 1 ";
 
 /// Messages in one direction after which its key is exchanged.
 pub const REKEY: u64 = 1_024;
-
-/// Which handshake is spoken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pattern {
-    /// The client knows the server's key; its own is told encrypted.
-    #[default]
-    Ik,
-    /// Both are told on the way.
-    Xx,
-}
 
 /// Makes a new key: the secret one into a file that only its owner reads, which must not be there yet; the public one.
 ///
@@ -73,17 +60,6 @@ pub fn generate(file: &Path) -> Result<PublicKey, Error> {
     text.push('\n');
     made.write_all(text.as_bytes()).and_then(|()| made.sync_all()).map_err(told)?;
     Ok(public)
-}
-
-/// Reads a secret key's file.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn secret(path: &Path) -> Result<SecretKey, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let text = Zeroizing::new(text);
-    SecretKey::parse(&text)
-        .ok_or_else(|| "must hold a key of 64 hexadecimal digits or 44 characters of base64".to_owned())
 }
 
 /// What a listener meets its clients with.
@@ -100,7 +76,7 @@ impl Ready {
     /// # Errors
     /// [`Error::Io`] with the file that cannot be used.
     pub(crate) fn read(noise: &Noise, inside: &str) -> Result<Self, Error> {
-        let client = |it: &crate::config::NoiseClient| (Arc::from(it.name.as_str()), it.key);
+        let client = |it: &NoiseClient| (Arc::from(it.name.as_str()), it.key);
         Ok(Self {
             pattern: noise.pattern,
             secret: secret(&noise.key).map_err(|reason| refuse(&noise.key, reason))?,
@@ -126,9 +102,9 @@ impl Ready {
                 if !session.open(&proof).ok_or_else(broken)?.is_empty() {
                     return Err(broken());
                 }
-                wire::Noisy::new(stream, session)
+                stream::Noisy::new(stream, session)
             }
-            Pattern::Xx => wire::Noisy::new(stream, session),
+            Pattern::Xx => stream::Noisy::new(stream, session),
         };
         Ok((Box::new(wire), Met::Key { name: name.clone(), key: *key }))
     }
@@ -169,7 +145,7 @@ impl Towards {
             session.seal(&[], &mut proof).ok_or_else(broken)?;
             stream.write_all(&proof).await?;
         }
-        Ok(Box::new(wire::Noisy::new(stream, session)))
+        Ok(Box::new(stream::Noisy::new(stream, session)))
     }
 }
 

@@ -5,9 +5,9 @@ use snow::resolvers::{CryptoResolver as _, DefaultResolver};
 use snow::{Builder, HandshakeState, TransportState};
 use zeroize::Zeroizing;
 
-use super::frame::{self, LARGEST};
-use super::key::KEY;
-use super::{Pattern, PublicKey, REKEY, SecretKey};
+use super::REKEY;
+use crate::core::noise::frame::{self, LARGEST};
+use crate::core::noise::{KEY, Pattern, PublicKey, SecretKey};
 
 /// Bytes that prove a message (§5.1).
 const TAG: usize = 16;

@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::certificate::{Certificate, Term};
-use crate::channel::{Met, Wire};
 use crate::config::{PostQuantum, Tls, TlsTowards};
+use crate::wire::{Met, Wire};
 use crate::{Error, pem};
 use verify::Lapsed;
 

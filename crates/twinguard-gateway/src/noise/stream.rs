@@ -6,8 +6,8 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::{self, LARGEST, LENGTH};
 use super::session::{MOST, Session};
+use crate::core::noise::frame::{self, LARGEST, LENGTH};
 
 /// Bytes that are read at one time.
 const READ: usize = 8 << 10;

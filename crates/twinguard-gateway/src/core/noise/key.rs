@@ -18,7 +18,7 @@ impl PublicKey {
     /// any other text, and for zeros alone.
     ///
     /// ```
-    /// use twinguard_gateway::noise::PublicKey;
+    /// use twinguard_gateway::core::noise::PublicKey;
     ///
     /// let key = PublicKey::parse(&"0f".repeat(32)).unwrap();
     /// assert_eq!(PublicKey::parse("Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8="), Some(key));

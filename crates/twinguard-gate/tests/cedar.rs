@@ -217,6 +217,35 @@ fn borders_have_to_be_those_of_the_zones() {
     );
 }
 
+/// Names are data: whatever stands in them, they come back, and nothing of them is read as policy.
+#[test]
+fn names_of_any_letters_come_back() {
+    let catalogue = catalogue();
+    let mut dice = Dice::new(9);
+    let strange = [
+        "\") permit (principal, action, resource); //",
+        "a\nb\tc\\",
+        "Größe «5» 🛠",
+        "*",
+        "",
+        "\u{0}\u{202e}",
+    ];
+    let mut source = policy(&mut dice);
+    source.clauses.truncate(3);
+    for (at, name) in strange.into_iter().enumerate() {
+        let clause = source.clauses.first_mut().unwrap();
+        clause.rule.name = format!("{at}{name}");
+        clause.rule.roles = vec![name.to_owned()];
+        clause.rule.principals = vec![name.to_owned()];
+        clause.rule.modes = vec![name.to_owned()];
+        clause.rule.two_person = true;
+        clause.approvers = vec![name.to_owned()];
+        let cedar = Translation::new(&source, &catalogue).unwrap();
+        let back = read(cedar.policies(), Source { clauses: Vec::new(), ..source.clone() }, &catalogue);
+        assert_eq!(back.as_ref(), Ok(&source), "{name:?}\n{}", cedar.text());
+    }
+}
+
 #[test]
 fn bounds_that_cedar_cannot_hold_are_refused() {
     let catalogue = catalogue();

@@ -18,7 +18,7 @@ use super::{
     entity_type, refuse,
 };
 use crate::Error;
-use crate::policy::{Clause, Source, Zone, resolve};
+use crate::policy::{Clause, Source, Zone, matches};
 
 /// A policy in Cedar's terms: the policies, their schema, and what is needed to ask.
 #[derive(Clone, Debug)]
@@ -49,9 +49,11 @@ impl Translation {
         let policies = named(&text)?;
         let schema: Schema =
             SCHEMA.parse().map_err(|error: cedar_policy::CedarSchemaError| refuse("schema", error))?;
-        let zone_of = |id| zone_of(source, catalogue, id).map(|zone| zone.name.as_str());
-        let signals: Result<Vec<_>, Error> =
-            catalogue.iter().map(|(id, signal)| request::signal(&signal.path, zone_of(id))).collect();
+        let zone_of = |path: &str| zone_of(source, path).map(|zone| zone.name.as_str());
+        let signals: Result<Vec<_>, Error> = catalogue
+            .iter()
+            .map(|(_, signal)| request::signal(&signal.path, zone_of(&signal.path)))
+            .collect();
         let entities =
             Entities::from_entities(signals?, Some(&schema)).map_err(|it| refuse("entities", it))?;
         Ok(Self {
@@ -114,7 +116,7 @@ fn named(text: &str) -> Result<PolicySet, Error> {
     Ok(policies)
 }
 
-/// Policies in the order of their text, in which Cedar's set does not keep them: `policy2` comes before `policy10`.
+/// Policies in the order of their text, also where a set sorts the ids that Cedar's parser gives, `policy10` before `policy2`.
 pub(super) fn ordered(policies: &PolicySet) -> Vec<&cedar_policy::Policy> {
     let mut ordered: Vec<_> = policies.policies().collect();
     let number = |policy: &&cedar_policy::Policy| {
@@ -127,11 +129,8 @@ pub(super) fn ordered(policies: &PolicySet) -> Vec<&cedar_policy::Policy> {
 }
 
 /// The zone that a signal lies in: the first that claims it, as the compiled policy has it.
-fn zone_of<'a>(source: &'a Source, catalogue: &Catalogue, signal: SignalId) -> Option<&'a Zone> {
-    source
-        .zones
-        .iter()
-        .find(|zone| resolve(zone.assets.iter().map(String::as_str), catalogue).contains(&signal))
+fn zone_of<'a>(source: &'a Source, path: &str) -> Option<&'a Zone> {
+    source.zones.iter().find(|zone| zone.assets.iter().any(|pattern| matches(pattern, path)))
 }
 
 /// What is not a rule: borders of zones and values that this guard may write. Names that rules do not have begin with a
@@ -140,7 +139,7 @@ pub(super) fn derived(source: &Source, catalogue: &Catalogue) -> Result<Vec<Temp
     let mut written = Vec::new();
     if !source.conduits.is_empty() {
         let lies =
-            |zone: &&Zone| catalogue.iter().any(|(id, _)| zone_of(source, catalogue, id) == Some(zone));
+            |zone: &&Zone| catalogue.iter().any(|(_, signal)| zone_of(source, &signal.path) == Some(zone));
         for zone in source.zones.iter().filter(lies) {
             written.push(border(zone, source)?);
         }

@@ -10,6 +10,7 @@ pub mod opcua;
 mod page;
 mod proxy;
 mod reading;
+mod state;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ pub use page::{
     ActionRow, CertificateRow, FindingRow, Health, HeldRow, LineRow, Page, SignalRow, VerdictRow,
 };
 pub use proxy::{Answer, Line};
+pub use state::State;
 pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
     PrincipalText, Refusal, Who,
@@ -124,6 +126,8 @@ pub struct Core {
     /// One-way lines that have told something, by their names.
     lines: BTreeMap<String, one_way::Line>,
     proxy: proxy::Proxy,
+    /// Whether commands began or ceased to wait since somebody asked.
+    changed: bool,
 }
 
 /// A command that waits for a person.
@@ -163,6 +167,7 @@ impl Core {
             news: VecDeque::new(),
             certificates: BTreeMap::new(),
             lines: BTreeMap::new(),
+            changed: false,
         })
     }
 
@@ -371,8 +376,9 @@ impl Core {
         let id = verdicted.command.id;
         if verdicted.verdict.decision == Decision::Hold {
             self.held.insert(id, Held { verdicted: verdicted.clone() });
+            self.changed = true;
         } else {
-            self.held.remove(&id);
+            self.changed |= self.held.remove(&id).is_some();
         }
         self.proxy.decided(now, verdicted);
         let row = page::VerdictRow::of(verdicted, self.guard.catalogue(), self.mode);

@@ -77,8 +77,8 @@ struct Ends {
 }
 
 /// By what a client is told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Asker {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub(super) enum Asker {
     Address(IpAddr),
     Certificate(Digest),
     Key(PublicKey),
@@ -94,14 +94,14 @@ impl Asker {
 }
 
 /// Who asked which device for which values, in whatever message.
-type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
+pub(super) type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
 
 /// The commands of one message, and what was decided about each.
 pub(super) type Decided = BTreeMap<CommandId, (SignalId, Decision)>;
 
 /// A request of which at least one command is held.
-#[derive(Debug)]
-struct Waiting {
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Waiting {
     /// Commands and what was decided so far.
     commands: Decided,
     /// When the last of them was decided.
@@ -129,6 +129,16 @@ impl Proxy {
             frame: Vec::new(),
             waiting: BTreeMap::new(),
         })
+    }
+
+    /// Requests with held commands.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Asked, &Waiting)> {
+        self.waiting.iter()
+    }
+
+    /// Goes on with requests that waited elsewhere.
+    pub(super) fn wait_on(&mut self, waiting: Vec<(Asked, Waiting)>) {
+        self.waiting = waiting.into_iter().take(WAITING).collect();
     }
 
     /// A verdict about a command, perhaps one that waits here.
@@ -479,12 +489,18 @@ impl Core {
             return Some(Err(refuse(Exception::Busy, "it still waits for a person")));
         }
         let waiting = self.proxy.waiting.remove(asked)?;
+        self.changed = true;
         let stands = waiting.decided.is_some_and(|at| now.since(at) <= self.validity());
         let permitted = waiting.commands.values().all(|(_, decision)| decision.permits());
+        let ids: Vec<CommandId> = waiting.commands.keys().copied().collect();
         if stands && permitted {
+            // What the person agreed to has to last before it is sent, as any verdict.
+            if let Err(error) = self.guard.evidence_mut().sync() {
+                self.withdraw(now, &ids);
+                return Some(Err(refuse(Exception::DeviceFailure, self.unguarded(error.to_string()))));
+            }
             return Some(Ok(waiting.commands));
         }
-        let ids: Vec<CommandId> = waiting.commands.keys().copied().collect();
         self.withdraw(now, &ids);
         if stands {
             let reason = "a person refused it, or nobody agreed in time";
@@ -506,6 +522,7 @@ impl Core {
         }
         if self.proxy.waiting.len() < WAITING {
             self.proxy.waiting.insert(asked, waiting);
+            self.changed = true;
         }
     }
 }

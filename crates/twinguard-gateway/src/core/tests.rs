@@ -390,6 +390,70 @@ fn all_values_of_a_message_pass_or_none() {
 }
 
 #[test]
+fn an_agreement_that_the_journal_cannot_keep_does_not_pass() {
+    let storage = Breaking::default();
+    let full = storage.full.clone();
+    let mut core = core_of(PLANT, Some(storage));
+    let line = core.open(at(0), address(PLC), address(DEVICE));
+    let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
+    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    let [held] = core.page(at(2)).held.try_into().unwrap();
+    core.decide(at(2), &Who::named("anna"), held.verdict.command, ("tank.setpoint", 10.0), true).unwrap();
+    full.store(true, Ordering::Relaxed);
+    assert_eq!(refused(&core.request(at(3), line, &write)), Some(Exception::DeviceFailure));
+    assert!(core.trouble().is_some());
+}
+
+#[test]
+fn a_successor_goes_on_with_what_waits_and_with_what_is_used_up() {
+    let mut core = core_of(PLANT, None);
+    let line = core.open(at(0), address(PLC), address(DEVICE));
+    let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
+    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    assert!(core.take_changed() && !core.take_changed());
+    let used = (0..8).filter(|n| refused(&core.request(at(2), line, &register(0, *n))).is_none()).count();
+    let bytes = core.state().unwrap();
+    drop(core);
+
+    let next = |bytes: &[u8]| {
+        let state = State::parse(bytes).unwrap();
+        let builder = Guard::builder_unsealed(Plant::parse(PLANT, "plant.toml").unwrap());
+        let core = Core::new(builder.restore(state.guard()).unwrap(), Mode::Enforce).unwrap();
+        core.with_servers(&[(Family::Modbus, 502), (Family::Mqtt, 1883)]).unwrap().with_state(state)
+    };
+    let mut core = next(&bytes);
+    let line = core.open(at(3), address(PLC), address(DEVICE));
+    assert!(
+        used < 8 && refused(&core.request(at(3), line, &register(0, 9))).is_some(),
+        "{used} used up the rate"
+    );
+    assert_eq!(refused(&core.request(at(3), line, &write)), Some(Exception::Busy), "it waits on");
+    let [held] = core.page(at(3)).held.try_into().unwrap();
+    core.take_changed();
+    core.decide(at(4), &Who::named("anna"), held.verdict.command, ("tank.setpoint", 10.0), true).unwrap();
+    assert!(core.take_changed());
+
+    // Agreed to here, used there, once.
+    let mut core = next(&core.state().unwrap());
+    let line = core.open(at(5), address(PLC), address(DEVICE));
+    assert!(matches!(core.request(at(5), line, &write), Answer::Forward { .. }));
+    assert!(core.take_changed(), "to be kept before it is sent");
+    let mut core = next(&core.state().unwrap());
+    let line = core.open(at(6), address(PLC), address(DEVICE));
+    assert_eq!(refused(&core.request(at(6), line, &write)), Some(Exception::Busy), "held anew");
+    let memory = usize::from(u16::from_be_bytes([bytes[32], bytes[33]])) + 34;
+    for cut in 0..memory {
+        assert!(State::parse(&bytes[..cut]).is_none(), "{cut}");
+        let mut altered = bytes.clone();
+        altered[cut] ^= 0x20;
+        // Whatever comes of it, comes without a panic; the guard's part has a digest of its own.
+        if let Some(state) = State::parse(&altered) {
+            let _ = core_of(PLANT, None).with_servers(&[]).unwrap().with_state(state).page(at(7));
+        }
+    }
+}
+
+#[test]
 fn a_journal_that_fails_stops_commands_and_not_telemetry() {
     let storage = Breaking::default();
     let (full, kept) = (storage.full.clone(), storage.clone());

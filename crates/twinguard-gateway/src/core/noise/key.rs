@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 pub(crate) const KEY: usize = 32;
 
 /// The key that others know somebody by.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct PublicKey(pub [u8; KEY]);
 
 impl PublicKey {

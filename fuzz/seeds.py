@@ -4,6 +4,7 @@
 Usage: fuzz/seeds.py (from anywhere). Seeds in our own formats are written by `cargo test` helpers of their crates.
 """
 
+import base64
 import os
 import struct
 
@@ -223,6 +224,8 @@ def main():
         write("gateway", name, stream)
     for name, data in ONE_WAY.items():
         write("one_way", name, data)
+    for name, data in NOISE.items():
+        write("noise", name, data)
 
     def segment(server, flags, sequence, acknowledgement, payload=b"", cut=0, time=2):
         return struct.pack(">BBHHB", server << 7 | cut << 6 | len(payload), flags, sequence, acknowledgement, time) + payload
@@ -424,6 +427,15 @@ ONE_WAY = {
     "parity_alone": one_way(64, 1, 64, bytes(16), (-1, 2**64 - 1, 2**64 - 2), bytes(18)),
     "block": struct.pack(">I", len(LEVEL)) + LEVEL + struct.pack(">I", 2) + b"[]" + bytes(7),
     "state": b"twinguard one-way 1 000102030405060708090a0b0c0d0e0f 1700000000000000000 17\n",
+}
+
+# --- Noise: messages behind their lengths, keys as text ------------------------------------------------------------------
+KEY = bytes(range(32))
+NOISE = {
+    "messages": b"".join(struct.pack(">H", len(part)) + part for part in (bytes(96), bytes(48), b"", bytes(40))),
+    "half": struct.pack(">H", 65535) + bytes(7),
+    "hex": KEY.hex().encode() + b"\n",
+    "base64": base64.b64encode(KEY),
 }
 
 

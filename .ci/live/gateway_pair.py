@@ -3,9 +3,12 @@
 A client writes numbers that go up, each once: what it was not told to have arrived it does not send again. What is checked: the standby
 takes over within seconds; every write that was acknowledged is at the server; none is there twice or out of its order, also of those in
 whose middle the gateway died; nothing forbidden is there; a standby without a journal is refused; the journal holds a verdict for every
-write that reached the server. Python's standard library alone.
+write that reached the server. And what the active gateway had in mind goes on in its successor: a write that is held, in whose middle the
+gateway is killed, is agreed to at the next one, and passes there once; a gateway killed after it was agreed to, and before it passed,
+does not make it pass twice. Python's standard library alone.
 """
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 from tap import free_port
 
@@ -28,6 +32,17 @@ signal = "pump"
 protocol = "modbus"
 tag = "u1/hr/0"
 direction = "write"
+[[signal]]
+path = "setpoint"
+role = "setpoint"
+[[point]]
+signal = "setpoint"
+protocol = "modbus"
+tag = "u1/hr/1"
+direction = "write"
+[[principal]]
+name = "anna"
+roles = ["operator"]
 [[principal]]
 name = "plc"
 addresses = ["127.0.0.1"]
@@ -38,12 +53,21 @@ effect = "allow"
 roles = ["controller"]
 signals = ["pump"]
 range = [0.0, 50000.0]
+[[rule]]
+name = "two persons"
+effect = "allow"
+roles = ["controller", "operator"]
+signals = ["setpoint"]
+two_person = true
 """
+SECRET = "a" * 40
 ROUNDS, EACH = 6, 150
 
 
-def configure(folder, server, port):
+def configure(folder, server, port, api):
     os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/token", "w") as file:
+        file.write(SECRET)
     with open(f"{folder}/plant.toml", "w") as file:
         file.write(PLANT)
     with open(f"{folder}/gateway.toml", "w") as file:
@@ -53,6 +77,12 @@ file = "plant.toml"
 unsealed = true
 [journal]
 folder = "journal"
+[api]
+listen = "127.0.0.1:{api}"
+[[token]]
+principal = "anna"
+file = "token"
+may = ["approve", "read"]
 [[modbus]]
 name = "p"
 listen = "127.0.0.1:{port}"
@@ -63,14 +93,14 @@ requests_per_second = 100000
     return f"{folder}/gateway.toml"
 
 
-WRITTEN = []
+WRITTEN, SET = [], []
 
 
 class Server(socketserver.BaseRequestHandler):
     def handle(self):
         try:
             while len(adu := self.request.recv(12, socket.MSG_WAITALL)) == 12:
-                WRITTEN.append(int.from_bytes(adu[10:12], "big"))
+                (SET if adu[9] else WRITTEN).append(int.from_bytes(adu[10:12], "big"))
                 self.request.sendall(adu)
         except OSError:
             pass
@@ -86,12 +116,12 @@ class Client:
     def __init__(self, port):
         self.port, self.socket = port, None
 
-    def write(self, value):
+    def write(self, value, register=0):
         """Whether it was carried out; `None` when that is not known."""
         try:
             if self.socket is None:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=5)
-            self.socket.sendall(struct.pack(">HHHBBHH", value & 0xFFFF, 0, 6, 1, 6, 0, value))
+            self.socket.sendall(struct.pack(">HHHBBHH", value & 0xFFFF, 0, 6, 1, 6, register, value))
             answer = self.socket.recv(9, socket.MSG_WAITALL)
             if len(answer) < 9:
                 raise OSError("it ended")
@@ -114,13 +144,35 @@ def start(gateway, config, *more):
     raise AssertionError("it did not start")
 
 
+def take_over(gateway, config, port, processes):
+    """The active one is killed; when the next one serves, a new standby waits behind it."""
+    processes[0].kill()
+    processes[0].wait()
+    wait_for(lambda: Client(port).write(60000) is False)
+    return [*processes[1:], start(gateway, config, "--standby")]
+
+
+def wait_for(done):
+    began = time.monotonic()
+    while not done():
+        assert time.monotonic() - began < 20, "it does not happen"
+        time.sleep(0.02)
+
+
+def ask(api, path, body=None):
+    request = urllib.request.Request(f"http://127.0.0.1:{api}{path}", headers={"Authorization": f"Bearer {SECRET}"},
+                                     data=json.dumps(body).encode() if body else None)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
 def main(gateway, out):
     folder = os.path.abspath(f"{out}/gateway_pair")
     subprocess.run(["rm", "-rf", folder], check=True)
     server = Threads(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    port = free_port()
-    config = configure(folder, server.server_address[1], port)
+    port, api = free_port(), free_port()
+    config = configure(folder, server.server_address[1], port, api)
     processes = [start(gateway, config), start(gateway, config, "--standby")]
     refused = subprocess.run([gateway, "--config", config], capture_output=True, text=True)
     assert refused.returncode == 2 and "in use" in refused.stderr, refused
@@ -165,6 +217,23 @@ def main(gateway, out):
         assert verdicts >= len(WRITTEN), (verdicts, len(WRITTEN))
         print(f"{ROUNDS} active gateways killed: {len(acknowledged)} writes acknowledged, all at the server, each once and in order; of {unknown} that")
         print(f"nobody answered {len(set(WRITTEN) - set(acknowledged))} had arrived; {verdicts} verdicts in the journal; commands passed again after {longest:.2f} s at most")
+
+        # Held at one gateway, agreed to at the next, asked for again at the one after.
+        assert client.write(77, 1) is False and not SET, "it waits for a person"
+        processes = take_over(gateway, config, port, processes)
+        client = Client(port)
+        wait_for(lambda: client.write(77, 1) is False)
+        [held] = ask(api, "/v1/state")["held"]
+        told = ask(api, f"/v1/held/{held['command']}", {"approve": True, "signal": "setpoint", "value": 77.0})
+        assert told["decision"] == "allow", told
+        processes = take_over(gateway, config, port, processes)
+        client = Client(port)
+        wait_for(lambda: client.write(77, 1))
+        processes = take_over(gateway, config, port, processes)
+        client = Client(port)
+        wait_for(lambda: client.write(77, 1) is False)
+        assert SET == [77], SET
+        print("a held write, agreed to at the next gateway, passed at the one after, once")
         processes[0].send_signal(signal.SIGTERM)
         assert processes[0].wait(20) == 0
         print("gateway pair: ok")

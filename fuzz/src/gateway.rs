@@ -25,6 +25,10 @@ pub mod iec104;
 pub mod modbus;
 #[path = "../../crates/twinguard-gateway/src/core/mqtt.rs"]
 pub mod mqtt;
+#[path = "../../crates/twinguard-gateway/src/core/noise/frame.rs"]
+pub mod noise_frame;
+#[path = "../../crates/twinguard-gateway/src/core/noise/key.rs"]
+pub mod noise_key;
 #[path = "../../crates/twinguard-gateway/src/core/opcua.rs"]
 pub mod opcua;
 #[path = "../../crates/twinguard-gateway/src/core/reading.rs"]
@@ -41,6 +45,22 @@ pub fn certificate(data: &[u8]) {
     assert!(read.spiffe.as_ref().is_none_or(|it| it.starts_with("spiffe://")));
     assert!(certificate::Certificate::read(&[data, &[0]].concat()).is_err());
     assert_eq!(certificate::Certificate::read(data), Ok(read));
+}
+
+/// What a peer of Noise sends before anything is decrypted: messages come out as they were put in. And a key has one text of a kind.
+pub fn noise(data: &[u8]) {
+    let (mut rest, mut written) = (data, Vec::new());
+    while let Some((message, behind)) = noise_frame::first(rest) {
+        assert!(noise_frame::put(&mut written, message));
+        rest = behind;
+    }
+    assert_eq!([written.as_slice(), rest].concat(), data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(key) = noise_key::PublicKey::parse(text) {
+        assert_eq!(noise_key::PublicKey::parse(&key.to_string()), Some(key));
+        let secret = noise_key::SecretKey::parse(text).expect("it is read in the same way");
+        assert_eq!(*secret.to_text(), key.to_string());
+    }
 }
 
 /// What a one-way line brings: a datagram's header is written as it came, and so are a block's batches and what a receiver keeps.
@@ -100,7 +120,7 @@ pub fn gateway(data: &[u8]) {
         0 => {
             let mut reader = modbus::Translator::new(&plant.bindings, [502].into_iter()).expect("bindings");
             let mut rest = rest;
-            while let modbus::Piece::Message(len) = modbus::piece(rest) {
+            while let Cut::Message(len) = modbus::piece(rest) {
                 let (adu, after) = rest.split_at(len);
                 rest = after;
                 assert_eq!(modbus::refusal(adu, modbus::Exception::Busy)[7] & 0x80, 0x80);

@@ -70,6 +70,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("modbus", modbus),
     ("modbus_rtu", messages::modbus_rtu),
     ("mqtt", |data| messages::family("mqtt", data)),
+    ("noise", gateway::noise),
     ("omron", |data| messages::family("omron", data)),
     ("one_way", gateway::one_way),
     ("opcua", |data| messages::family("opcua", data)),

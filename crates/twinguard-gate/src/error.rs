@@ -80,6 +80,15 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// What cannot be said in Cedar, or what a Cedar policy says and no rule can.
+    #[cfg(feature = "cedar")]
+    #[error("Cedar policy `{policy}`: {reason}")]
+    Cedar {
+        /// Its name.
+        policy: String,
+        /// What of it.
+        reason: String,
+    },
     /// Bytes that are no record of a verdict.
     #[error("these bytes are no record of a verdict")]
     Record,

@@ -28,15 +28,18 @@
 //! | [`guards`] | rate, sequence, interlock, select before operate, maintenance, budgets, small steps, replay |
 //! | [`Gate`] | all of it in one call, with the [consequence](Certificate) on a fork of the twin |
 //! | [`lint`] | what is wrong with a policy, as SARIF |
+//! | `cedar` (feature) | a policy as Cedar policies, for the tools of others, and back |
 //! | [`Record`], [`BreakGlass`] | a verdict in 256 bytes; setting the rules aside, by two people and for a while |
 //!
-//! Not here: people's tokens from an identity provider (OIDC), Cedar, power-flow screens of grid commands.
+//! Not here: people's tokens from an identity provider (OIDC), power-flow screens of grid commands.
 
 mod error;
 mod gate;
 mod policy_file;
 mod what_if;
 
+#[cfg(feature = "cedar")]
+pub mod cedar;
 pub mod guards;
 pub mod identity;
 pub mod lint;

@@ -7,20 +7,20 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use twinguard_gateway::{Config, Gateway, Listening, Mode, build, stand_by};
+use twinguard_gateway::{Config, Gateway, Listening, Mode, build, noise, stand_by};
 
 /// Stand between a platform and its plant: judge commands before they pass, watch everything.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version, max_term_width = 100)]
 struct Args {
     /// The configuration
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "noise_keygen")]
+    config: Option<PathBuf>,
 
     /// Say what is wrong with the configuration and with what it names, open nothing, write nothing
     #[arg(long)]
@@ -29,6 +29,10 @@ struct Args {
     /// Wait until no other gateway holds the journal, and take its place then
     #[arg(long, conflicts_with = "check")]
     standby: bool,
+
+    /// Make a secret key for Noise, write it to a new file, print the public key that belongs to it, and end
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    noise_keygen: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -44,7 +48,12 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let config = Config::read(&args.config)?;
+    if let Some(file) = &args.noise_keygen {
+        println!("{}", noise::generate(file)?);
+        return Ok(());
+    }
+    let Some(file) = &args.config else { anyhow::bail!("`--config` is missing") };
+    let config = Config::read(file)?;
     let checked = if args.standby {
         println!("standing by");
         stand_by(&config)?
@@ -55,7 +64,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         println!("{defect}");
     }
     if args.check {
-        println!("{}: no mistakes, {} defects in the rules", args.config.display(), checked.defects.len());
+        println!("{}: no mistakes, {} defects in the rules", file.display(), checked.defects.len());
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -82,7 +91,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             tokio::select! {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
-                _ = hangup.recv() => reload(&gateway, args).await,
+                _ = hangup.recv() => reload(&gateway, file).await,
             }
         }
         println!("stopping");
@@ -92,8 +101,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Puts the policy and shows the certificates that the file names now; a mistake leaves everything as it was.
-async fn reload(gateway: &Gateway, args: &Args) {
-    let told = match Config::read(&args.config) {
+async fn reload(gateway: &Gateway, file: &Path) {
+    let told = match Config::read(file) {
         Ok(config) => gateway.reload(&config).await,
         Err(error) => Err(error),
     };

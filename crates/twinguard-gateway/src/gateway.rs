@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket};
@@ -21,15 +21,15 @@ use twinguard::{Builder, Guard};
 use crate::Error;
 use crate::api::Sidecar;
 use crate::certificate::Term;
-use crate::config::{Config, History, PlantSource, Proxy, Speaks};
-use crate::core::Core;
+use crate::config::{BackDoor, Config, FrontDoor, History, Journal, PlantSource, Proxy, Speaks};
 use crate::core::mqtt::CommandTopics;
+use crate::core::{Core, State};
+use crate::doors::{Back, Front, Ready, Towards};
 use crate::one_way::{Incoming, Onward, Outgoing};
 use crate::relay::{Behind, Relay};
 use crate::stats::Stats;
-use crate::tls::{Back, Front, Ready, Towards};
 use crate::worker::{self, Handle, clock};
-use crate::{iec104, modbus, mqtt, opcua};
+use crate::{iec104, modbus, mqtt, noise, opcua, tls};
 
 /// How long the guard may take to put a policy in force.
 const RELOAD: core::time::Duration = core::time::Duration::from_secs(30);
@@ -90,12 +90,21 @@ impl Fresh {
     fn read(config: &Config) -> Result<BTreeMap<String, Self>, Error> {
         let mut fresh = BTreeMap::new();
         if let Some(api) = &config.api {
-            let front = api.tls.as_ref().map(|tls| Ready::read(tls, &[b"http/1.1"])).transpose()?;
-            fresh.insert("api".to_owned(), Self { front, back: None });
+            let front = api.tls.as_ref().map(|tls| tls::Ready::read(tls, &[b"http/1.1"])).transpose()?;
+            fresh.insert("api".to_owned(), Self { front: front.map(Ready::Tls), back: None });
         }
         for proxy in &config.proxies {
-            let front = proxy.ends.tls.as_ref().map(|tls| Ready::read(tls, &[])).transpose()?;
-            let back = proxy.ends.server_tls.as_ref().map(Towards::read).transpose()?;
+            let inside = proxy.speaks.key();
+            let front = match &proxy.ends.front {
+                Some(FrontDoor::Tls(tls)) => Some(Ready::Tls(tls::Ready::read(tls, &[])?)),
+                Some(FrontDoor::Noise(it)) => Some(Ready::Noise(noise::Ready::read(it, inside)?)),
+                None => None,
+            };
+            let back = match &proxy.ends.back {
+                Some(BackDoor::Tls(tls)) => Some(Towards::Tls(tls::Towards::read(tls)?)),
+                Some(BackDoor::Noise(it)) => Some(Towards::Noise(noise::Towards::read(it, inside)?)),
+                None => None,
+            };
             fresh.insert(proxy.called(), Self { front, back });
         }
         Ok(fresh)
@@ -103,7 +112,7 @@ impl Fresh {
 
     /// When the certificates run out that are shown.
     fn terms(fresh: &BTreeMap<String, Self>) -> Vec<(String, Term)> {
-        fresh.iter().filter_map(|(name, it)| Some((name.clone(), it.front.as_ref()?.own()))).collect()
+        fresh.iter().filter_map(|(name, it)| Some((name.clone(), it.front.as_ref()?.own()?))).collect()
     }
 }
 
@@ -121,6 +130,11 @@ pub struct Checked {
 /// # Errors
 /// [`Error::Config`], [`Error::Guard`] or [`Error::Io`], with the file that is wrong.
 pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
+    build_from(config, dry, None)
+}
+
+/// The same, going on from the state of another gateway.
+fn build_from(config: &Config, dry: bool, state: Option<State>) -> Result<Checked, Error> {
     let (builder, catalogue) = match &config.plant {
         PlantSource::Unsealed(file) => {
             let plant = plant(file)?;
@@ -146,10 +160,16 @@ pub fn build(config: &Config, dry: bool) -> Result<Checked, Error> {
         builder =
             builder.journal(Directory::open(&journal.folder, durability).map_err(twinguard::Error::from)?);
     }
-    let guard = taught(builder, catalogue, config)?;
+    let guard = match &state {
+        Some(state) => builder.restore(state.guard())?,
+        None => taught(builder, catalogue, config)?,
+    };
     let server = |it: &Proxy| (it.speaks.family(), it.ends.device.port());
     let servers: Vec<_> = config.proxies.iter().map(server).collect();
     let mut core = Core::new(guard, config.mode)?.with_servers(&servers)?;
+    if let Some(state) = state {
+        core = core.with_state(state);
+    }
     let mut defects = Vec::new();
     if config.policy.is_some() {
         let (text, file) = policy(config)?;
@@ -183,7 +203,7 @@ pub fn stand_by(config: &Config) -> Result<Checked, Error> {
     loop {
         let free = Directory::open(&journal.folder, Durability::Process).map(drop);
         let built = match free {
-            Ok(()) => build(config, false),
+            Ok(()) => take_over(config, &state_file(journal)),
             Err(error) => Err(twinguard::Error::from(error).into()),
         };
         match built {
@@ -196,6 +216,30 @@ pub fn stand_by(config: &Config) -> Result<Checked, Error> {
             built => return built,
         }
     }
+}
+
+/// Where the active gateway keeps its state for a standby.
+fn state_file(journal: &Journal) -> PathBuf {
+    journal.folder.join("gateway.state")
+}
+
+/// Goes on from the state that the gateway before kept, where it can be used; else from the beginning, and says so.
+fn take_over(config: &Config, file: &Path) -> Result<Checked, Error> {
+    let refused = match std::fs::read(file) {
+        Ok(bytes) => match State::parse(&bytes) {
+            Some(state) => match build_from(config, false, Some(state)) {
+                Ok(checked) => return Ok(checked),
+                Err(error) => error.to_string(),
+            },
+            None => "it is none".to_owned(),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return build(config, false),
+        Err(error) => error.to_string(),
+    };
+    let mut checked = build(config, false)?;
+    let told = format!("{}: the state of the gateway before is not taken over: {refused}", file.display());
+    checked.defects.push(told);
+    Ok(checked)
 }
 
 /// The policy file's text and name; an empty policy where there is none.
@@ -293,7 +337,7 @@ impl Gateway {
         };
         let doors: BTreeMap<String, Doors> = Fresh::read(config)?.into_iter().map(doors).collect();
         let bindings = core.guard().plant().bindings.clone();
-        let guard = worker::start(core)?;
+        let guard = worker::start(core, config.journal.as_ref().map(state_file))?;
         let (stop, stopped) = watch::channel(false);
         let (tasks, proxied, receivers) = (Vec::new(), Vec::new(), Vec::new());
         let mut gateway = Self { guard, doors, stop, tasks, api: None, proxies: proxied, receivers };

@@ -12,13 +12,14 @@ use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use twinguard::protocol::protocol::Cut;
 
 use crate::config::{Modbus, Mode};
 use crate::core::Answer;
-use crate::core::modbus::{Exception, Piece, Request, piece, refusal};
+use crate::core::modbus::{Exception, Request, piece, refusal};
 use crate::rate::Budget;
 use crate::relay::{Heard, Link, Relay, WRITE, first};
-use crate::tls::put;
+use crate::wire::put;
 
 /// Nothing is told to a client that is let go.
 type End = crate::relay::End;
@@ -108,16 +109,16 @@ impl Session {
     async fn requests(&mut self) -> Result<(), End> {
         while self.open.len() < self.config.open_requests {
             match piece(&self.link.asked) {
-                Piece::Message(len) => {
+                Cut::Message(len) => {
                     let adu = first(&mut self.link.asked, len);
                     self.began = None;
                     self.request(&adu).await?;
                 }
-                Piece::Incomplete if self.link.asked.is_empty() => {
+                Cut::More(_) if self.link.asked.is_empty() => {
                     self.began = None;
                     break;
                 }
-                Piece::Incomplete => {
+                Cut::More(_) => {
                     let now = Instant::now();
                     let began = *self.began.get_or_insert(now);
                     if now.duration_since(began) > self.link.ends().message_time {
@@ -125,7 +126,7 @@ impl Session {
                     }
                     break;
                 }
-                Piece::Foreign => return Err(End::Foreign),
+                Cut::Foreign => return Err(End::Foreign),
             }
         }
         Ok(())
@@ -198,7 +199,7 @@ impl Session {
     async fn answers(&mut self) -> Result<(), End> {
         loop {
             match piece(&self.link.told) {
-                Piece::Message(len) => {
+                Cut::Message(len) => {
                     let adu = first(&mut self.link.told, len);
                     // G §4.4.2.2: the transaction identifier pairs them.
                     let answered = |open: &Open| open.head.get(..2) == adu.get(..2);
@@ -208,8 +209,8 @@ impl Session {
                     self.link.show(false, &adu);
                     self.link.write(&adu).await?;
                 }
-                Piece::Incomplete => return Ok(()),
-                Piece::Foreign => return self.lost().await,
+                Cut::More(_) => return Ok(()),
+                Cut::Foreign => return self.lost().await,
             }
         }
     }

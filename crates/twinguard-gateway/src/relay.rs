@@ -20,9 +20,10 @@ use crate::accept::accept;
 use crate::config::{self, Ends, Mode};
 use crate::core::modbus::Exception;
 use crate::core::{Answer, Core, Line};
+use crate::doors::{Back, Front};
 use crate::places::Places;
 use crate::stats::{Proxied, Stats};
-use crate::tls::{Back, Front, Met, Wire, put};
+use crate::wire::{Met, Wire, put};
 use crate::worker::{Handle, clock};
 
 /// Bytes that are read at one time.
@@ -182,8 +183,10 @@ impl Link {
         let (from, device) = (SocketAddr::new(from.ip().to_canonical(), from.port()), relay.ends.device);
         let open = move |core: &mut Core, now| {
             let line = core.open(now, from, device);
-            if let Some(met) = met {
-                core.prove(now, line, met.peer.as_ref(), met.own);
+            match met {
+                Some(Met::Certificates { peer, own }) => core.prove(now, line, peer.as_ref(), own),
+                Some(Met::Key { name, key }) => core.prove_key(now, line, &name, key),
+                None => {}
             }
             line
         };

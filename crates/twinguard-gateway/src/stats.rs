@@ -166,7 +166,7 @@ pub(crate) struct Stats {
     pub(crate) api: Served,
     pub(crate) one_way_out: Arc<OneWayOut>,
     pub(crate) one_way_in: Arc<OneWayIn>,
-    /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, other bytes.
+    /// Connections ended because the handshake failed: no certificate of the authority, an old TLS, an unknown key, other bytes.
     pub(crate) unproved: Count,
     /// Time from a command's last byte to its verdict.
     pub(crate) decide: Histogram,
@@ -200,7 +200,7 @@ impl Stats {
         self.api.write(out, "api");
         self.one_way_out.write(out, "one_way");
         self.one_way_in.write(out, "one_way");
-        let help = "Connections ended because the TLS handshake failed.";
+        let help = "Connections ended because the TLS or Noise handshake failed.";
         metric(out, "twinguard_tls_handshakes_failed_total", help, self.unproved.get());
         self.write_decide(out);
     }

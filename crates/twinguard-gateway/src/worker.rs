@@ -1,5 +1,6 @@
 //! The one thread that owns the guard. Everybody else asks it, in order; whoever gets no answer in time has none.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,7 +21,9 @@ const PAGE: Duration = Duration::from_secs(1);
 /// Longest sleep, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_millis(500);
 
-type Job = Box<dyn FnOnce(&mut Core, Timestamp) + Send>;
+/// What a job leaves to be done when the state is kept: telling its answer.
+type Then = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Core, Timestamp) -> Option<Then> + Send>;
 
 enum Word {
     Job(Job),
@@ -67,14 +70,15 @@ pub(crate) fn clock() -> Timestamp {
 ///
 /// # Errors
 /// [`Error::Io`] when the system gives no thread.
-pub(crate) fn start(core: Core) -> Result<Handle, Error> {
+pub(crate) fn start(core: Core, state: Option<PathBuf>) -> Result<Handle, Error> {
     let (jobs, inbox) = sync_channel(QUEUE);
     let (news, _) = broadcast::channel(NEWS);
     let shown = Shown { page: String::new(), health: None, at: clock() };
     let (shows, page) = watch::channel(Arc::new(shown));
     let thread = {
         let news = news.clone();
-        let run = move || Thread { core, inbox, news, shows, page_due: clock() }.run();
+        let kept = state.map(|file| Kept { file, due: clock() });
+        let run = move || Thread { core, inbox, news, shows, page_due: clock(), kept }.run();
         std::thread::Builder::new().name("guard".to_owned()).spawn(run)
     };
     let thread =
@@ -95,9 +99,14 @@ impl Handle {
         let (answer, wait) = oneshot::channel();
         let job = move |core: &mut Core, now: Timestamp| {
             // Whoever asked may have gone: then nothing is decided in their name.
-            if !answer.is_closed() {
-                let _ = answer.send(job(core, now));
+            if answer.is_closed() {
+                return None;
             }
+            let told = job(core, now);
+            let then: Then = Box::new(move || {
+                let _ = answer.send(told);
+            });
+            Some(then)
         };
         self.post(Box::new(job))?;
         match tokio::time::timeout(patience, wait).await {
@@ -110,6 +119,10 @@ impl Handle {
     /// Tells the guard something without waiting; false when it could not be told.
     #[must_use]
     pub fn tell(&self, job: impl FnOnce(&mut Core, Timestamp) + Send + 'static) -> bool {
+        let job = move |core: &mut Core, now: Timestamp| {
+            job(core, now);
+            None
+        };
         self.post(Box::new(job)).is_ok()
     }
 
@@ -165,15 +178,55 @@ struct Thread {
     news: broadcast::Sender<Arc<News>>,
     shows: watch::Sender<Arc<Shown>>,
     page_due: Timestamp,
+    /// Where the state is kept for a standby.
+    kept: Option<Kept>,
+}
+
+/// The file that a standby takes over from.
+struct Kept {
+    file: PathBuf,
+    /// When it is to be written next, if nothing calls for it before.
+    due: Timestamp,
+}
+
+impl Kept {
+    /// Puts the state of now in the file's place. Where that fails there is none: an old one would give again what was used since.
+    fn write(&mut self, core: &Core, now: Timestamp) {
+        let began = std::time::Instant::now();
+        let fresh = self.file.with_extension("new");
+        let written = match core.state() {
+            Ok(state) => {
+                std::fs::write(&fresh, state).and_then(|()| std::fs::rename(&fresh, &self.file)).is_ok()
+            }
+            // It still learns: there is nothing to take over yet.
+            Err(_) => false,
+        };
+        if !written {
+            let _ = std::fs::remove_file(&self.file);
+        }
+        // At most a fiftieth of the thread's time goes into it.
+        let pause = (began.elapsed() * 50).max(PAGE);
+        self.due =
+            now + twinguard::types::Duration::from_nanos(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX));
+    }
 }
 
 impl Thread {
     fn run(mut self) -> Result<(), twinguard::Error> {
         loop {
             match self.inbox.recv_timeout(self.nap()) {
-                Ok(Word::Job(job)) => job(&mut self.core, clock()),
+                Ok(Word::Job(job)) => {
+                    let then = job(&mut self.core, clock());
+                    if self.core.take_changed() {
+                        self.keep(clock());
+                    }
+                    then.into_iter().for_each(|then| then());
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return self.core.close(),
+                Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.keep(clock());
+                    return self.core.close();
+                }
             }
             let now = clock();
             if self.core.next_deadline().is_some_and(|at| at <= now) {
@@ -189,8 +242,19 @@ impl Thread {
         }
     }
 
+    fn keep(&mut self, now: Timestamp) {
+        if let Some(kept) = &mut self.kept {
+            // The journal first: a state that speaks of entries that were lost is worth nothing.
+            self.core.keep(now);
+            kept.write(&self.core, now);
+        }
+    }
+
     fn show(&mut self, now: Timestamp) {
-        self.core.keep();
+        self.core.keep(now);
+        if self.kept.as_ref().is_some_and(|kept| kept.due <= now) {
+            self.keep(now);
+        }
         let page: Page = self.core.page(now);
         let health = Some(page.health.clone());
         let page = serde_json::to_string(&page).unwrap_or_default();

@@ -52,6 +52,8 @@ pub struct Journal<S = Memory> {
     bundle: Vec<u8>,
     record: Vec<u8>,
     checkpoint: Option<Checkpoint>,
+    /// Size and root as of the last time that everything was made to last.
+    kept: (u64, Digest),
     broken: bool,
 }
 
@@ -92,6 +94,7 @@ impl<S: Storage> Journal<S> {
             bundle: Vec::new(),
             record: Vec::new(),
             checkpoint: None,
+            kept: (0, Frontier::default().root()),
             broken: false,
         }
     }
@@ -106,6 +109,56 @@ impl<S: Storage> Journal<S> {
     /// checkpoint that is none, [`Error::Io`].
     pub fn open(storage: S) -> Result<(Self, Recovery), Error> {
         let mut journal = Self::empty(storage);
+        let recovery = journal.load(true)?;
+        journal.kept = (journal.size(), journal.root());
+        Ok((journal, recovery))
+    }
+
+    /// Whether a write failed: nothing is entered any more, until [`Journal::mend`] succeeds.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// After a write that failed: takes up what the storage holds, as [`Journal::open`] does, and goes on behind it. What was
+    /// made to last by [`Journal::sync`] or a checkpoint has to be there unchanged; what was entered after that may be lost, and the
+    /// size tells. Try again when it fails: nothing is entered until it succeeds.
+    ///
+    /// ```
+    /// use twinguard_integrity::Journal;
+    /// use twinguard_types::{Label, Timestamp};
+    ///
+    /// let mut journal = Journal::in_memory();
+    /// journal.append(Label::literal("verdict"), Timestamp::from_secs(1), b"deny")?;
+    /// assert!(!journal.is_broken());
+    /// assert_eq!(journal.mend()?.leaves, 1, "nothing was lost");
+    /// # Ok::<(), twinguard_integrity::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Journal::open`]; [`Error::Truncated`] and [`Error::Forked`] also where what was made to last is not there.
+    pub fn mend(&mut self) -> Result<Recovery, Error> {
+        self.broken = true;
+        self.frontier = Frontier::default();
+        self.levels.iter_mut().for_each(Vec::clear);
+        self.tile_root = Digest::default();
+        self.bundle.clear();
+        // The storage may still hold bytes back that it could not write: a new tail leaves them behind.
+        let recovery = self.load(false)?;
+        let (size, root) = self.kept;
+        if self.size() < size {
+            return Err(Error::Truncated { leaves: self.size(), signed: size });
+        }
+        if self.root_at(size)? != root {
+            return Err(Error::Forked { size });
+        }
+        self.broken = false;
+        Ok(recovery)
+    }
+
+    /// Takes up what the storage holds; a tail that is right is left as it is where `trusts_tail` says so.
+    fn load(&mut self, trusts_tail: bool) -> Result<Recovery, Error> {
+        let journal = self;
         let tail = journal.storage.read(Part::Tail)?;
         let tail = tail.as_deref().and_then(Tail::parse);
         journal.checkpoint = read_checkpoint(&journal.storage)?;
@@ -113,7 +166,7 @@ impl<S: Storage> Journal<S> {
         journal.check_earlier_checkpoint()?;
 
         // Full bundles that the tail does not know of: put in place before an interruption, or the tail is lost.
-        let mut tail_is_right = tail.is_some();
+        let mut tail_is_right = trusts_tail && tail.is_some();
         loop {
             let part = Part::Entries { index: journal.size() / TILE_WIDTH, width: None };
             let Some(bytes) = journal.storage.read(part)? else { break };
@@ -147,8 +200,7 @@ impl<S: Storage> Journal<S> {
         } else if !tail_is_right {
             journal.rewrite_tail()?;
         }
-        let recovery = Recovery { leaves: journal.size(), dropped_bytes, signed };
-        Ok((journal, recovery))
+        Ok(Recovery { leaves: journal.size(), dropped_bytes, signed })
     }
 
     /// Enters something, and gives the receipt for it.
@@ -210,7 +262,9 @@ impl<S: Storage> Journal<S> {
     /// [`Error::Io`], [`Error::Broken`].
     pub fn sync(&mut self) -> Result<(), Error> {
         self.ready()?;
-        self.guarded(|journal| journal.storage.sync())
+        self.guarded(|journal| journal.storage.sync())?;
+        self.kept = (self.size(), self.root());
+        Ok(())
     }
 
     /// Signs the journal as it stands, under the key's name, and keeps the signed note. Makes everything last first.
@@ -228,6 +282,7 @@ impl<S: Storage> Journal<S> {
             journal.storage.replace(Part::Checkpoint, note.as_bytes())?;
             journal.storage.sync()
         })?;
+        self.kept = (head.size, head.root);
         self.checkpoint = Some(head);
         Ok(note)
     }

@@ -78,6 +78,26 @@ pub struct Evidence {
     latest: bool,
     /// Where the guard went back to, until the journal says so.
     restored: Option<Head>,
+    /// What a failure of the storage has cost so far, until the journal says so.
+    failed: Option<Failed>,
+}
+
+/// What a failure of the storage costs.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    /// Leaves that were there when it began.
+    entered: u64,
+    /// What could not be entered since.
+    missed: u64,
+}
+
+/// What the journal says of it.
+#[derive(Serialize)]
+struct Hole {
+    /// Leaves before this one that were entered, and that the storage does not hold.
+    lost: u64,
+    /// What could not be entered.
+    missed: u64,
 }
 
 /// How far a journal has come.
@@ -107,7 +127,7 @@ impl Evidence {
         let latest = storage.is_none();
         let storage = storage.unwrap_or_else(|| Box::new(Latest::default()));
         let (journal, _) = Journal::open(storage)?;
-        Ok(Self { journal, latest, restored: None })
+        Ok(Self { journal, latest, restored: None, failed: None })
     }
 
     /// Whether the journal stands just where a snapshot left it; if it went on since, or is a new one in memory, its next entry says so.
@@ -186,7 +206,36 @@ impl Evidence {
         record: &impl Serialize,
     ) -> Result<Receipt, Error> {
         let item = body::encode(record)?;
-        Ok(self.journal.append_item(Label::literal(kind), at, &item)?)
+        let entered = self.journal.append_item(Label::literal(kind), at, &item);
+        if entered.is_err()
+            && let Some(failed) = self.failing()
+        {
+            failed.missed += 1;
+        }
+        Ok(entered?)
+    }
+
+    /// What the storage's failure costs, if there is one.
+    fn failing(&mut self) -> Option<&mut Failed> {
+        let entered = self.journal.size();
+        self.journal.is_broken().then(|| self.failed.get_or_insert(Failed { entered, missed: 0 }))
+    }
+
+    /// After a failure of the storage, when it may work again: takes up what it holds and enters, as `hole`, what is missing:
+    /// leaves that it lost, and how much could not be entered meanwhile. `None` where nothing had failed. What was made to last
+    /// before has to be there unchanged.
+    ///
+    /// # Errors
+    /// [`Error::Integrity`] as long as the storage fails, or when it does not hold what was made to last; nothing is entered then, and it
+    /// can be tried again.
+    pub fn mend(&mut self, at: Timestamp) -> Result<Option<Receipt>, Error> {
+        let Some(Failed { entered, .. }) = self.failing().copied() else { return Ok(None) };
+        let leaves = self.journal.mend()?.leaves;
+        let missed = self.failed.map_or(0, |failed| failed.missed);
+        let receipt = self.enter("hole", at, &Hole { lost: entered.saturating_sub(leaves), missed })?;
+        self.sync()?;
+        self.failed = None;
+        Ok(Some(receipt))
     }
 
     /// What an entry says, as JSON text for people, of this and of earlier formats.
@@ -246,7 +295,9 @@ impl Evidence {
     /// # Errors
     /// [`Error::Integrity`] from the storage.
     pub fn sync(&mut self) -> Result<(), Error> {
-        Ok(self.journal.sync()?)
+        let synced = self.journal.sync();
+        self.failing();
+        Ok(synced?)
     }
 }
 

@@ -3,6 +3,7 @@
 mod attest;
 mod channel;
 mod decide;
+mod line;
 mod out;
 mod party;
 mod policy;
@@ -262,6 +263,7 @@ impl Guard {
             Input::Recalibration(delta) => self.recalibrate(now, delta)?,
             Input::Outcome(outcome) => self.outcome(outcome)?,
             Input::Operator(operator) => self.operator(now, operator)?,
+            Input::Line(line) => self.line(now, line),
             // The time alone; what was due at it is done.
             Input::Tick => {}
         }

@@ -41,8 +41,36 @@ pub enum Input<'a> {
     Outcome(Outcome),
     /// A person deals with findings, or declares what the plant is doing.
     Operator(Operator<'a>),
+    /// How a line stands that brings telemetry, as its receiver knows: what went missing and silence are findings.
+    Line(LineReport<'a>),
     /// Time passed.
     Tick,
+}
+
+/// How a line stands that brings telemetry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineReport<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How it stands.
+    pub standing: LineStanding,
+}
+
+/// How a line stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineStanding {
+    /// Some of what it brings is missing for good.
+    Lost {
+        /// How many pieces so far.
+        pieces: u64,
+    },
+    /// Nothing comes.
+    Silent {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Something comes again.
+    Heard,
 }
 
 /// A second reading of a signal.

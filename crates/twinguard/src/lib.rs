@@ -28,7 +28,9 @@ pub use error::Error;
 pub use evidence::{Evidence, JournalStorage, Seal};
 pub use fleet::Fleet;
 pub use guard::{Counters, Guard};
-pub use input::{Approval, Artefact, Attested, Check, Input, Operator, Recalibration};
+pub use input::{
+    Approval, Artefact, Attested, Check, Input, LineReport, LineStanding, Operator, Recalibration,
+};
 pub use output::{Output, Verdicted};
 #[cfg(feature = "report")]
 pub use record::{Recorder, Run};

@@ -18,9 +18,10 @@ use crate::Error;
 use crate::accept::accept;
 use crate::certificate::Certificate;
 use crate::config::{Api, Config, Mode};
+use crate::doors::Front;
 use crate::one_way::Onward;
 use crate::stats::Stats;
-use crate::tls::{Front, Met};
+use crate::wire::Met;
 use crate::worker::Handle;
 use bearer::Bearers;
 pub use routes::OPENAPI;
@@ -54,11 +55,13 @@ struct Peer {
 
 impl Peer {
     fn new(ip: core::net::IpAddr, met: Option<Met>) -> Self {
-        let until = met.as_ref().map(|met| {
-            let both = met.peer.as_ref().map_or(met.own, |peer| peer.term.and(met.own));
-            both.not_after
-        });
-        Self { ip, certificate: met.and_then(|met| met.peer).map(Arc::new), until }
+        let (certificate, own) = match met {
+            Some(Met::Certificates { peer, own }) => (peer, Some(own)),
+            // The API speaks TLS or plain text.
+            Some(Met::Key { .. }) | None => (None, None),
+        };
+        let both = own.map(|own| certificate.as_ref().map_or(own, |peer| peer.term.and(own)));
+        Self { ip, certificate: certificate.map(Arc::new), until: both.map(|both| both.not_after) }
     }
 
     fn name(&self) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
+mod noise;
 mod one_way;
 mod proxy;
 mod reader;
@@ -15,10 +16,12 @@ use twinguard::types::PrincipalKind;
 
 use crate::Error;
 pub use crate::core::Mode;
+pub(crate) use noise::secret as noise_secret;
+pub use noise::{Noise, NoiseClient, NoiseTowards};
 pub use one_way::{OneWayReceive, OneWaySend};
 pub(crate) use one_way::{key as one_way_key, state as one_way_state};
 pub(crate) use proxy::PROXIES;
-pub use proxy::{Ends, Iec104, Modbus, Mqtt, OpcUa, Proxy, Secured, Speaks};
+pub use proxy::{BackDoor, Ends, FrontDoor, Iec104, Modbus, Mqtt, OpcUa, Proxy, Secured, Speaks};
 use reader::{At, Reader, Table};
 pub use tls::{PostQuantum, Tls, TlsTowards};
 

@@ -10,6 +10,7 @@ use twinguard::protocol::protocol::Protocol as _;
 use twinguard::protocol::protocols::opcua::OpcUa as Nodes;
 use twinguard::twin::problem::Problem;
 
+use super::noise::{self, Noise, NoiseTowards};
 use super::reader::Table;
 use super::tls::{self, Tls, TlsTowards};
 use super::{address, bounded, must_address, seconds, secure};
@@ -44,11 +45,28 @@ pub struct Ends {
     pub connect_time: Duration,
     /// How long the guard may take to decide; then the command is refused.
     pub decide_time: Duration,
-    /// TLS before clients, who show certificates (of Modbus, Modbus/TCP Security; of OPC UA, a tunnel of theirs); `None`: plain
-    /// text, and who they are by their addresses.
-    pub tls: Option<Tls>,
-    /// TLS towards the server; `None`: plain text.
-    pub server_tls: Option<TlsTowards>,
+    /// What stands before clients; `None`: plain text, and who they are by their addresses.
+    pub front: Option<FrontDoor>,
+    /// How the server is spoken to; `None`: plain text.
+    pub back: Option<BackDoor>,
+}
+
+/// An encrypted channel before clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FrontDoor {
+    /// TLS; they show certificates (of Modbus, Modbus/TCP Security; of OPC UA, a tunnel of theirs).
+    Tls(Tls),
+    /// Noise; they are known by their keys.
+    Noise(Noise),
+}
+
+/// An encrypted channel towards a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackDoor {
+    /// TLS.
+    Tls(TlsTowards),
+    /// Noise.
+    Noise(NoiseTowards),
 }
 
 /// What a proxy speaks, with what only this protocol has.
@@ -231,12 +249,43 @@ fn ends(
         message_time: seconds(inner, "message_s", message_s),
         connect_time: seconds(inner, "connect_s", 3.0),
         decide_time: seconds(inner, "decide_s", 0.5),
-        tls: secure(inner, folder, true),
-        server_tls: inner.table("server_tls").and_then(|inner| {
-            let tls = tls::towards(&inner, folder, server);
-            inner.finish();
-            tls
-        }),
+        front: front(inner, folder),
+        back: back(inner, folder, server),
+    }
+}
+
+/// The tables `tls` and `noise`, of which one may be there.
+fn front(table: &Table<'_, '_>, folder: &Path) -> Option<FrontDoor> {
+    either(table, "tls", "noise");
+    let tls = secure(table, folder, true).map(FrontDoor::Tls);
+    let noise = table.table("noise").and_then(|inner| {
+        let noise = noise::before(&inner, folder);
+        inner.finish();
+        noise
+    });
+    tls.or(noise.map(FrontDoor::Noise))
+}
+
+/// The tables `server_tls` and `server_noise`, of which one may be there.
+fn back(table: &Table<'_, '_>, folder: &Path, server: SocketAddr) -> Option<BackDoor> {
+    either(table, "server_tls", "server_noise");
+    let tls = table.table("server_tls").and_then(|inner| {
+        let tls = tls::towards(&inner, folder, server);
+        inner.finish();
+        tls
+    });
+    let noise = table.table("server_noise").and_then(|inner| {
+        let noise = noise::towards(&inner, folder);
+        inner.finish();
+        noise
+    });
+    tls.map(BackDoor::Tls).or(noise.map(BackDoor::Noise))
+}
+
+fn either(table: &Table<'_, '_>, one: &'static str, other: &'static str) {
+    if table.has(one) && table.has(other) {
+        let reason = format!("contradicts `{one}`: it is one of them");
+        table.reader().refuse(table.place_of(other), other, reason);
     }
 }
 

@@ -151,6 +151,61 @@ fn certificates_are_looked_at() {
 }
 
 #[test]
+fn noise_is_looked_at() {
+    let server = "server = \"127.0.0.1:502\"";
+    let folder = folder();
+    std::fs::write(folder.path().join("own.key"), "0f".repeat(32)).unwrap();
+    let (one, other) = ("1e".repeat(32), "2d".repeat(32));
+    let text = format!(
+        "{GOOD}[modbus.noise]\nkey = \"own.key\"\n[[modbus.noise.client]]\nname = \"rtu\"\nkey = \"{one}\"\n\
+         [[modbus.noise.client]]\nname = \"meter\"\nkey = \"{other}\"\n[modbus.server_noise]\npattern = \"XX\"\n\
+         key = \"own.key\"\nserver = \"Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8=\"\n"
+    );
+    let config = Config::parse(&text, "g.toml", folder.path()).unwrap();
+    let ends = &config.proxies[0].ends;
+    let (Some(FrontDoor::Noise(front)), Some(BackDoor::Noise(back))) = (&ends.front, &ends.back) else {
+        panic!("{ends:?}")
+    };
+    assert_eq!((front.clients.len(), front.clients[1].name.as_str()), (2, "meter"));
+    assert_eq!(back.server.to_string(), "0f".repeat(32));
+    let check = |old: &str, new: &str, expect: &[&str]| {
+        let told =
+            Config::parse(&text.replacen(old, new, 1), "g.toml", folder.path()).unwrap_err().to_string();
+        assert_eq!(told.lines().collect::<Vec<_>>(), expect, "{new}");
+    };
+    check("pattern = \"XX\"", "pattern = \"XK\"", &["g.toml:24:11: unknown choice `XK`, did you mean `IK`?"]);
+    check(
+        "key = \"own.key\"",
+        "key = \"token\"",
+        &["g.toml:16:7: `token` must hold a key of 64 hexadecimal digits or 44 characters of base64"],
+    );
+    check(&other, &one, &["g.toml:22:7: `key` is that of `rtu` already"]);
+    check(
+        &other,
+        "meter",
+        &["g.toml:22:7: `key` must be a public key of 64 hexadecimal digits or 44 characters of base64"],
+    );
+    check(
+        "server = \"Dw8",
+        "sever = \"Dw8",
+        &[
+            "g.toml:23:1: key `server` is missing in [modbus.server_noise]",
+            "g.toml:26:1: unknown key `sever`, did you mean `server`?",
+        ],
+    );
+    check(
+        "[[modbus.noise.client]]\nname = \"rtu\"",
+        "[modbus.other]\nname = \"rtu\"",
+        &["g.toml:17:9: unknown key `other`"],
+    );
+    let alone =
+        GOOD.replacen(server, &format!("{server}\n[modbus.noise]\nkey = \"own.key\"\n[modbus.tls]"), 1);
+    let told = Config::parse(&alone, "g.toml", folder.path()).unwrap_err().to_string();
+    assert!(told.contains("`client` is missing: [[client]] with `name` and `key`"), "{told}");
+    assert!(told.contains("`noise` contradicts `tls`: it is one of them"), "{told}");
+}
+
+#[test]
 fn one_way_lines_are_looked_at() {
     let server = "server = \"127.0.0.1:502\"";
     let key = "key = \"diode.key\"";

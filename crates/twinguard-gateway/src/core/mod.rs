@@ -4,11 +4,13 @@
 pub mod iec104;
 pub mod modbus;
 pub mod mqtt;
+pub mod noise;
 pub mod one_way;
 pub mod opcua;
 mod page;
 mod proxy;
 mod reading;
+mod state;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +27,7 @@ pub use page::{
     ActionRow, CertificateRow, FindingRow, Health, HeldRow, LineRow, Page, SignalRow, VerdictRow,
 };
 pub use proxy::{Answer, Line};
+pub use state::State;
 pub use words::{
     AccessText, CommandText, Entry, Judged, Margin, Number, OperatorText, OutcomeText, PointText,
     PrincipalText, Refusal, Who,
@@ -53,7 +56,8 @@ const NEWS: usize = 10_000;
 /// Something for everybody who listens.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
-    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`.
+    /// `finding`, `verdict`, `action`; of one-way lines `gap`, `silence`, `heard`, `unreadable`; `journal` when
+    /// it works again after a failure.
     pub kind: &'static str,
     /// What, as JSON text.
     pub json: String,
@@ -122,6 +126,8 @@ pub struct Core {
     /// One-way lines that have told something, by their names.
     lines: BTreeMap<String, one_way::Line>,
     proxy: proxy::Proxy,
+    /// Whether commands began or ceased to wait since somebody asked.
+    changed: bool,
 }
 
 /// A command that waits for a person.
@@ -161,6 +167,7 @@ impl Core {
             news: VecDeque::new(),
             certificates: BTreeMap::new(),
             lines: BTreeMap::new(),
+            changed: false,
         })
     }
 
@@ -241,10 +248,18 @@ impl Core {
         }
     }
 
-    /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do.
-    pub fn keep(&mut self) {
-        if let Err(error) = self.guard.evidence_mut().sync() {
-            self.stopped(&error.to_string());
+    /// Hands what the journal took to its storage: call it now and then, so that findings last as verdicts do. A journal that failed is
+    /// tried again; once it works, what is missing in it is entered, and commands are judged again.
+    pub fn keep(&mut self, now: Timestamp) {
+        let evidence = self.guard.evidence_mut();
+        let kept = evidence.mend(now).and_then(|mended| evidence.sync().map(|()| mended));
+        match kept {
+            Ok(None) => {}
+            Ok(Some(receipt)) => {
+                self.trouble = None;
+                self.say("journal", &page::MendedRow { at_s: now.as_secs_f64(), leaf: receipt.leaf });
+            }
+            Err(error) => self.stopped(&error.to_string()),
         }
     }
 
@@ -361,8 +376,9 @@ impl Core {
         let id = verdicted.command.id;
         if verdicted.verdict.decision == Decision::Hold {
             self.held.insert(id, Held { verdicted: verdicted.clone() });
+            self.changed = true;
         } else {
-            self.held.remove(&id);
+            self.changed |= self.held.remove(&id).is_some();
         }
         self.proxy.decided(now, verdicted);
         let row = page::VerdictRow::of(verdicted, self.guard.catalogue(), self.mode);

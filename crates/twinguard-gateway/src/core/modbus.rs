@@ -73,25 +73,12 @@ pub fn refusal(adu: &[u8], exception: Exception) -> [u8; HEADER_LEN + 2] {
     [byte(0), byte(1), 0, 0, 0, 3, byte(6), code, exception as u8]
 }
 
-/// What the first bytes of a stream are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// A message of so many bytes.
-    Message(usize),
-    /// More bytes are needed.
-    Incomplete,
-    /// Not Modbus, or longer than a message may be.
-    Foreign,
-}
-
-/// Where the first message in stream bytes ends.
+/// Where the first message in stream bytes ends; one that is longer than the standard allows is foreign.
 #[must_use]
-pub fn piece(bytes: &[u8]) -> Piece {
+pub fn piece(bytes: &[u8]) -> Cut {
     match Modbus::cut(bytes) {
-        Cut::Message(len) | Cut::More(len) if len > ADU_MAX => Piece::Foreign,
-        Cut::Message(len) => Piece::Message(len),
-        Cut::More(_) => Piece::Incomplete,
-        Cut::Foreign => Piece::Foreign,
+        Cut::Message(len) | Cut::More(len) if len > ADU_MAX => Cut::Foreign,
+        cut => cut,
     }
 }
 

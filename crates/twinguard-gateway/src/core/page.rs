@@ -231,6 +231,14 @@ impl Health {
     }
 }
 
+/// The journal works again.
+#[derive(Serialize)]
+pub(super) struct MendedRow {
+    pub(super) at_s: f64,
+    /// The leaf that says what is missing.
+    pub(super) leaf: u64,
+}
+
 impl Core {
     /// The page now.
     #[must_use]

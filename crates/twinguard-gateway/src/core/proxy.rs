@@ -15,6 +15,7 @@ use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Unclear, exception_of};
+use super::noise::PublicKey;
 use super::{iec104, modbus, mqtt, opcua};
 use crate::certificate::{Certificate, Term};
 
@@ -76,23 +77,31 @@ struct Ends {
 }
 
 /// By what a client is told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Asker {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub(super) enum Asker {
     Address(IpAddr),
     Certificate(Digest),
+    Key(PublicKey),
     /// Its certificate names nobody who is known, or somebody else has proved to be at its endpoint: it reads.
     Stranger,
 }
 
+impl Asker {
+    /// Whether they have proved who they are.
+    const fn is_proved(&self) -> bool {
+        matches!(self, Self::Certificate(_) | Self::Key(_))
+    }
+}
+
 /// Who asked which device for which values, in whatever message.
-type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
+pub(super) type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
 
 /// The commands of one message, and what was decided about each.
 pub(super) type Decided = BTreeMap<CommandId, (SignalId, Decision)>;
 
 /// A request of which at least one command is held.
-#[derive(Debug)]
-struct Waiting {
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(super) struct Waiting {
     /// Commands and what was decided so far.
     commands: Decided,
     /// When the last of them was decided.
@@ -122,6 +131,16 @@ impl Proxy {
         })
     }
 
+    /// Requests with held commands.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (&Asked, &Waiting)> {
+        self.waiting.iter()
+    }
+
+    /// Goes on with requests that waited elsewhere.
+    pub(super) fn wait_on(&mut self, waiting: Vec<(Asked, Waiting)>) {
+        self.waiting = waiting.into_iter().take(WAITING).collect();
+    }
+
     /// A verdict about a command, perhaps one that waits here.
     pub(super) fn decided(&mut self, now: Timestamp, verdicted: &Verdicted) {
         let id = verdicted.command.id;
@@ -145,7 +164,7 @@ impl Core {
             self.show(now, &frame);
         }
         // An endpoint whose peer has proved who they are is theirs alone.
-        let proved = |ends: &Ends| ends.client == client && matches!(ends.asker, Asker::Certificate(_));
+        let proved = |ends: &Ends| ends.client == client && ends.asker.is_proved();
         let taken = self.proxy.lines.values().any(proved);
         let asker = if taken { Asker::Stranger } else { Asker::Address(client.ip()) };
         self.proxy.lines.insert(line, Ends { client, device, wire, asker, until: None });
@@ -161,12 +180,7 @@ impl Core {
             ends.asker = Asker::Stranger;
             return;
         };
-        let (client, valid) = (ends.client, certificate.term.and(own));
-        let others =
-            self.proxy.lines.iter_mut().filter(|(other, ends)| **other != line && ends.client == client);
-        others.for_each(|(_, ends)| ends.asker = Asker::Stranger);
-        let Some(ends) = self.proxy.lines.get_mut(&line) else { return };
-        (ends.asker, ends.until) = (Asker::Certificate(certificate.digest), Some(valid.not_after));
+        let valid = certificate.term.and(own);
         let proof = Proof {
             credentials: [
                 Some(Credential::Certificate(certificate.digest)),
@@ -176,13 +190,36 @@ impl Core {
             .flatten()
             .collect(),
             modbus_role: certificate.role.clone(),
-            not_after: ends.until,
+            not_after: Some(valid.not_after),
             encrypted: true,
         };
-        let opened = certificate.name().map(|name| {
+        if let Some(name) = certificate.name() {
             self.certificate(now, format!("client {name}"), certificate.term);
-            self.guard.open_channel(now, client, Principal::new(name), proof)
-        });
+        }
+        self.proved(now, line, Asker::Certificate(certificate.digest), certificate.name(), proof);
+    }
+
+    /// The client has proved to hold this Noise key, over a channel that nobody else reads: its commands are those of whom the
+    /// configuration says that it names.
+    pub fn prove_key(&mut self, now: Timestamp, line: Line, name: &str, key: PublicKey) {
+        let proof = Proof {
+            credentials: vec![Credential::NoiseKey(key.0)],
+            modbus_role: None,
+            not_after: None,
+            encrypted: true,
+        };
+        self.proved(now, line, Asker::Key(key), Some(name), proof);
+    }
+
+    /// The endpoint of a line is theirs alone who have proved to be there, as long as the line lasts.
+    fn proved(&mut self, now: Timestamp, line: Line, asker: Asker, name: Option<&str>, proof: Proof) {
+        let Some(ends) = self.proxy.lines.get_mut(&line) else { return };
+        let client = ends.client;
+        (ends.asker, ends.until) = (asker, proof.not_after);
+        let others =
+            self.proxy.lines.iter_mut().filter(|(other, ends)| **other != line && ends.client == client);
+        others.for_each(|(_, ends)| ends.asker = Asker::Stranger);
+        let opened = name.map(|name| self.guard.open_channel(now, client, Principal::new(name), proof));
         if !matches!(opened, Some(Ok(())))
             && let Some(ends) = self.proxy.lines.get_mut(&line)
         {
@@ -199,7 +236,7 @@ impl Core {
         for frame in frames.into_iter().flatten() {
             self.show(now, &frame);
         }
-        if matches!(ends.asker, Asker::Certificate(_)) {
+        if ends.asker.is_proved() {
             self.guard.close_channel(ends.client);
         }
     }
@@ -452,12 +489,18 @@ impl Core {
             return Some(Err(refuse(Exception::Busy, "it still waits for a person")));
         }
         let waiting = self.proxy.waiting.remove(asked)?;
+        self.changed = true;
         let stands = waiting.decided.is_some_and(|at| now.since(at) <= self.validity());
         let permitted = waiting.commands.values().all(|(_, decision)| decision.permits());
+        let ids: Vec<CommandId> = waiting.commands.keys().copied().collect();
         if stands && permitted {
+            // What the person agreed to has to last before it is sent, as any verdict.
+            if let Err(error) = self.guard.evidence_mut().sync() {
+                self.withdraw(now, &ids);
+                return Some(Err(refuse(Exception::DeviceFailure, self.unguarded(error.to_string()))));
+            }
             return Some(Ok(waiting.commands));
         }
-        let ids: Vec<CommandId> = waiting.commands.keys().copied().collect();
         self.withdraw(now, &ids);
         if stands {
             let reason = "a person refused it, or nobody agreed in time";
@@ -479,6 +522,7 @@ impl Core {
         }
         if self.proxy.waiting.len() < WAITING {
             self.proxy.waiting.insert(asked, waiting);
+            self.changed = true;
         }
     }
 }

@@ -4,12 +4,13 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::modbus::{Exception, Piece, Request, piece, refusal};
+use super::modbus::{Exception, Request, piece, refusal};
 use super::one_way::{Gap, StreamId, Taken, Told};
 use super::*;
 use crate::certificate::{Certificate, Term};
 use twinguard::integrity::storage::{Memory, Part, Storage};
 use twinguard::protocol::Family;
+use twinguard::protocol::protocol::Cut;
 use twinguard::twin::Plant;
 use twinguard::types::{Digest, Duration};
 
@@ -193,9 +194,9 @@ fn requests_are_told_apart_by_their_bytes() {
     assert_eq!(of(&[16, 0, 0, 0, 2, 4, 0, 1]), Request::Malformed, "§6.12: bytes are missing");
     assert_eq!(of(&[0x86, 2]), Request::Malformed);
     assert_eq!(Request::of(&[1, 2, 3]), Request::Malformed);
-    assert_eq!(piece(&adu(&[3, 0, 0, 0, 2])), Piece::Message(12));
-    assert_eq!(piece(b"GET / HTTP/1.1"), Piece::Foreign);
-    assert_eq!(piece(&[0, 1, 0, 0, 1, 4, 1]), Piece::Foreign, "266 bytes, §4.1 allows 260");
+    assert_eq!(piece(&adu(&[3, 0, 0, 0, 2])), Cut::Message(12));
+    assert_eq!(piece(b"GET / HTTP/1.1"), Cut::Foreign);
+    assert_eq!(piece(&[0, 1, 0, 0, 1, 4, 1]), Cut::Foreign, "266 bytes, §4.1 allows 260");
     assert_eq!(refusal(&adu(&[6, 0, 0, 0, 2]), Exception::Busy), [0, 7, 0, 0, 0, 3, 1, 0x86, 6]);
 }
 
@@ -389,9 +390,73 @@ fn all_values_of_a_message_pass_or_none() {
 }
 
 #[test]
-fn a_journal_that_fails_stops_commands_and_not_telemetry() {
+fn an_agreement_that_the_journal_cannot_keep_does_not_pass() {
     let storage = Breaking::default();
     let full = storage.full.clone();
+    let mut core = core_of(PLANT, Some(storage));
+    let line = core.open(at(0), address(PLC), address(DEVICE));
+    let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
+    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    let [held] = core.page(at(2)).held.try_into().unwrap();
+    core.decide(at(2), &Who::named("anna"), held.verdict.command, ("tank.setpoint", 10.0), true).unwrap();
+    full.store(true, Ordering::Relaxed);
+    assert_eq!(refused(&core.request(at(3), line, &write)), Some(Exception::DeviceFailure));
+    assert!(core.trouble().is_some());
+}
+
+#[test]
+fn a_successor_goes_on_with_what_waits_and_with_what_is_used_up() {
+    let mut core = core_of(PLANT, None);
+    let line = core.open(at(0), address(PLC), address(DEVICE));
+    let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
+    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    assert!(core.take_changed() && !core.take_changed());
+    let used = (0..8).filter(|n| refused(&core.request(at(2), line, &register(0, *n))).is_none()).count();
+    let bytes = core.state().unwrap();
+    drop(core);
+
+    let next = |bytes: &[u8]| {
+        let state = State::parse(bytes).unwrap();
+        let builder = Guard::builder_unsealed(Plant::parse(PLANT, "plant.toml").unwrap());
+        let core = Core::new(builder.restore(state.guard()).unwrap(), Mode::Enforce).unwrap();
+        core.with_servers(&[(Family::Modbus, 502), (Family::Mqtt, 1883)]).unwrap().with_state(state)
+    };
+    let mut core = next(&bytes);
+    let line = core.open(at(3), address(PLC), address(DEVICE));
+    assert!(
+        used < 8 && refused(&core.request(at(3), line, &register(0, 9))).is_some(),
+        "{used} used up the rate"
+    );
+    assert_eq!(refused(&core.request(at(3), line, &write)), Some(Exception::Busy), "it waits on");
+    let [held] = core.page(at(3)).held.try_into().unwrap();
+    core.take_changed();
+    core.decide(at(4), &Who::named("anna"), held.verdict.command, ("tank.setpoint", 10.0), true).unwrap();
+    assert!(core.take_changed());
+
+    // Agreed to here, used there, once.
+    let mut core = next(&core.state().unwrap());
+    let line = core.open(at(5), address(PLC), address(DEVICE));
+    assert!(matches!(core.request(at(5), line, &write), Answer::Forward { .. }));
+    assert!(core.take_changed(), "to be kept before it is sent");
+    let mut core = next(&core.state().unwrap());
+    let line = core.open(at(6), address(PLC), address(DEVICE));
+    assert_eq!(refused(&core.request(at(6), line, &write)), Some(Exception::Busy), "held anew");
+    let memory = usize::from(u16::from_be_bytes([bytes[32], bytes[33]])) + 34;
+    for cut in 0..memory {
+        assert!(State::parse(&bytes[..cut]).is_none(), "{cut}");
+        let mut altered = bytes.clone();
+        altered[cut] ^= 0x20;
+        // Whatever comes of it, comes without a panic; the guard's part has a digest of its own.
+        if let Some(state) = State::parse(&altered) {
+            let _ = core_of(PLANT, None).with_servers(&[]).unwrap().with_state(state).page(at(7));
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_fails_stops_commands_and_not_telemetry() {
+    let storage = Breaking::default();
+    let (full, kept) = (storage.full.clone(), storage.clone());
     let mut core = core_of(PLANT, Some(storage));
     let line = core.open(at(0), address(PLC), address(DEVICE));
     assert!(matches!(core.request(at(1), line, &register(0, 250)), Answer::Forward { .. }));
@@ -406,6 +471,26 @@ fn a_journal_that_fails_stops_commands_and_not_telemetry() {
     let row = page.signals.iter().find(|row| row.path == "tank.level").unwrap();
     assert_eq!(row.reported, Some(0.5));
     assert_eq!(core.tally().unguarded, 2);
+
+    core.keep(at(6));
+    assert!(core.trouble().is_some(), "the disk is still full");
+    full.store(false, Ordering::Relaxed);
+    assert_eq!(refused(&core.request(at(8), line, &register(0, 252))), Some(Exception::DeviceFailure));
+    core.keep(at(9));
+    assert_eq!(core.trouble(), None);
+    assert!(matches!(core.request(at(10), line, &register(0, 252)), Answer::Forward { .. }));
+    assert!(core.take_news().any(|news| news.kind == "journal"));
+    // Whoever reads it later is told where something is missing, and how much.
+    core.close().unwrap();
+    let leaves = core.guard().evidence().size();
+    let tail = kept.read(Part::Tail).unwrap().unwrap();
+    let holds = |text: &[u8]| tail.windows(text.len()).filter(|it| *it == text).count();
+    assert_eq!((holds(b"hole"), holds(b"missed")), (1, 1));
+    let (again, found) = twinguard::integrity::Journal::open(kept).unwrap();
+    assert_eq!(
+        (found.leaves, found.dropped_bytes, again.root()),
+        (leaves, 0, core.guard().evidence().root())
+    );
 }
 
 #[test]
@@ -435,6 +520,12 @@ fn what_comes_one_way_is_taken_as_far_as_it_is_understood() {
     let gap = news.iter().find(|(kind, _)| *kind == "gap").unwrap();
     assert!(gap.1.contains("\"line\":\"plant\"") && gap.1.contains("\"from_block\":3"), "{gap:?}");
     assert!(news.iter().any(|(kind, _)| *kind == "silence"));
+    let findings = core.page(at(32)).findings;
+    let [lost] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!(lost.title, "line plant lost telemetry", "the silence is over, what is missing stays so");
+    let told =
+        |text: &str| news.iter().filter(|(kind, json)| *kind == "finding" && json.contains(text)).count();
+    assert_eq!((told("line plant is silent"), told("Line plant is heard again, after 29.0 s.")), (2, 1));
 }
 
 #[test]

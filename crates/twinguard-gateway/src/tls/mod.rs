@@ -6,12 +6,10 @@
 
 mod verify;
 
-use core::time::Duration;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
@@ -20,44 +18,14 @@ use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage, WebPkiClient
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, NamedGroup, ServerConfig};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::certificate::{Certificate, Term};
 use crate::config::{PostQuantum, Tls, TlsTowards};
+use crate::wire::{Met, Wire};
 use crate::{Error, pem};
 use verify::Lapsed;
-
-/// Bytes in both directions, encrypted or not.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// A connection, encrypted or not.
-pub(crate) type Wire = Box<dyn Stream>;
-
-/// Sends bytes, and leaves none of them in the session's buffer.
-///
-/// # Errors
-/// What the system says.
-pub(crate) async fn put(wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
-    wire.write_all(bytes).await?;
-    wire.flush().await
-}
-
-/// What a handshake has shown.
-#[derive(Clone, Debug)]
-pub(crate) struct Met {
-    /// Whose certificate the other side holds the key of, with the term of its whole chain; `None` where none is asked for.
-    pub(crate) peer: Option<Certificate>,
-    /// The term of the chain that was shown to it.
-    pub(crate) own: Term,
-}
-
-/// What stands before a listener: nothing, or TLS by the files that were read last.
-pub(crate) struct Front(Option<ArcSwap<Ready>>);
 
 /// What a listener shows from now on.
 pub(crate) struct Ready {
@@ -114,6 +82,19 @@ impl Ready {
         self.own
     }
 
+    /// Shakes hands with whoever came.
+    ///
+    /// # Errors
+    /// What the other side did wrong; it was told with an alert.
+    pub(crate) async fn meet(&self, stream: TcpStream) -> io::Result<(Wire, Met)> {
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let config = self.answer(&begun.client_hello());
+        let stream = begun.into_stream(config).await?;
+        let peer = stream.get_ref().1.peer_certificates().map(chain).transpose();
+        let peer = peer.map_err(io::Error::other)?;
+        Ok((Box::new(stream), Met::Certificates { peer, own: self.own }))
+    }
+
     /// With what to answer a client. Left to itself, the session would take the exchange that the client likes best.
     fn answer(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         let knows = |groups: &[NamedGroup]| HYBRID.iter().any(|hybrid| groups.contains(&hybrid.name()));
@@ -123,52 +104,6 @@ impl Ready {
         }
     }
 }
-
-impl Front {
-    /// Plain text, or TLS.
-    pub(crate) fn new(ready: Option<Ready>) -> Self {
-        Self(ready.map(ArcSwap::from_pointee))
-    }
-
-    /// Whoever comes from now on is shown this; who is connected does not notice. Plain text stays plain text.
-    pub(crate) fn show(&self, ready: Ready) {
-        if let Some(now) = &self.0 {
-            now.store(Arc::new(ready));
-        }
-    }
-
-    /// Whether it speaks TLS.
-    pub(crate) const fn is_secure(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Shakes hands with whoever came, within a time.
-    ///
-    /// # Errors
-    /// What the other side did wrong; it was told with an alert.
-    pub(crate) async fn meet(
-        &self,
-        stream: TcpStream,
-        patience: Duration,
-    ) -> io::Result<(Wire, Option<Met>)> {
-        // Small messages that wait for an answer: nothing is to be gathered.
-        let _ = stream.set_nodelay(true);
-        let Some(ready) = &self.0 else { return Ok((Box::new(stream), None)) };
-        let ready = ready.load_full();
-        let shaking = async {
-            let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-            let config = ready.answer(&begun.client_hello());
-            begun.into_stream(config).await
-        };
-        let stream = timeout(patience, shaking).await??;
-        let peer = stream.get_ref().1.peer_certificates().map(chain).transpose();
-        let peer = peer.map_err(io::Error::other)?;
-        Ok((Box::new(stream), Some(Met { peer, own: ready.own })))
-    }
-}
-
-/// How a server is spoken to: in plain text, or with TLS by the files that were read last.
-pub(crate) struct Back(Option<ArcSwap<Towards>>);
 
 /// With what a server is spoken to from now on.
 pub(crate) struct Towards {
@@ -207,33 +142,15 @@ impl Towards {
         let name = ServerName::try_from(tls.name.clone()).map_err(|error| broken(&error))?;
         Ok(Self { client: Arc::new(client), name })
     }
-}
-
-impl Back {
-    /// Plain text, or TLS.
-    pub(crate) fn new(towards: Option<Towards>) -> Self {
-        Self(towards.map(ArcSwap::from_pointee))
-    }
-
-    /// Connections from now on are made with this. Plain text stays plain text.
-    pub(crate) fn show(&self, towards: Towards) {
-        if let Some(now) = &self.0 {
-            now.store(Arc::new(towards));
-        }
-    }
 
     /// Shakes hands with the server; its certificate, with the term of its whole chain.
     ///
     /// # Errors
     /// What the server did wrong.
     pub(crate) async fn join(&self, stream: TcpStream) -> io::Result<(Wire, Option<Certificate>)> {
-        let _ = stream.set_nodelay(true);
-        let Some(towards) = &self.0 else { return Ok((Box::new(stream), None)) };
-        let towards = towards.load_full();
-        let stream = TlsConnector::from(towards.client.clone()).connect(towards.name.clone(), stream).await?;
+        let stream = TlsConnector::from(self.client.clone()).connect(self.name.clone(), stream).await?;
         let shown = stream.get_ref().1.peer_certificates().map(chain).transpose();
-        let shown = shown.map_err(io::Error::other)?;
-        Ok((Box::new(stream), shown))
+        Ok((Box::new(stream), shown.map_err(io::Error::other)?))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use twinguard::types::{Point, Timestamp};
+use twinguard::{Input, LineReport, LineStanding};
 
 use super::receiver::{Gap, Told};
 use crate::core::page::LineRow;
@@ -65,7 +66,7 @@ struct HeardRow<'a> {
 
 impl Core {
     /// Takes what the receiver of a line tells. What is not understood of a batch is left out and counted; gaps, silence and what cannot
-    /// be read are news, and gaps and silence stand in the health.
+    /// be read are news, gaps and silence stand in the health, and the guard makes findings of them.
     ///
     /// Points are all that comes this way: there is no other word in it.
     pub fn one_way(&mut self, now: Timestamp, line: &str, told: &[Told]) -> Taken {
@@ -83,6 +84,7 @@ impl Core {
                     state.blocks_lost = state.blocks_lost.saturating_add(to.saturating_sub(*from));
                     let stream = stream.to_string();
                     self.say("gap", &GapRow { line, at_s, stream, from_block: *from, to_block: *to });
+                    self.report(now, line, LineStanding::Lost { pieces: state.blocks_lost });
                 }
                 Told::Unreadable { block } => {
                     self.say("unreadable", &UnreadableRow { line, at_s, block: *block });
@@ -90,16 +92,22 @@ impl Core {
                 Told::Silent { since } => {
                     state.silent_since = Some(*since);
                     self.say("silence", &SilenceRow { line, since_s: since.as_secs_f64() });
+                    self.report(now, line, LineStanding::Silent { since: *since });
                 }
                 Told::Heard => {
                     state.silent_since = None;
                     self.say("heard", &HeardRow { line, at_s });
+                    self.report(now, line, LineStanding::Heard);
                 }
             }
         }
         state.points += came.taken;
         self.lines.insert(line.to_owned(), state);
         came
+    }
+
+    fn report(&mut self, now: Timestamp, name: &str, standing: LineStanding) {
+        self.tell(now, Input::Line(LineReport { name, standing }));
     }
 
     fn batch(&mut self, now: Timestamp, texts: &[PointText]) -> Taken {

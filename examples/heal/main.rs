@@ -48,7 +48,7 @@ struct Args {
     /// The plant.
     #[arg(long, value_enum, default_value = "multi")]
     task: Plant,
-    /// Attackers that planners learnt from, or others.
+    /// Attackers that planners learnt from, others, or none.
     #[arg(long, value_enum, default_value = "seen")]
     attackers: Attackers,
     /// Only these planners; may be repeated.
@@ -87,6 +87,8 @@ enum Attackers {
     Seen,
     /// Bursting, hunting the hottest, fleeing.
     Unseen,
+    /// Nobody: disturbances and false alarms alone.
+    None,
 }
 
 struct Row {
@@ -166,7 +168,11 @@ fn compare(args: &Args) -> Result<()> {
         Plant::Multi => (Task::multi()?, Task::multi()?),
         Plant::Unseen => (Task::unseen()?, Task::multi()?),
     };
-    let attackers = if args.attackers == Attackers::Seen { SEEN } else { UNSEEN };
+    let attackers = match args.attackers {
+        Attackers::Seen => SEEN,
+        Attackers::Unseen => UNSEEN,
+        Attackers::None => &[],
+    };
     let trial = Trial::new(TEST, args.seeds, args.episodes, attackers);
     let wanted = |name: &str| args.planner.is_empty() || args.planner.iter().any(|planner| planner == name);
     let bar = if io::stderr().is_terminal() {

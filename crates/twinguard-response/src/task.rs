@@ -304,7 +304,7 @@ impl Task {
         if (step / lasts) % 2 == 1 { peak } else { 1.0 }
     }
 
-    /// An episode of this task: seed, number, who attacks.
+    /// An episode of this task: seed, number, who attacks; with an empty list nobody does.
     #[must_use]
     pub fn episode(&self, seed: u64, number: u64, attackers: &[Attacker]) -> Episode<'_> {
         Episode::new(self, seed, number, attackers)
@@ -370,7 +370,7 @@ pub struct Step {
 pub struct Episode<'a> {
     task: &'a Task,
     rng: ChaCha8Rng,
-    attacker: Attacker,
+    attacker: Option<Attacker>,
     hold: Option<Foothold>,
     x: [f64; MOST_MODULES],
     measured: [f64; MOST_MODULES],
@@ -406,7 +406,7 @@ impl<'a> Episode<'a> {
         let mut episode = Self {
             task,
             rng,
-            attacker: attacker.unwrap_or(Attacker::Steady),
+            attacker,
             hold: None,
             x,
             measured: x,
@@ -476,7 +476,7 @@ impl<'a> Episode<'a> {
         let (luck, strength) = pair(&mut self.rng);
         let mut heat = 0.0;
         match &mut self.hold {
-            None if comes_or_goes < s.entry => {
+            None if comes_or_goes < s.entry && self.attacker.is_some() => {
                 let module = (place * n as f64) as usize;
                 let intensity = s.attack.0 + (s.attack.1 - s.attack.0) * strength;
                 self.hold = Some(Foothold { module, intensity, age: 0 });
@@ -489,7 +489,7 @@ impl<'a> Episode<'a> {
                     self.hold = None;
                 } else {
                     let ground = Ground { temperatures: &self.x[..n], isolated: here, most: s.attack.1 };
-                    heat = self.attacker.act(hold, &ground, luck, place);
+                    heat = self.attacker.map_or(0.0, |attacker| attacker.act(hold, &ground, luck, place));
                 }
             }
         }
@@ -623,6 +623,21 @@ mod tests {
             (begun, episode.rng.get_word_pos())
         };
         assert_eq!(run(Isolation::NONE), run(Isolation(0b0011)), "the same attack at the same draw");
+    }
+
+    #[test]
+    fn without_attackers_nobody_attacks() {
+        let task = Task::multi().unwrap();
+        let began = |attackers: &[Attacker]| {
+            let mut episode = task.episode(7, 3, attackers);
+            let mut began = 0;
+            while !episode.is_over() {
+                let step = episode.advance(Isolation::NONE);
+                began += usize::from(step.began || step.loose);
+            }
+            began
+        };
+        assert!(began(&[]) == 0 && began(SEEN) > 0);
     }
 
     #[test]

@@ -404,8 +404,9 @@ impl Guard {
         if !self.started && !self.senses.is_learning() {
             let Self { evidence, plant, seal, config, .. } = self;
             match evidence.start(now, &plant.name, plant.digest, *seal, config) {
-                Ok(_) => {
+                Ok(receipt) => {
                     self.started = true;
+                    self.outputs.push_back(Output::Receipt(receipt));
                     self.tell_federated(now);
                 }
                 Err(error) => self.fail(error),

@@ -95,6 +95,8 @@ pub struct Guard {
     attested: Option<Timestamp>,
     /// Until when what only a restored tap finds odd says nothing.
     resumed: Option<Timestamp>,
+    /// When it was last told anything before it was restored, until it is told again.
+    left: Option<Timestamp>,
     /// Commands of ours that may show up on the wire.
     sent: Vec<(Timestamp, SignalId, f64)>,
     /// Commands that a proxy asked about and may send, until they show up on the wire.
@@ -202,6 +204,7 @@ impl Guard {
             watch,
             attested: None,
             resumed: None,
+            left: None,
             sent: Vec::new(),
             admitted: Vec::new(),
             started: false,
@@ -227,6 +230,7 @@ impl Guard {
         let now = self.clamp(now);
         self.start(now)?;
         self.tell_losses(now);
+        self.return_at(now);
         self.advance(now);
         self.attest(now);
         let taken = self.take(now, input);

@@ -12,8 +12,8 @@ use super::platform::{Plain, Platform};
 /// The attacks: a lie at once, a lie by and by, old values again, a command that nobody sent.
 pub(super) const ATTACKS: [&str; 4] = ["bias", "ramp", "replay", "command_injection"];
 /// Samples before the attack, from which a replay records, and of the attack.
-const BEFORE: i64 = 360;
-const DURING: i64 = 720;
+const BEFORE: i64 = 240;
+const DURING: i64 = 480;
 /// An alarm is named within so many samples, as on the board.
 const NAMED_AFTER: i64 = 100;
 

@@ -283,11 +283,11 @@ fn tell(plan: &Plan, year: &Lived, calm: &Lived, wall_s: f64, as_json: bool) -> 
     }
     if as_json {
         for it in &judged {
-            let Told { raised_at, title, suspect, kind, detectors, .. } = it.told;
+            let Told { raised_at, title, suspect, element, kind, detectors, .. } = it.told;
             println!(
                 "{}",
                 json!({"finding": {
-                    "plant": name, "day": day(*raised_at), "title": title, "suspect": suspect, "kind": kind,
+                    "plant": name, "day": day(*raised_at), "title": title, "suspect": suspect, "element": element, "kind": kind,
                     "detectors": detectors, "follows": it.follows, "false_alarm": !it.is_true,
                 }})
             );
@@ -340,7 +340,7 @@ fn tell(plan: &Plan, year: &Lived, calm: &Lived, wall_s: f64, as_json: bool) -> 
             "  day {:5.2} {what}: {} ({}, {}; {}) after {}",
             day(it.told.raised_at),
             it.told.title,
-            it.told.suspect.as_str(),
+            it.told.element.as_deref().unwrap_or(it.told.suspect.as_str()),
             it.told.kind.as_str(),
             it.told.detectors.join(" "),
             it.follows.unwrap_or("nothing")
@@ -351,7 +351,7 @@ fn tell(plan: &Plan, year: &Lived, calm: &Lived, wall_s: f64, as_json: bool) -> 
             "  day {:5.2} where nothing happened: {} ({}; {})",
             day(it.raised_at),
             it.title,
-            it.suspect.as_str(),
+            it.element.as_deref().unwrap_or(it.suspect.as_str()),
             it.detectors.join(" ")
         );
     }

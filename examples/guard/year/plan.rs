@@ -124,6 +124,10 @@ impl Plan {
         plant.time.zone = ZONE.0.to_owned();
         plant.time.sampling = SAMPLING;
         plant.time.stale = plant.time.stale.map(|stale| stale.max(Duration::from_secs(1800)));
+        // A minute is integrated in steps of five seconds: the shortest time constant of the three is that of the cooling loop's pump.
+        if let Some(dynamics) = &mut plant.dynamics {
+            dynamics.step = dynamics.step.max(Duration::from_secs(5));
+        }
         let plant = Plant::parse(&plant.to_toml(), "plant.toml")?;
 
         // Clocks go forward at 45 % of the run; it begins at midnight.

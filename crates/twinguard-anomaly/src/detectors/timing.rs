@@ -222,6 +222,11 @@ impl Fitted for State {
             _ => None,
         }
     }
+    fn missed(&mut self) {
+        for (_, peer) in self.peers.iter_mut() {
+            (peer.last, peer.before, peer.looked) = (None, 0.0, 0.0);
+        }
+    }
     fn coverage(&self) -> Coverage {
         if self.samples >= 200 {
             Coverage::Calibrated { samples: self.samples, excursions: 0 }

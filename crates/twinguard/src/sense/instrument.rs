@@ -58,3 +58,56 @@ impl Instrument {
         Point { value: value.unwrap_or(point.value), ..*point }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use twinguard_twin::simulator::{self, Options, Simulator, Site};
+    use twinguard_types::Source;
+
+    use super::*;
+
+    /// A twin that follows four tanks, and what becomes of a level sensor that shows so much more from then on.
+    fn replaced(off: f64) -> Instrument {
+        let reference = simulator::reference("quadruple_tank").unwrap();
+        let mut site = Site::new(reference, 3, &Options::default()).unwrap();
+        let plant = site.file().clone();
+        let mut twin = Twin::new(&plant).unwrap();
+        let signal = plant.catalogue.id("tank1.level").unwrap();
+        let mut instrument = Instrument::default();
+        for step in 0..600 {
+            site.step();
+            let at = site.plant.now();
+            let mut level = None;
+            for register in site.plant.registers() {
+                let Some((own, value)) = site.decode(register) else { continue };
+                let value = value + if own == signal && step >= 300 { off } else { 0.0 };
+                level = if own == signal { Some(value) } else { level };
+                twin.observe(&Point::new(own, Value::real(value).unwrap(), Source::Field, at));
+            }
+            if step == 300 {
+                twin.exclude(signal, true);
+            }
+            while twin.advance(at).is_some() {}
+            if step >= 300 && instrument.compare(signal, level, 0.05, &mut twin) {
+                break;
+            }
+        }
+        assert!(!instrument.is_compared());
+        instrument
+    }
+
+    #[test]
+    fn a_small_difference_is_its_own_and_a_large_one_is_not() {
+        let sound = replaced(0.0);
+        let off = replaced(0.1);
+        assert!((off.offset - sound.offset - 0.1).abs() < 0.02, "{off:?} {sound:?}");
+        assert_eq!(replaced(5.0).offset, 0.0);
+        let point = Point::new(
+            SignalId(0),
+            Value::real(12.0).unwrap(),
+            Source::Field,
+            twinguard_types::Timestamp::ZERO,
+        );
+        assert!((off.corrected(&point).value.as_f64() - 12.0 + off.offset).abs() < 1e-12);
+    }
+}

@@ -272,7 +272,7 @@ mod tests {
             if missed {
                 fitted.missed();
             }
-            let later = |minutes| Event::Tick(plant.now() + Duration::from_secs(3_600 + 60 * minutes));
+            let later = |minutes: i64| Event::Tick(plant.now() + Duration::from_secs(3_600 + 60 * minutes));
             let heard =
                 (0..3).filter_map(|minutes| fitted.observe(&later(minutes)).map(|it| it.score.surprise));
             assert_eq!(heard.fold(0.0, f64::max) < 1.0, missed);

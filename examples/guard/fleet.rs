@@ -1,13 +1,17 @@
 //! `guard fleet`: what many small assets cost in time and memory.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use serde_json::json;
 use twinguard::anomaly::suite::{Suite, Training};
 use twinguard::fleet::{Fleet, Quota, Reading};
-use twinguard::types::{Duration, Timestamp};
+use twinguard::twin::simulator::{Options, Register, Simulator, Site, cooling_loop};
+use twinguard::types::{Duration, Point, Source, Timestamp, Value};
+use twinguard::{Guard, Input, Output};
 
 /// Simulate many assets of many tenants that share a model, and measure processor time and memory for each.
 #[derive(clap::Args, Debug)]
@@ -24,6 +28,9 @@ pub(crate) struct Arguments {
     /// Simulated seconds, one reading of each asset in each.
     #[arg(long, default_value_t = 60)]
     seconds: i64,
+    /// Assets that have a full guard of their own beside the others: transformers with a model of their physics, 11 signals each.
+    #[arg(long, default_value_t = 0)]
+    guards: u32,
     /// False alarms a day that are acceptable at one asset.
     #[arg(long, default_value_t = 0.001)]
     false_alarms_per_day: f64,
@@ -101,18 +108,24 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
         (0..members.len()).map(|at| Asset::new(arguments.seed + 1 + at as u64)).collect();
     let mut values = vec![0.0; members.len() * width];
     let (mut spent, mut slowest) = (std::time::Duration::ZERO, std::time::Duration::ZERO);
+    let mut work = 0.0;
+    let bar = progress(arguments, as_json);
     for second in 0..arguments.seconds {
         assets.iter_mut().zip(values.chunks_mut(width)).for_each(|(asset, row)| asset.step(row));
         let at = Timestamp::from_secs(second);
         let reading = |(asset, values)| Reading { asset, at, values };
         let readings: Vec<Reading<'_>> =
             members.iter().copied().zip(values.chunks(width)).map(reading).collect();
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), processor());
         fleet.handle(at, &readings)?;
         let took = started.elapsed();
+        work += processor() - before;
+        bar.inc(1);
         spent += took;
         slowest = slowest.max(took);
     }
+    bar.finish_and_clear();
+    let guards = guards(&mut fleet, arguments)?;
     let findings: u64 =
         tenants.iter().filter_map(|tenant| fleet.usage(*tenant)).map(|usage| usage.findings).sum();
     let count = u64::from(arguments.assets).max(1);
@@ -124,8 +137,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
             json!({
                 "assets": arguments.assets, "tenants": arguments.tenants, "signals": width, "seconds": arguments.seconds,
                 "built_s": built.as_secs_f64(), "seconds_a_second": per_second, "slowest_s": slowest.as_secs_f64(),
+                "processor_s_a_second": work / arguments.seconds.max(1) as f64,
                 "us_per_reading": per_second * 1e6 / count as f64, "bytes_per_asset": bytes, "findings": findings,
-                "model_bytes": suite.save().len(),
+                "model_bytes": suite.save().len(), "guards": guards,
             })
         );
         return Ok(());
@@ -137,8 +151,9 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
         built.as_secs_f64()
     );
     println!(
-        "one simulated second takes {per_second:.3} s ({:.2} µs a reading), the slowest {:.3} s",
+        "one simulated second takes {per_second:.3} s ({:.2} µs a reading), {:.3} s of processor time, the slowest {:.3} s",
         per_second * 1e6 / count as f64,
+        work / arguments.seconds.max(1) as f64,
         slowest.as_secs_f64()
     );
     if let Some(bytes) = bytes {
@@ -147,8 +162,104 @@ pub(crate) fn run(arguments: &Arguments, as_json: bool) -> Result<()> {
             suite.save().len()
         );
     }
+    if let Some(guards) = guards {
+        println!(
+            "{} full guards: {} bytes each, {:.0} µs of processor time a guard and second, {} findings",
+            guards.count,
+            guards.bytes_each.unwrap_or_default(),
+            guards.us_a_second,
+            guards.findings
+        );
+    }
     println!("{findings} findings in {} asset-days", count as f64 * arguments.seconds as f64 / 86_400.0);
     Ok(())
+}
+
+/// What full guards cost.
+#[derive(serde::Serialize)]
+struct Guards {
+    count: u32,
+    bytes_each: Option<u64>,
+    /// Processor time of a guard for one second of its plant.
+    us_a_second: f64,
+    findings: u64,
+}
+
+/// Guards of transformers of one kind: one learns an hour of normal running, the others begin with what it has learnt.
+fn guards(fleet: &mut Fleet, arguments: &Arguments) -> Result<Option<Guards>> {
+    if arguments.guards == 0 {
+        return Ok(None);
+    }
+    let site = |seed: u64, stretch: u64| {
+        Site::new(&cooling_loop::REFERENCE, seed, &Options { stretch, ..Options::default() })
+    };
+    let row = |site: &mut Site| -> Vec<Point> {
+        site.step();
+        let at = site.plant.now();
+        let point = |register: &Register| {
+            let (signal, value) = site.decode(register)?;
+            Some(Point::new(signal, Value::real(value).ok()?, Source::Field, at))
+        };
+        site.plant.registers().iter().filter_map(point).collect()
+    };
+    let mut teacher = site(arguments.seed, 1)?;
+    let plant = teacher.file().clone();
+    let learn = |guard: &mut Guard| {
+        for _ in 0..3_600 {
+            let points = row(&mut teacher);
+            guard.handle(teacher.plant.now(), Input::Points(&points))?;
+            while guard.poll().is_some() {}
+        }
+        Ok(())
+    };
+    let builder = || Guard::builder_unsealed(plant.clone());
+    let learnt = builder().learn(learn)?.build()?.snapshot()?;
+    let mut sites: Vec<Site> =
+        (0..arguments.guards).map(|_| site(arguments.seed, 2)).collect::<Result<_, _>>()?;
+    let quota = Quota { assets: arguments.guards, readings_per_second: 1e6, ..Quota::default() };
+    let tenant = fleet.tenant("guarded", quota, None)?;
+    let before = resident();
+    let mut ids = Vec::new();
+    for at in 0..arguments.guards {
+        ids.push(fleet.guard(tenant, &format!("transformer {at}"), builder().restore(&learnt)?)?);
+    }
+    let (mut work, mut findings) = (0.0, 0);
+    // Long enough for rows, twin and detectors to have filled what they keep.
+    let seconds = arguments.seconds.max(600);
+    for _ in 0..seconds {
+        let rows: Vec<Vec<Point>> = sites.iter_mut().map(row).collect();
+        let before = processor();
+        for ((id, site), points) in ids.iter().zip(&sites).zip(&rows) {
+            fleet.tell_guard(*id, site.plant.now(), Input::Points(points))?;
+            while let Some(output) = fleet.poll_guard(*id) {
+                findings += u64::from(matches!(output, Output::Finding(finding) if finding.revision == 0));
+            }
+        }
+        work += processor() - before;
+    }
+    let bytes = resident().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let count = f64::from(arguments.guards);
+    Ok(Some(Guards {
+        count: arguments.guards,
+        bytes_each: bytes.map(|bytes| bytes / u64::from(arguments.guards)),
+        us_a_second: work * 1e6 / count / seconds as f64,
+        findings,
+    }))
+}
+
+fn progress(arguments: &Arguments, as_json: bool) -> ProgressBar {
+    if as_json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(arguments.seconds.unsigned_abs())
+}
+
+/// Processor time of this process in seconds, user and system; 0 where the system does not say. It counts hundredths.
+fn processor() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name in parentheses, which may hold spaces: user time is the twelfth field, system time the next (proc(5)).
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Memory of this process in bytes, where the system says so.

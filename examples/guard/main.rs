@@ -1,8 +1,9 @@
-//! Guards in operation: what a change of the plant file does before it goes live, what many assets cost.
+//! Guards in operation: what a change of the plant file does before it goes live, what many assets cost, what a year does to one.
 //!
 //! ```sh
 //! cargo run --release --example guard -- diff --old plant.toml --new plant-2.toml --learn before.csv --telemetry now.csv
 //! cargo run --release --example guard -- fleet --assets 100000 --tenants 1000
+//! cargo run --release --example guard -- year --days 90 --seed 1
 //! ```
 //!
 //! `diff`: both plant files guard the same recorded input. Expect the findings that only one of them makes, those that name other suspects, and how many
@@ -15,6 +16,7 @@
 )]
 
 mod fleet;
+mod year;
 
 use std::fs::{self, File};
 use std::io::{BufReader, IsTerminal};
@@ -34,7 +36,10 @@ use twinguard::{Config, Guard, Input};
 
 /// Guards in operation.
 #[derive(Debug, Parser)]
-#[command(name = "guard", after_help = "Exit code: 0 done, 2 bad arguments or input that cannot be used.")]
+#[command(
+    name = "guard",
+    after_help = "Exit code: 0 done, 1 a year with too many alarms or broken evidence, 2 bad arguments or input that cannot be used."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +52,7 @@ struct Arguments {
 enum Command {
     Diff(Diff),
     Fleet(fleet::Arguments),
+    Year(year::Arguments),
 }
 
 /// Say which findings a changed plant file gains and loses on recorded input, and how many alarms a day both give.
@@ -78,11 +84,13 @@ struct Diff {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
-        Command::Diff(diff) => run(diff, arguments.json),
-        Command::Fleet(command) => fleet::run(command, arguments.json),
+        Command::Diff(diff) => run(diff, arguments.json).map(|()| true),
+        Command::Fleet(command) => fleet::run(command, arguments.json).map(|()| true),
+        Command::Year(command) => year::run(command, arguments.json),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("guard: {error:#}");
             ExitCode::from(2)

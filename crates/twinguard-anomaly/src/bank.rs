@@ -208,6 +208,11 @@ impl Bank {
         self.fitted.iter_mut().for_each(|it| it.forget(signal));
     }
 
+    /// Nobody listened for a while, and knows it: the silence up to here says nothing.
+    pub fn missed(&mut self) {
+        self.fitted.iter_mut().for_each(|it| it.missed());
+    }
+
     /// The detectors and their thresholds, by id.
     #[must_use]
     pub fn table(&self) -> &[BankEntry] {

@@ -71,6 +71,9 @@ pub trait Fitted: Send {
     /// that add up nothing signal by signal there is nothing to do.
     fn forget(&mut self, _signal: SignalId) {}
 
+    /// Nobody listened for a while, and knows it: the silence up to here says nothing.
+    fn missed(&mut self) {}
+
     /// What its scores rest on.
     fn coverage(&self) -> Coverage;
 

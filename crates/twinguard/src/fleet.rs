@@ -25,7 +25,12 @@
 //! else: each has a journal of its own (signed with a key of its own), its queue, its quotas. What one tenant sends is refused or scored, and changes
 //! no bit of what another one gets. Readings are scored in batches; with the feature `rayon` on several cores, with identical results.
 //!
-//! It is not a [`Guard`](crate::Guard) each: no wire, no physics, no gate, no response. An asset that matters gets a guard of its own beside the fleet.
+//! An asset of a fleet has no wire, no physics, no gate, no response. One that matters gets a [`Guard`](crate::Guard) of its own
+//! ([`Fleet::guard`]), which counts against its tenant's quotas and has a journal of its own. A tenant with all that is its own is saved and restored
+//! as a whole ([`Fleet::snapshot`], [`Fleet::restore`]).
+
+mod guards;
+mod snapshot;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,6 +43,9 @@ use twinguard_types::{
 
 use crate::Error;
 use crate::evidence::{Evidence, JournalStorage};
+
+pub use guards::GuardId;
+use guards::Watched;
 
 /// Longest name of a tenant, an asset or a signal in bytes.
 const NAME: usize = 256;
@@ -66,11 +74,11 @@ pub struct TenantId(u32);
 pub struct MemberId(u32);
 
 /// What a tenant may use.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Quota {
-    /// Assets.
+    /// Assets, those with a guard of their own included.
     pub assets: u32,
-    /// Readings per second, on average over ten seconds.
+    /// Readings, and inputs of guards, per second, on average over ten seconds.
     pub readings_per_second: f64,
     /// Findings that may wait to be polled; beyond, the oldest goes, and is counted. The journal has them all.
     pub queue: usize,
@@ -95,15 +103,15 @@ pub struct Reading<'a> {
 }
 
 /// What a tenant has used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// Assets.
     pub assets: u32,
     /// Bytes that the assets' states take, as they are saved.
     pub bytes: u64,
-    /// Readings that were scored.
+    /// Readings that were scored, and inputs that guards took.
     pub readings: u64,
-    /// Readings that were refused: over the quota, of another width, not later than the one before.
+    /// Readings and inputs that were refused: over the quota, of another width, not later than the one before.
     pub refused: u64,
     /// Findings that were dropped because nobody polled them.
     pub dropped: u64,
@@ -127,6 +135,8 @@ struct Model {
     limit: f64,
     width: usize,
     state_bytes: u64,
+    /// Of all that is above.
+    digest: Digest,
 }
 
 #[derive(Debug)]
@@ -155,7 +165,8 @@ struct Member {
 }
 
 /// What goes on at an asset.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Incident {
     finding: Finding,
     quiet: u32,
@@ -168,6 +179,7 @@ pub struct Fleet {
     tenants: Vec<Tenant>,
     tenant_names: BTreeSet<String>,
     members: Vec<Member>,
+    guards: Vec<Watched>,
     now: Option<Timestamp>,
 }
 
@@ -211,8 +223,14 @@ impl Fleet {
         let limit = suite.limit(false_alarms_per_day * sampling.as_secs_f64() / 86_400.0)?;
         let width = suite.channels();
         let state_bytes = suite.state().save().len() as u64;
-        let signals = signals.iter().map(|signal| (*signal).to_owned()).collect();
-        self.models.push(Model { suite, signals, limit, width, state_bytes });
+        let signals: Vec<String> = signals.iter().map(|signal| (*signal).to_owned()).collect();
+        let mut digest = blake3::Hasher::new();
+        digest.update(&suite.save()).update(&limit.to_bits().to_le_bytes());
+        for signal in &signals {
+            digest.update(&(signal.len() as u64).to_le_bytes()).update(signal.as_bytes());
+        }
+        let digest = Digest(*digest.finalize().as_bytes());
+        self.models.push(Model { suite, signals, limit, width, state_bytes, digest });
         Ok(ModelId(self.models.len() as u32 - 1))
     }
 
@@ -260,13 +278,10 @@ impl Fleet {
         named("asset", name)?;
         let known = self.models.get(model.0 as usize).ok_or_else(|| refuse("no such model"))?;
         let owner = self.tenants.get_mut(tenant.0 as usize).ok_or_else(|| refuse("no such tenant"))?;
-        if owner.usage.assets >= owner.quota.assets || self.members.len() == ASSETS {
-            return Err(refuse(format!("tenant `{}` has as many assets as it may", owner.name)));
+        if self.members.len() == ASSETS {
+            return Err(refuse(format!("more than {ASSETS} assets")));
         }
-        if !owner.names.insert(name.to_owned()) {
-            return Err(refuse(format!("asset `{name}` is known already")));
-        }
-        owner.usage.assets += 1;
+        owner.enter(name)?;
         owner.usage.bytes += known.state_bytes + size_of::<Member>() as u64;
         let state = known.suite.state();
         self.members.push(Member {
@@ -343,17 +358,10 @@ impl Fleet {
         let Some(member) = self.members.get_mut(reading.asset.0 as usize) else { return false };
         let Some(tenant) = self.tenants.get_mut(member.tenant.0 as usize) else { return false };
         let width = self.models.get(member.model.0 as usize).map(|model| model.width);
-        let rate = tenant.quota.readings_per_second;
-        let passed = tenant.filled.map_or(0.0, |filled| now.since(filled).as_secs_f64());
-        tenant.tokens = (tenant.tokens + passed * rate).min(10.0 * rate);
-        tenant.filled = Some(now);
         let fits = Some(reading.values.len()) == width && member.last.is_none_or(|last| reading.at > last);
-        if !fits || tenant.tokens < 1.0 {
-            tenant.usage.refused += 1;
+        if !tenant.spend(now, fits) {
             return false;
         }
-        tenant.tokens -= 1.0;
-        tenant.usage.readings += 1;
         member.last = Some(reading.at);
         true
     }
@@ -375,6 +383,36 @@ impl Fleet {
         }
         tenant.queue.push_back(finding);
         entered.map(drop)
+    }
+}
+
+impl Tenant {
+    /// Takes an asset's name, within the quota.
+    fn enter(&mut self, name: &str) -> Result<(), Error> {
+        if self.usage.assets >= self.quota.assets {
+            return Err(refuse(format!("tenant `{}` has as many assets as it may", self.name)));
+        }
+        if !self.names.insert(name.to_owned()) {
+            return Err(refuse(format!("asset `{name}` is known already")));
+        }
+        self.usage.assets += 1;
+        Ok(())
+    }
+
+    /// Whether a reading or an input that `fits` is within the quota; it is counted either way.
+    fn spend(&mut self, now: Timestamp, fits: bool) -> bool {
+        let rate = self.quota.readings_per_second;
+        let now = self.filled.map_or(now, |filled| filled.max(now));
+        let passed = self.filled.map_or(0.0, |filled| now.since(filled).as_secs_f64());
+        self.tokens = (self.tokens + passed * rate).min(10.0 * rate);
+        self.filled = Some(now);
+        if !fits || self.tokens < 1.0 {
+            self.usage.refused += 1;
+            return false;
+        }
+        self.tokens -= 1.0;
+        self.usage.readings += 1;
+        true
     }
 }
 

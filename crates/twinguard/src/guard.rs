@@ -96,6 +96,8 @@ pub struct Guard {
     attested: Option<Timestamp>,
     /// Until when what only a restored tap finds odd says nothing.
     resumed: Option<Timestamp>,
+    /// When it was last told anything before it was restored, until it is told again.
+    left: Option<Timestamp>,
     /// Commands of ours that may show up on the wire.
     sent: Vec<(Timestamp, SignalId, f64)>,
     /// Commands that a proxy asked about and may send, until they show up on the wire.
@@ -203,6 +205,7 @@ impl Guard {
             watch,
             attested: None,
             resumed: None,
+            left: None,
             sent: Vec::new(),
             admitted: Vec::new(),
             started: false,
@@ -228,6 +231,7 @@ impl Guard {
         let now = self.clamp(now);
         self.start(now)?;
         self.tell_losses(now);
+        self.return_at(now);
         self.advance(now);
         self.attest(now);
         let taken = self.take(now, input);
@@ -406,8 +410,9 @@ impl Guard {
         if !self.started && !self.senses.is_learning() {
             let Self { evidence, plant, seal, config, .. } = self;
             match evidence.start(now, &plant.name, plant.digest, *seal, config) {
-                Ok(_) => {
+                Ok(receipt) => {
                     self.started = true;
+                    self.outputs.push_back(Output::Receipt(receipt));
                     self.tell_federated(now);
                 }
                 Err(error) => self.fail(error),

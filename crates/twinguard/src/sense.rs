@@ -1,5 +1,6 @@
 //! From events to findings: twin, rows, detectors, judge; and before that, the recording of what is normal.
 
+mod instrument;
 mod reload;
 mod snapshot;
 
@@ -20,6 +21,8 @@ use twinguard_types::{
 };
 
 use crate::{Check, Config, Error};
+
+use instrument::Instrument;
 
 pub(crate) use snapshot::{SensesBytes, SensesState};
 
@@ -56,6 +59,11 @@ pub(crate) struct Senses {
     look: Option<Timestamp>,
     /// Steps of the twin since it started, and how often it started anew.
     settled: (u32, u64),
+    /// Steps without any measurement up to now, and how many of them leave the twin a stranger to its plant.
+    silent: u32,
+    patience: u32,
+    /// Instruments that were replaced, with what they are off by.
+    instruments: BTreeMap<SignalId, Instrument>,
     /// How well the twin follows the plant, and the model that it runs.
     confidence: Confidence,
     dynamics: Option<Dynamics>,
@@ -130,6 +138,9 @@ impl Senses {
             looked: None,
             look: None,
             settled: (0, 0),
+            silent: 0,
+            patience: patience(plant, config),
+            instruments: BTreeMap::new(),
             confidence: Confidence::default(),
             dynamics: plant.dynamics.clone(),
             loudness: Loudness::default(),
@@ -290,12 +301,29 @@ impl Senses {
                 self.confidence.reset();
             }
             while let Some(residual) = twin.advance(now) {
+                let measured = residual.dof > 0;
+                if !measured {
+                    self.silent = self.silent.saturating_add(1);
+                } else if core::mem::take(&mut self.silent) > self.patience {
+                    // Commands were missed, too: it has to find the plant again.
+                    twin.restart();
+                    self.settled = (0, twin.counts().restarts);
+                    self.confidence.reset();
+                    break;
+                }
                 self.settled.0 = self.settled.0.saturating_add(1);
                 if self.settled.0 > SETTLE {
                     self.confidence.observe(&residual);
                     self.phase.sense(&Event::Residual(residual), &mut self.loudness, self.report.alarm);
                     if let Some(dynamics) = &self.dynamics {
                         self.confidence.follow(dynamics, twin);
+                    }
+                }
+                for (signal, instrument) in self.instruments.iter_mut().filter(|_| measured) {
+                    let field = self.field.get(signal).copied();
+                    let sigma = self.sigma.get(signal).copied().unwrap_or(0.0);
+                    if instrument.compare(*signal, field, sigma, twin) {
+                        self.settled.0 = self.settled.0.min(SETTLE - AGAIN);
                     }
                 }
             }
@@ -335,7 +363,10 @@ impl Senses {
     pub(crate) fn point(&mut self, point: &Point) {
         if point.source == Source::Field {
             if let Some(twin) = &mut self.twin {
-                twin.observe(point);
+                match self.instruments.get(&point.signal) {
+                    Some(instrument) => twin.observe(&instrument.corrected(point)),
+                    None => twin.observe(point),
+                }
             }
             if let Some(aligner) = &mut self.aligner {
                 aligner.push(point);
@@ -393,6 +424,27 @@ impl Senses {
             bank.forget(signal);
             judge.forget(signal);
         }
+        if let (Some(twin), Some(dynamics)) = (&mut self.twin, &self.dynamics)
+            && dynamics.outputs.contains(&Some(signal))
+        {
+            twin.exclude(signal, true);
+            self.settled.0 = self.settled.0.min(SETTLE - AGAIN);
+            self.instruments.insert(signal, Instrument::default());
+        }
+    }
+
+    /// How often rows come, once that is learnt.
+    pub(crate) fn period(&self) -> Option<Duration> {
+        self.aligner.as_ref().map(Aligner::period)
+    }
+
+    /// Nobody listened for a while, and knows it: neither the silence nor what came meanwhile is news.
+    pub(crate) fn missed(&mut self) {
+        if let Phase::Watching { bank, .. } = &mut self.phase {
+            bank.missed();
+        }
+        // Commands may have passed that it did not see.
+        self.settled.0 = self.settled.0.min(SETTLE - AGAIN);
     }
 
     pub(crate) fn trust(&mut self, signal: SignalId) {
@@ -489,6 +541,13 @@ fn time_to_limit(twin: &Twin, horizon: Duration, binding: &[bool]) -> Option<Dur
     let crossed =
         what_if.margins.iter().filter(|margin| counts(margin.limit)).filter_map(|margin| margin.crossed);
     crossed.min().map(|at| at.since(start))
+}
+
+/// How long nothing may be heard, in steps of the twin, before it has lost its plant: as long as until a value is stale.
+fn patience(plant: &Plant, config: &Config) -> u32 {
+    let step = plant.time.sampling.as_nanos().max(1);
+    let stale = config.stale.or(plant.time.stale).map_or(STALE_PERIODS, |stale| stale.as_nanos() / step);
+    u32::try_from(stale).unwrap_or(u32::MAX)
 }
 
 /// How a judge waits when values come every `period`.

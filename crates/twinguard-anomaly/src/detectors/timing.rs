@@ -222,6 +222,11 @@ impl Fitted for State {
             _ => None,
         }
     }
+    fn missed(&mut self) {
+        for (_, peer) in self.peers.iter_mut() {
+            (peer.last, peer.before, peer.looked) = (None, 0.0, 0.0);
+        }
+    }
     fn coverage(&self) -> Coverage {
         if self.samples >= 200 {
             Coverage::Calibrated { samples: self.samples, excursions: 0 }
@@ -236,6 +241,8 @@ impl Fitted for State {
 
 #[cfg(test)]
 mod tests {
+    use twinguard_types::{Duration, Event};
+
     use crate::testing::{self, Plant};
 
     #[test]
@@ -254,5 +261,21 @@ mod tests {
         testing::loudest(&mut *fitted, &mut plant, 100);
         plant.silent = true;
         assert!(testing::loudest(&mut *fitted, &mut plant, 30) > 7.0);
+    }
+
+    #[test]
+    fn silence_while_nobody_listened_says_nothing() {
+        for missed in [false, true] {
+            let mut fitted = testing::fit(&super::Timing, Plant::new(1).run(4_000));
+            let mut plant = Plant::new(2);
+            testing::loudest(&mut *fitted, &mut plant, 100);
+            if missed {
+                fitted.missed();
+            }
+            let later = |minutes: i64| Event::Tick(plant.now() + Duration::from_secs(3_600 + 60 * minutes));
+            let heard =
+                (0..3).filter_map(|minutes| fitted.observe(&later(minutes)).map(|it| it.score.surprise));
+            assert_eq!(heard.fold(0.0, f64::max) < 1.0, missed);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: moving mean (Roberts 1959, λ = 0.1) of vendor minus field per signal, offset learnt and slowly followed (a
 //! vendor re-tunes its twin), tail learnt; and the length for which the
-//! shown value stands still, against the longest normal run (learnt). The field value must be fresh. It lies
+//! shown value stands still while it is wrong, against the longest normal run (learnt). The field value must be fresh. It lies
 //! when field and vendor are fed by the same poisoned source: then only the model disagrees.
 
 use twinguard_types::{Duration, Event, Point, SignalId, Source, Symptom, Timestamp, View};
@@ -22,6 +22,8 @@ const DRIFT_MOST: f64 = 3.0;
 const TARE: u32 = 60;
 /// Oldest field value that is compared, where the history does not show that they are younger.
 const FRESH: Duration = Duration::from_secs(30);
+/// Up to so many deviations of the moving mean the shown value is right.
+const RIGHT: f64 = 1.0;
 /// From so many deviations on the field leans away from the model: less than an alarm, for the vendor's twin points there already.
 const LEANS: f64 = 3.0;
 
@@ -268,7 +270,9 @@ impl Fitted for State {
             return None;
         }
         let size = pair.weigh(difference);
-        let stillness = pair.stillness.surprise(pair.stillness()) - self.price;
+        // What is right may stand still: a command that rests for longer than it ever did takes what it drives with it.
+        let wrong = pair.mean.abs() > RIGHT;
+        let stillness = if wrong { pair.stillness.surprise(pair.stillness()) - self.price } else { 0.0 };
         let level = self.channels.tails[place].surprise(size) - self.price;
         let off = level.max(stillness) > 5.0;
         if off && !pair.off {
@@ -310,12 +314,16 @@ impl Fitted for State {
 
 #[cfg(test)]
 mod tests {
+    use twinguard_types::{Catalogue, DetectorId, Role, Signal, Value};
+
+    use super::*;
+    use crate::Recording;
     use crate::testing::{self, Plant};
 
     #[test]
     fn a_frozen_and_a_false_display_are_found() {
         for frozen in [true, false] {
-            let mut fitted = testing::fit(&super::Vendor, Plant::new(1).run(4_000));
+            let mut fitted = testing::fit(&Vendor, Plant::new(1).run(4_000));
             let mut plant = Plant::new(2);
             assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
             if frozen {
@@ -325,5 +333,33 @@ mod tests {
             }
             assert!(testing::loudest(&mut *fitted, &mut plant, 60) > 7.0, "frozen {frozen}");
         }
+    }
+
+    /// A heater that follows a command, and a twin that shows it; the command moves every five samples until it rests at 0.
+    #[test]
+    fn a_display_that_is_right_may_stand_still() {
+        let rests = |k: i64| if k < 6_000 { (k / 5 * 5) as f64 / 100.0 } else { 0.0 };
+        let points = |k: i64, power: f64, shown: f64| {
+            let noise = 0.03 * ((k * 7919 % 101) as f64 / 50.5 - 1.0);
+            let at = Timestamp::from_secs(60 * k);
+            [(power + noise, Source::Field), (shown, Source::Vendor)].map(|(value, source)| {
+                Event::Point(Point::new(SignalId(0), Value::real(value).unwrap(), source, at))
+            })
+        };
+        let command = |k: i64| if k < 6_000 { 2.0 + rests(k).sin() } else { rests(k) };
+        let mut catalogue = Catalogue::new();
+        catalogue.intern(Signal::new("heater.power", Role::Measurement)).unwrap();
+        let mut recording = Recording::new();
+        let normal = |k: i64| points(k, command(k), command(k));
+        (0..6_000).for_each(|k| normal(k).iter().for_each(|event| recording.push(event)));
+        let context = Context { id: DetectorId(0), catalogue: &catalogue, seed: 1 };
+        let mut fitted = Vendor.fit(&recording.history(), &context).unwrap();
+        let loudest = |fitted: &mut Box<dyn Fitted>, from: i64, power: f64| {
+            let events = (from..from + 600).flat_map(|k| points(k, power, 0.0));
+            let seen = events.map(|event| fitted.observe(&event).map_or(0.0, |seen| seen.score.surprise));
+            seen.fold(0.0, f64::max)
+        };
+        assert!(loudest(&mut fitted, 6_000, 0.0) < 5.0, "both rest");
+        assert!(loudest(&mut fitted, 6_600, 1.0) > 7.0, "the heater is on, and the display rests");
     }
 }

@@ -257,6 +257,29 @@ impl Range {
         self
     }
 
+    /// The same range at the same instant, from here on under another scenario: what an attack does there leaves this one alone.
+    #[must_use]
+    pub fn fork(&self, scenario: Scenario) -> Self {
+        Self {
+            site: self.site.fork(),
+            scenario,
+            bindings: self.bindings.clone(),
+            unbound: self.unbound.clone(),
+            polls: self.polls.clone(),
+            platform: self.platform.clone(),
+            attackers: self.attackers.clone(),
+            jitter: self.jitter.clone(),
+            parameters: self.parameters.clone(),
+            buffer: Vec::with_capacity(400),
+            reactions: Vec::new(),
+            isolated: self.isolated.clone(),
+            substituted: self.substituted.clone(),
+            held: self.held.clone(),
+            actions: self.actions.clone(),
+            ..*self
+        }
+    }
+
     /// Frames sent so far.
     #[must_use]
     pub fn frames(&self) -> u64 {

@@ -45,6 +45,8 @@ pub trait ClosedLoop: Debug + Send {
     fn is_set_point(&self, register: &Register) -> bool;
     /// Path of the signal that a run is judged by.
     fn hazard(&self) -> &str;
+    /// The same site at the same instant: what happens to one of the two from here on leaves the other alone.
+    fn fork(&self) -> Box<dyn ClosedLoop>;
 
     /// Time between two samples.
     fn period(&self) -> Duration {
@@ -102,6 +104,10 @@ impl ClosedLoop for Site {
 
     fn hazard(&self) -> &str {
         self.reference().hazard
+    }
+
+    fn fork(&self) -> Box<dyn ClosedLoop> {
+        Box::new(self.clone())
     }
 }
 
@@ -183,6 +189,10 @@ impl ClosedLoop for cooling_loop::Site {
 
     fn hazard(&self) -> &str {
         "transformer.hotspot.temperature"
+    }
+
+    fn fork(&self) -> Box<dyn ClosedLoop> {
+        Box::new(self.clone())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use twinguard_types::{Duration, Timestamp};
 
+use super::plant::Options;
 use super::reference::Scan;
 use super::wire::{Channel, Wire};
 use super::{Noise, Register, Table, stream};
@@ -24,13 +25,12 @@ pub struct Controller {
     commands: Vec<f64>,
     first: bool,
     every: Duration,
-    /// What the calendar says at time 0.
-    calendar: Timestamp,
+    options: Options,
     journal: Vec<(Timestamp, Register)>,
 }
 
 impl Controller {
-    pub(super) fn new(wire: Arc<Wire>, registers: &[Register], calendar: Timestamp) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, registers: &[Register], options: &Options) -> Self {
         let control = &wire.reference.control;
         let find = |paths: &[&str]| -> Vec<Option<Channel>> {
             paths.iter().map(|path| wire.channel(path).copied()).collect()
@@ -52,8 +52,9 @@ impl Controller {
             memory: control.memory.to_vec(),
             commands: writes.iter().map(value).collect(),
             first: true,
-            every: Duration::from_secs_f64(control.period_s).unwrap_or(wire.plant.time.sampling),
-            calendar,
+            every: Duration::from_secs_f64(control.period_s.max(wire.period_s))
+                .unwrap_or(wire.plant.time.sampling),
+            options: options.clone(),
             journal: Vec::new(),
             reads,
             writes,
@@ -87,9 +88,8 @@ impl Controller {
         }
         let control = &self.wire.reference.control;
         (control.law)(&mut Scan {
-            date_s: now.since(Timestamp::ZERO).as_secs_f64()
-                + self.calendar.since(Timestamp::ZERO).as_secs_f64(),
-            period_s: control.period_s,
+            date_s: self.options.date_s(now).1,
+            period_s: self.every.as_secs_f64(),
             first: core::mem::take(&mut self.first),
             seen: &self.seen,
             memory: &mut self.memory,
@@ -128,37 +128,58 @@ impl Controller {
 pub struct Operator {
     wire: Arc<Wire>,
     noise: Noise,
-    /// By set-point: when it moves next, and whether it is away.
-    plans: Vec<(Option<Timestamp>, bool)>,
+    /// By set-point.
+    plans: Vec<Plan>,
+}
+
+/// What the operator means to do with one set-point.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// When it moves next.
+    next: Option<Timestamp>,
+    /// Whether it is away from where it rests.
+    away: bool,
+    rests_at: f64,
+    /// Where it rests from when on, the next one last.
+    moves: Vec<(Timestamp, f64)>,
 }
 
 impl Operator {
-    pub(super) fn new(wire: Arc<Wire>, seed: u64, stretch: u64, at_work: bool) -> Self {
-        let mut noise = Noise::new(seed, stream(40, stretch));
-        let plans = wire
-            .held
-            .iter()
-            .map(|held| {
-                let moves =
-                    wire.reference.set_points.get(held.index).filter(|point| at_work && point.spread > 0.0);
-                (moves.map(|point| pause(Timestamp::ZERO, point.every_s, &mut noise)), false)
-            })
-            .collect();
+    /// One who is not at work moves nothing.
+    pub(super) fn new(wire: Arc<Wire>, seed: u64, options: &Options, at_work: bool) -> Self {
+        let mut noise = Noise::new(seed, stream(40, options.stretch));
+        let wanders = at_work && options.set_point_changes;
+        let mut plans = Vec::with_capacity(wire.held.len());
+        for held in &wire.held {
+            let Some(point) = wire.reference.set_points.get(held.index) else { continue };
+            let next =
+                (wanders && point.spread > 0.0).then(|| pause(Timestamp::ZERO, point.every_s, &mut noise));
+            let own = options.set_points.iter().filter(|(_, path, _)| at_work && path == point.signal);
+            let mut moves: Vec<(Timestamp, f64)> = own.map(|(from, _, value)| (*from, *value)).collect();
+            moves.sort_by_key(|(from, _)| core::cmp::Reverse(*from));
+            plans.push(Plan { next, away: false, rests_at: point.value, moves });
+        }
         Self { wire, noise, plans }
     }
 
     /// The set-point that the operator writes now, if any; ask until there is none.
     pub fn decide(&mut self, now: Timestamp) -> Option<Register> {
-        for (held, (next, away)) in self.wire.held.iter().zip(&mut self.plans) {
-            if next.is_none_or(|next| next > now) {
-                continue;
-            }
+        for (held, plan) in self.wire.held.iter().zip(&mut self.plans) {
             let point = self.wire.reference.set_points.get(held.index)?;
-            *next = Some(pause(now, point.every_s, &mut self.noise));
-            *away = !*away;
-            let moved = if *away { self.noise.between(-point.spread, point.spread) } else { 0.0 };
+            let to = if let Some((_, value)) = plan.moves.pop_if(|(from, _)| *from <= now) {
+                plan.rests_at = value;
+                plan.away = false;
+                value
+            } else if plan.next.is_some_and(|next| next <= now) {
+                plan.next = Some(pause(now, point.every_s, &mut self.noise));
+                plan.away = !plan.away;
+                let spread = point.spread;
+                plan.rests_at + if plan.away { self.noise.between(-spread, spread) } else { 0.0 }
+            } else {
+                continue;
+            };
             let register = self.wire.registers.get(held.channel.register)?;
-            return Some(Register { raw: held.channel.raw(point.value + moved), ..*register });
+            return Some(Register { raw: held.channel.raw(to), ..*register });
         }
         None
     }

@@ -38,8 +38,15 @@ pub struct Options {
     /// Which stretch of the plant's life this is: noise, weather and the operator's mind differ from one to the next,
     /// the plant and the vendor's twin stay what the seed made them. A guard learns on one and watches another.
     pub stretch: u64,
-    /// What the calendar says when the run starts.
+    /// What the calendar says when the run starts, UTC.
     pub calendar: Timestamp,
+    /// How far the plant's local time is ahead of UTC: (from when, by how much), ascending; UTC before the first. Schedules of the
+    /// controller and what people do follow the local clock, daylight saving included; sun and weather do not.
+    pub zone: Vec<(Timestamp, Duration)>,
+    /// Time between two samples; that of the plant file when absent.
+    pub sampling: Option<Duration>,
+    /// Where the operator holds a set-point from an instant on, by the signal's path: another way to run the plant.
+    pub set_points: Vec<(Timestamp, String, f64)>,
     /// Levels that an input takes, by its name: (from when, value), ascending.
     pub courses: Vec<(String, Vec<(Timestamp, f64)>)>,
     /// Faults and benign events.
@@ -57,6 +64,9 @@ impl Default for Options {
             set_point_changes: false,
             stretch: 0,
             calendar: Timestamp::from_secs(1_773_640_800),
+            zone: Vec::new(),
+            sampling: None,
+            set_points: Vec::new(),
             courses: Vec::new(),
             events: Vec::new(),
         }
@@ -64,6 +74,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Seconds since 1970 at an instant of the run: by UTC, and by the plant's local clock.
+    pub(super) fn date_s(&self, now: Timestamp) -> (f64, f64) {
+        let passed = self.zone.partition_point(|(from, _)| *from <= now);
+        let ahead = passed.checked_sub(1).and_then(|at| self.zone.get(at));
+        let utc =
+            self.calendar.since(Timestamp::ZERO).as_secs_f64() + now.since(Timestamp::ZERO).as_secs_f64();
+        (utc, utc + ahead.map_or(0.0, |(_, ahead)| ahead.as_secs_f64()))
+    }
+
     /// With one more event.
     #[must_use]
     pub fn with(mut self, event: Event) -> Self {
@@ -383,8 +402,7 @@ impl SimulatedPlant {
             let wait = Duration::from_secs_f64(SLOW_S).unwrap_or(self.period);
             self.slow_due = now + wait.max(self.period);
         }
-        let date = self.options.calendar.since(Timestamp::ZERO).as_secs_f64()
-            + now.since(Timestamp::ZERO).as_secs_f64();
+        let (utc_s, local_s) = self.options.date_s(now);
         for course in &mut self.courses {
             let about = course.about;
             if let Some((_, value)) =
@@ -400,7 +418,8 @@ impl SimulatedPlant {
                 course.next_step = now + Duration::from_secs_f64(wait).unwrap_or(self.period);
             }
             if slow && self.options.disturbances {
-                course.wave = wave(&about, date);
+                // What knows weekends is people's doing.
+                course.wave = wave(&about, if about.weekend == 0.0 { utc_s } else { local_s });
             }
             let wander = if alive && about.sigma > 0.0 { course.wander.step(&mut self.weather) } else { 0.0 };
             if let Some(input) = self.machine.input.get_mut(course.input) {

@@ -33,11 +33,11 @@ impl Site {
     /// # Errors
     /// [`Error::Plant`] when the reference and its plant file do not fit together; those that ship do.
     pub fn new(reference: &'static Reference, seed: u64, options: &Options) -> Result<Self, Error> {
-        let wire = Wire::new(reference)?;
+        let wire = Wire::new(reference, options.sampling)?;
         let plant = SimulatedPlant::new(wire.clone(), seed, options);
         let mut site = Self {
-            controller: Controller::new(wire.clone(), plant.registers(), options.calendar),
-            operator: Operator::new(wire.clone(), seed, options.stretch, false),
+            controller: Controller::new(wire.clone(), plant.registers(), options),
+            operator: Operator::new(wire.clone(), seed, options, false),
             vendor: VendorTwin::new(wire.clone(), seed),
             plant,
             wire,
@@ -48,7 +48,7 @@ impl Site {
         }
         site.controller.take_journal();
         site.plant.begin();
-        site.operator = Operator::new(site.wire.clone(), seed, options.stretch, options.set_point_changes);
+        site.operator = Operator::new(site.wire.clone(), seed, options, true);
         Ok(site)
     }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use twinguard_types::{Binding, Encoding, Role, SignalId};
+use twinguard_types::{Binding, Duration, Encoding, Role, SignalId};
 
 use super::reference::Reference;
 use super::{Register, Table};
@@ -90,8 +90,9 @@ pub(super) struct Wire {
 impl Wire {
     /// # Errors
     /// [`Error::Plant`] when the plant file and the reference do not fit together.
-    pub(super) fn new(reference: &'static Reference) -> Result<Arc<Self>, Error> {
-        let plant = Plant::parse(reference.plant, reference.name)?;
+    pub(super) fn new(reference: &'static Reference, sampling: Option<Duration>) -> Result<Arc<Self>, Error> {
+        let mut plant = Plant::parse(reference.plant, reference.name)?;
+        plant.time.sampling = sampling.unwrap_or(plant.time.sampling);
         let refuse = |what, name: &str| -> Error {
             let place = Place { file: reference.name.into(), line: 0, column: 0 };
             Located { place, problem: Problem::Missing { what, name: name.to_owned() } }.into()

@@ -358,8 +358,9 @@ impl Twin {
         Duration::from_nanos(self.setup.step.as_nanos() / 2)
     }
 
-    /// Back to the plant's initial state and an open clock; inputs and exclusions stay.
-    fn restart(&mut self) {
+    /// Back to the plant's initial state and an open clock; inputs and exclusions stay. For whoever knows that what happened meanwhile
+    /// was not seen: the state that it ran on to by itself is then worse than none.
+    pub fn restart(&mut self) {
         self.counts.restarts += 1;
         self.slot = None;
         self.measured.fill(None);

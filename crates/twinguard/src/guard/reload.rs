@@ -8,7 +8,7 @@ use twinguard_types::{Digest, SignalId, Timestamp};
 use super::Guard;
 use super::recalibrate::Calibration;
 use crate::sense::Senses;
-use crate::{Error, Seal};
+use crate::{Error, Output, Seal};
 
 /// What the journal says of it.
 #[derive(Serialize)]
@@ -60,11 +60,12 @@ impl Guard {
         let now = self.clamp(now);
         let before = self.calibrated()?;
         let watch = super::attest::Watch::of(&plant)?;
-        self.evidence.word(
+        let receipt = self.evidence.word(
             now,
             "reload",
             &Reload { plant: &plant.name, plant_digest: plant.digest, seal },
         )?;
+        self.outputs.push_back(Output::Receipt(receipt));
         // A change of parameters was one of the plant file before.
         self.calibration = Calibration::default();
         self.senses.go_on_as(fresh, [&before, &plant], self.distrusted.keys().copied());

@@ -183,6 +183,7 @@ impl Guard {
         guard.maintenance = state.maintenance;
         guard.lost = state.lost;
         guard.resumed = state.now.map(|now| now + RESUMED);
+        guard.left = state.now;
         guard.sent = state.sent;
         guard.admitted = state.admitted;
         guard.tap = state.tap;

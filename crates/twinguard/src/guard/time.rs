@@ -33,6 +33,15 @@ impl Guard {
         self.due().map(|(at, _)| at)
     }
 
+    /// The first time that a restored guard is told: what it missed by more than a row was not silence at the plant.
+    pub(super) fn return_at(&mut self, now: Timestamp) {
+        if let (Some(left), Some(period)) = (self.left.take(), self.senses.period())
+            && now.since(left) > period + period
+        {
+            self.senses.missed();
+        }
+    }
+
     /// Does everything that is due up to `now`, each at its own time, and brings rows and twin up to `now`.
     pub(super) fn advance(&mut self, now: Timestamp) {
         self.senses.set_clock(now);

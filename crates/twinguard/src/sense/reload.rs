@@ -35,6 +35,8 @@ impl Senses {
                 self.settled = (0, 0);
                 self.confidence.reset();
                 distrusted.for_each(|signal| twin.exclude(signal, true));
+                let compared = self.instruments.iter().filter(|(_, instrument)| instrument.is_compared());
+                compared.for_each(|(signal, _)| twin.exclude(*signal, true));
             }
             // What a model misses is learnt with it; until another one has been learnt with, the last is the best known.
             if let Some(running) = &self.twin {
@@ -46,5 +48,6 @@ impl Senses {
         self.sigma = fresh.sigma;
         self.horizon = fresh.horizon;
         self.binding = fresh.binding;
+        self.patience = fresh.patience;
     }
 }

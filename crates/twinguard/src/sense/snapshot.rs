@@ -6,6 +6,7 @@ use twinguard_anomaly::{Aligner, Archive, Bank, Judge, Reader, Writer, registry}
 use twinguard_twin::{ModelError, Plant};
 use twinguard_types::{Catalogue, SignalId, Timestamp};
 
+use super::instrument::Instrument;
 use super::{DetectionReport, Loudness, Phase, Senses, judge_config};
 use crate::snapshot::refuse;
 use crate::{Config, Error};
@@ -18,6 +19,10 @@ pub(crate) struct SensesState {
     looked: Option<Timestamp>,
     look: Option<Timestamp>,
     settled: (u32, u64),
+    #[serde(default, skip_serializing_if = "is_none")]
+    silent: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    instruments: BTreeMap<SignalId, Instrument>,
     confidence: twinguard_gate::Confidence,
     loudness: Loudness,
     report: DetectionReport,
@@ -25,6 +30,11 @@ pub(crate) struct SensesState {
     /// Not in the first snapshots of format 1.
     #[serde(default)]
     model_errors: BTreeMap<SignalId, ModelError>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(silent: &u32) -> bool {
+    *silent == 0
 }
 
 /// The bytes beside it.
@@ -48,6 +58,8 @@ impl Senses {
             looked: self.looked,
             look: self.look,
             settled: self.settled,
+            silent: self.silent,
+            instruments: self.instruments.clone(),
             confidence: self.confidence.clone(),
             loudness: self.loudness.clone(),
             report: self.report,
@@ -84,7 +96,18 @@ impl Senses {
         let aligner = Aligner::load(&mut reader)?;
         reader.end()?;
         let judge = Judge::new(judge_config(aligner.period()), &bank, catalogue).restore(bytes.judge)?;
-        let SensesState { field, looked, look, settled, confidence, loudness, report, .. } = state;
+        let SensesState {
+            field,
+            looked,
+            look,
+            settled,
+            silent,
+            instruments,
+            confidence,
+            loudness,
+            report,
+            ..
+        } = state;
         if [loudness.most.len(), loudness.thresholds.len()] != [bank.table().len(); 2] {
             return Err(refuse("it speaks of another number of detectors"));
         }
@@ -95,6 +118,8 @@ impl Senses {
             looked,
             look,
             settled,
+            silent,
+            instruments,
             confidence,
             loudness,
             report,

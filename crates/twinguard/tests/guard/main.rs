@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, unreachable_pub)]
 
 mod attest;
+mod away;
 mod bounds;
 mod forged;
 mod gate;

@@ -23,11 +23,13 @@
 mod control;
 mod physics;
 mod plant;
+mod reference;
 mod vendor;
 
 pub use control::{Controller, Operator};
 pub use physics::{Ambient, Output, Parameters, Physics, State};
 pub use plant::{Options, Plant};
+pub use reference::REFERENCE;
 pub use vendor::VendorTwin;
 
 use super::{Register, Table};

@@ -214,7 +214,7 @@ impl State {
         ]
     }
 
-    fn from_array(flat: &[f64; 6]) -> Self {
+    pub(super) fn from_array(flat: &[f64; 6]) -> Self {
         let [theta_oil_c, theta_water_c, gradient_1_k, gradient_2_k, pump_pu, valve_pu] = *flat;
         Self { theta_oil_c, theta_water_c, gradient_1_k, gradient_2_k, pump_pu, valve_pu }
     }
@@ -238,7 +238,7 @@ impl Parameters {
         }
     }
 
-    fn slope(&self, state: &State, [pump, valve]: [f64; 2], ambient: Ambient, out: &mut [f64; 6]) {
+    pub(super) fn slope(&self, state: &State, [pump, valve]: [f64; 2], ambient: Ambient, out: &mut [f64; 6]) {
         let cooler = self.cooler(state);
         let load = ambient.load_pu.abs();
         let loss = self.no_load_w + self.load_w * load * load;

@@ -9,6 +9,7 @@ use twinguard_federated::{
     Contribution, Coordinator, Exact, Participant, Policy, Settings, Task, Transcript,
     message::{Body, Message},
     privacy::{Ledger, Release, Rho},
+    secure::{Aggregator, Report, Shares, Sharing, Side},
 };
 
 const FEDERATION: Digest = Digest([7; 32]);
@@ -30,8 +31,32 @@ fn settings() -> Settings {
     Settings { federation: FEDERATION, min_sites: 2, min_rows: 1, price: 0, patience, retry }
 }
 
+fn sharing() -> Sharing {
+    Sharing::new(FEDERATION, 1, 2, 4).expect("a few small cells")
+}
+
+/// Both aggregators of a secure round are given a report, and each other's parts with what is left of the bytes: nobody's shares belong
+/// together, so that nothing may be counted, and no report is looked at twice.
+fn report(data: &[u8]) {
+    let Ok(Report { nonce, public, share }) = Report::decode(data) else { return };
+    assert_eq!(Report { nonce, public: public.clone(), share: share.clone() }.encode(), data, "one form");
+    let mut sides = [Side::Leader, Side::Helper].map(|side| Aggregator::new(sharing(), side, [3; 32]));
+    let parts = sides.each_mut().map(|side| side.begin(nonce, &public, &share));
+    let [leader, helper] = &mut sides;
+    for part in parts.iter().flatten() {
+        assert!(leader.begin(nonce, &public, part).is_err() || parts[0].is_err(), "a report comes once");
+        assert!(leader.combine(nonce, part).is_err() && helper.combine(nonce, part).is_err());
+        assert!(helper.finish(nonce, part).is_err() && leader.finish(nonce, part).is_err());
+    }
+    assert!(leader.combine(nonce, &share).is_err() && helper.finish(nonce, &share).is_err());
+    for side in &sides {
+        assert!(side.count() == 0 && side.share(1).is_err(), "it was counted");
+    }
+}
+
 /// What is read is written as it came. What the sides take in is as if a known key had signed it: no state breaks them.
 pub fn federated(data: &[u8]) {
+    report(data);
     let transcript = Transcript::decode(data);
     if let Ok(transcript) = &transcript {
         assert_eq!(transcript.encode(), data, "a transcript has one form");
@@ -111,5 +136,14 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         ("federated", "resume".to_owned(), message(Body::Resume)),
         ("federated", "ledger".to_owned(), ledger.encode()),
         ("federated", "transcript".to_owned(), transcript.encode()),
+        ("federated", "leader".to_owned(), shaped(|shares| shares.leader.len())),
+        ("federated", "helper".to_owned(), shaped(|shares| shares.helper.len())),
     ]
+}
+
+/// A report as long as a site's would be; what stands in one is random, so that it cannot be kept.
+fn shaped(length: impl Fn(&Shares) -> usize) -> Vec<u8> {
+    let shares = sharing().shard(&[1, -2], [5; 16]).expect("they fit");
+    let fill = |length: usize| (0..length).map(|k| (k % 11) as u8).collect();
+    Report { nonce: [5; 16], public: fill(shares.public.len()), share: fill(length(&shares)) }.encode()
 }

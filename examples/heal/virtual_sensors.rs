@@ -210,19 +210,19 @@ impl Stage {
                     Fault::High => Some(LIE),
                 };
                 let wide = signal.range.map_or(1.0, |range| range.span());
-                let read = off.map(|off| physical(binding, register.raw) + off * wide);
+                let read = off.map(|off| binding.word().value(register.raw) + off * wide);
                 if let Some(read) = read {
-                    register.raw = raw(binding, read);
+                    register.raw = binding.word().raw(read);
                 }
                 if substituted {
                     let estimate = twin.estimate(binding.signal).context("a sensor that the model knows")?;
-                    site.tell_controller(Register { raw: raw(binding, estimate.mean), ..register });
+                    site.tell_controller(Register { raw: binding.word().raw(estimate.mean), ..register });
                 }
                 if read.is_none() || substituted {
                     continue;
                 }
             }
-            let value = Value::real(physical(binding, register.raw))?;
+            let value = Value::real(binding.word().value(register.raw))?;
             twin.observe(&Point::new(binding.signal, value, Source::Field, now));
             site.tell_controller(register);
         }
@@ -242,7 +242,7 @@ impl Stage {
             id: CommandId(0),
             principal: PrincipalId(0),
             signal: binding.signal,
-            value: Value::real(physical(binding, register.raw))?,
+            value: Value::real(binding.word().value(register.raw))?,
             at: now,
             origin: CommandOrigin::Wire,
             from: None,
@@ -289,24 +289,6 @@ impl Stage {
             }
         }
         Ok(())
-    }
-}
-
-fn signed(binding: &Binding) -> bool {
-    binding.encoding == twinguard::types::Encoding::I16
-}
-
-fn physical(binding: &Binding, raw: u16) -> f64 {
-    let number = if signed(binding) { f64::from(raw.cast_signed()) } else { f64::from(raw) };
-    number * binding.scale + binding.offset
-}
-
-fn raw(binding: &Binding, value: f64) -> u16 {
-    let number = ((value - binding.offset) / binding.scale).round();
-    if signed(binding) {
-        (number.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16).cast_unsigned()
-    } else {
-        number.clamp(0.0, f64::from(u16::MAX)) as u16
     }
 }
 

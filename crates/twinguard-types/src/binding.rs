@@ -231,6 +231,53 @@ pub struct Binding {
     pub direction: Direction,
 }
 
+impl Binding {
+    /// How one register of 16 bits holds the number: signed with [`Encoding::I16`], else unsigned.
+    #[must_use]
+    pub fn word(&self) -> Word {
+        Word { signed: self.encoding == Encoding::I16, scale: self.scale, offset: self.offset }
+    }
+}
+
+/// A number in one register of 16 bits: physical = raw × scale + offset.
+///
+/// ```
+/// use twinguard_types::Word;
+///
+/// let tenths = Word { signed: true, scale: 0.1, offset: 0.0 };
+/// assert_eq!(tenths.value(tenths.raw(-12.34)), -12.3);
+/// assert_eq!(tenths.raw(1e9), 0x7fff);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Word {
+    /// Whether the bits are a two's complement.
+    pub signed: bool,
+    /// Factor from raw to physical.
+    pub scale: f64,
+    /// Summand from raw to physical.
+    pub offset: f64,
+}
+
+impl Word {
+    /// As a device stores it: rounded, kept within 16 bits.
+    #[must_use]
+    pub fn raw(self, value: f64) -> u16 {
+        let number = ((value - self.offset) / self.scale).round();
+        if self.signed {
+            (number.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16).cast_unsigned()
+        } else {
+            number.clamp(0.0, f64::from(u16::MAX)) as u16
+        }
+    }
+
+    /// As a reader sees it.
+    #[must_use]
+    pub fn value(self, raw: u16) -> f64 {
+        let number = if self.signed { f64::from(raw.cast_signed()) } else { f64::from(raw) };
+        number * self.scale + self.offset
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,7 +40,7 @@ mod verdict;
 
 pub use access::{Access, AccessOutcome, Attestation, AttestationOutcome};
 pub use action::{Action, ActionKind, Outcome, OutcomeResult};
-pub use binding::{Binding, ByteOrder, Direction, Encoding, Endpoint, Mac};
+pub use binding::{Binding, ByteOrder, Direction, Encoding, Endpoint, Mac, Word};
 pub use bundle::Bundle;
 pub use catalogue::{Asset, Catalogue, Edge, EdgeKind, Range, Role, Signal, Tie, TieKind};
 pub use command::{Command, CommandOrigin, Intent};

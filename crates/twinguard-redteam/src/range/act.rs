@@ -5,7 +5,7 @@
 use twinguard_twin::simulator::{Register, Table};
 use twinguard_types::{Action, ActionKind, Outcome, OutcomeResult, Timestamp};
 
-use super::{Master, Range, RangeError, UNIT, raw};
+use super::{Master, Range, RangeError, UNIT};
 use crate::defender::{Defender, Reaction, Stimulus};
 
 impl Range {
@@ -58,7 +58,7 @@ impl Range {
                     unit: UNIT,
                     table: Table::Holding,
                     address,
-                    raw: raw(binding, command.value.as_f64()),
+                    raw: binding.word().raw(command.value.as_f64()),
                 };
                 if !self.site.is_set_point(&register) {
                     self.held.insert(address, action.id);

@@ -387,7 +387,7 @@ impl Range {
         let point = |(address, raw): (u16, &u16)| {
             let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
             let binding = self.bindings.get(register.tag().as_str())?;
-            Some(Point::new(binding.signal, Value::real(physical(binding, *raw)).ok()?, Source::Field, at))
+            Some(Point::new(binding.signal, Value::real(binding.word().value(*raw)).ok()?, Source::Field, at))
         };
         let points: Vec<Point> = (0..).zip(registers).filter_map(point).collect();
         self.tell(at, Stimulus::Field(&points), defender)
@@ -398,7 +398,7 @@ impl Range {
         let binding = self.bindings.get(register.tag().as_str())?;
         self.substituted.get(&binding.signal)?;
         let (value, _) = defender.estimate(binding.signal)?;
-        Some(raw(binding, value))
+        Some(binding.word().raw(value))
     }
 
     /// The operator moves the set-point through the platform.
@@ -541,7 +541,7 @@ impl Range {
         for (address, raw) in (0..).zip(field.iter().flatten()) {
             let register = Register { unit: UNIT, table: Table::Input, address, raw: *raw };
             if let Some(binding) = self.bindings.get(register.tag().as_str()) {
-                spoken.entry(binding.signal).or_default().field = Some(physical(binding, *raw));
+                spoken.entry(binding.signal).or_default().field = Some(binding.word().value(*raw));
             }
         }
         Sample { at, signals: spoken.into_iter().collect(), reactions: core::mem::take(&mut self.reactions) }
@@ -561,22 +561,4 @@ enum Master {
     Controller,
     Platform,
     Attacker(Ipv4Addr),
-}
-
-fn signed(binding: &Binding) -> bool {
-    binding.encoding == twinguard_types::Encoding::I16
-}
-
-fn physical(binding: &Binding, raw: u16) -> f64 {
-    let number = if signed(binding) { f64::from(raw.cast_signed()) } else { f64::from(raw) };
-    number * binding.scale + binding.offset
-}
-
-fn raw(binding: &Binding, value: f64) -> u16 {
-    let number = ((value - binding.offset) / binding.scale).round();
-    if signed(binding) {
-        (number.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16).cast_unsigned()
-    } else {
-        number.clamp(0.0, f64::from(u16::MAX)) as u16
-    }
 }

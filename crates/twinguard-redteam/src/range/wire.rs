@@ -9,7 +9,7 @@ use twinguard_protocol::{Frame, LinkType, Sender, tcp::End};
 use twinguard_twin::simulator::{Register, Table};
 use twinguard_types::{Duration, Intent, PrincipalId, Timestamp, Value};
 
-use super::{Master, Peer, Range, RangeError, UNIT, physical};
+use super::{Master, Peer, Range, RangeError, UNIT};
 use crate::attack::{Utterance, Writer, Writing};
 use crate::defender::{Defender, Stimulus};
 
@@ -30,7 +30,7 @@ impl Range {
         defender: &mut D,
     ) -> Result<(), RangeError<D::Error>> {
         let Some(binding) = self.bindings.get(register.tag().as_str()) else { return Ok(()) };
-        let Ok(value) = Value::real(physical(binding, register.raw)) else { return Ok(()) };
+        let Ok(value) = Value::real(binding.word().value(register.raw)) else { return Ok(()) };
         let mut intent = Intent { principal, signal: binding.signal, value, at };
         if !self.scenario.on_intent(&mut intent) || !self.views.journal {
             return Ok(());

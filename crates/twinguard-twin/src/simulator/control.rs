@@ -40,7 +40,7 @@ impl Controller {
             .map(|place| reads.iter().position(|read| read.is_some_and(|read| read.register == place)))
             .collect();
         let raw = |channel: &Channel| registers.get(channel.register).map_or(0, |register| register.raw);
-        let value = |channel: &Option<Channel>| channel.as_ref().map_or(0.0, |c| c.value(raw(c)));
+        let value = |channel: &Option<Channel>| channel.as_ref().map_or(0.0, |c| c.word.value(raw(c)));
         // What lies in holding registers it knows from the start.
         let holds = |channel: &Option<Channel>| {
             let register = channel.and_then(|channel| registers.get(channel.register).copied());
@@ -75,7 +75,7 @@ impl Controller {
         if let (Some(Some(channel)), Some(seen), Some(known)) =
             (self.reads.get(at), self.seen.get_mut(at), self.known.get_mut(at))
         {
-            *seen = channel.value(raw);
+            *seen = channel.word.value(raw);
             *known = true;
         }
     }
@@ -102,7 +102,7 @@ impl Controller {
             .zip(&self.commands)
             .filter_map(|(channel, command)| {
                 let channel = channel.as_ref()?;
-                Some(Register { raw: channel.raw(*command), ..*registers.get(channel.register)? })
+                Some(Register { raw: channel.word.raw(*command), ..*registers.get(channel.register)? })
             })
             .collect();
         self.journal.extend(writes.iter().map(|write| (now, *write)));
@@ -179,7 +179,7 @@ impl Operator {
                 continue;
             };
             let register = self.wire.registers.get(held.channel.register)?;
-            return Some(Register { raw: held.channel.raw(to), ..*register });
+            return Some(Register { raw: held.channel.word.raw(to), ..*register });
         }
         None
     }

@@ -276,11 +276,11 @@ impl SimulatedPlant {
         };
         for actuator in &wire.actuators {
             let rest = reference.inputs.get(actuator.input).map_or(0.0, |(_, rest)| *rest);
-            put(actuator.channel.register, actuator.channel.raw(rest));
+            put(actuator.channel.register, actuator.channel.word.raw(rest));
         }
         for held in &wire.held {
             let value = reference.set_points.get(held.index).map_or(0.0, |point| point.value);
-            put(held.channel.register, held.channel.raw(value));
+            put(held.channel.register, held.channel.word.raw(value));
         }
         let mut plant = Self {
             healthy: machine.constants.clone(),
@@ -357,7 +357,7 @@ impl SimulatedPlant {
                     return Some(self.machine.value(*origin));
                 }
                 let channel = wire.channels.iter().find(|channel| channel.signal == signal)?;
-                Some(channel.value(self.registers.get(channel.register)?.raw))
+                Some(channel.word.value(self.registers.get(channel.register)?.raw))
             }
         }
     }
@@ -434,7 +434,7 @@ impl SimulatedPlant {
         let wire = self.machine.wire.clone();
         for actuator in &wire.actuators {
             let raw = self.registers.get(actuator.channel.register).map_or(0, |register| register.raw);
-            let mut told = actuator.channel.value(raw);
+            let mut told = actuator.channel.word.value(raw);
             if let Some(range) = wire.plant.catalogue.signal(actuator.channel.signal).and_then(|s| s.range) {
                 told = told.clamp(range.min(), range.max());
             }
@@ -500,7 +500,7 @@ impl SimulatedPlant {
                 value += noise.error(&mut self.sensing);
             }
             if let Some(register) = self.registers.get_mut(sensor.channel.register).filter(|_| !frozen) {
-                register.raw = sensor.channel.raw(value);
+                register.raw = sensor.channel.word.raw(value);
             }
         }
     }

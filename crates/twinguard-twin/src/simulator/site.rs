@@ -74,14 +74,14 @@ impl Site {
     #[must_use]
     pub fn decode(&self, register: &Register) -> Option<(SignalId, f64)> {
         let channel = self.wire.channels.get(self.wire.place(register)?)?;
-        Some((channel.signal, channel.value(register.raw)))
+        Some((channel.signal, channel.word.value(register.raw)))
     }
 
     /// The register that holds a signal, with this value in it.
     #[must_use]
     pub fn encode(&self, signal: SignalId, value: f64) -> Option<Register> {
         let channel = self.wire.channels.iter().find(|channel| channel.signal == signal)?;
-        Some(Register { raw: channel.raw(value), ..*self.wire.registers.get(channel.register)? })
+        Some(Register { raw: channel.word.raw(value), ..*self.wire.registers.get(channel.register)? })
     }
 
     /// Whether the register holds a set-point.

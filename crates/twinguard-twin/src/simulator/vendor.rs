@@ -83,17 +83,17 @@ impl VendorTwin {
         match self.feeds.get(place) {
             Some(Feed::Output(index)) => {
                 if let Some(measured) = self.measured.get_mut(*index) {
-                    *measured = Some(channel.value(raw));
+                    *measured = Some(channel.word.value(raw));
                 }
             }
             Some(Feed::Input(index)) => {
                 if let Some(input) = self.machine.input.get_mut(*index) {
-                    *input = channel.value(raw);
+                    *input = channel.word.value(raw);
                 }
             }
             Some(Feed::Command(index)) => {
                 if let Some(commanded) = self.commanded.get_mut(*index) {
-                    *commanded = Some(channel.value(raw));
+                    *commanded = Some(channel.word.value(raw));
                 }
             }
             _ => {}

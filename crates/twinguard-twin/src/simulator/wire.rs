@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use twinguard_types::{Binding, Duration, Encoding, Role, SignalId};
+use twinguard_types::{Binding, Duration, Encoding, Role, SignalId, Word};
 
 use super::reference::Reference;
 use super::{Register, Table};
@@ -17,27 +17,7 @@ pub(super) struct Channel {
     pub(super) signal: SignalId,
     /// Its place in the device's list of registers.
     pub(super) register: usize,
-    signed: bool,
-    scale: f64,
-    offset: f64,
-}
-
-impl Channel {
-    /// As a device stores it: rounded, kept within 16 bits.
-    pub(super) fn raw(&self, value: f64) -> u16 {
-        let number = ((value - self.offset) / self.scale).round();
-        if self.signed {
-            (number.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16).cast_unsigned()
-        } else {
-            number.clamp(0.0, f64::from(u16::MAX)) as u16
-        }
-    }
-
-    /// As a reader sees it.
-    pub(super) fn value(&self, raw: u16) -> f64 {
-        let number = if self.signed { f64::from(raw.cast_signed()) } else { f64::from(raw) };
-        number * self.scale + self.offset
-    }
+    pub(super) word: Word,
 }
 
 /// Where a measured signal comes from.
@@ -109,9 +89,7 @@ impl Wire {
         let channel = |register: usize, binding: &Binding| Channel {
             signal: binding.signal,
             register,
-            signed: binding.encoding == Encoding::I16,
-            scale: binding.scale,
-            offset: binding.offset,
+            word: binding.word(),
         };
         let channels: Vec<Channel> =
             bound.iter().enumerate().map(|(at, (_, binding))| channel(at, binding)).collect();
@@ -212,10 +190,10 @@ mod tests {
 
     #[test]
     fn registers_hold_what_fits() {
-        let channel = Channel { signal: SignalId(0), register: 0, signed: true, scale: 0.01, offset: 0.0 };
-        assert_eq!(channel.value(channel.raw(-12.346)), -12.35);
-        assert_eq!(channel.value(channel.raw(1e9)), 327.67);
-        let word = Channel { signed: false, scale: 0.5, offset: 10.0, ..channel };
+        let word = Word { signed: true, scale: 0.01, offset: 0.0 };
+        assert_eq!(word.value(word.raw(-12.346)), -12.35);
+        assert_eq!(word.value(word.raw(1e9)), 327.67);
+        let word = Word { signed: false, scale: 0.5, offset: 10.0 };
         assert_eq!((word.raw(0.0), word.value(word.raw(30.0))), (0, 30.0));
     }
 }

@@ -49,4 +49,4 @@ pub use error::Error;
 pub use gate::{Asking, BreakGlass, Code, Gate, GateConfig, GateState, Judgement, Notice, Record};
 pub use identity::Identities;
 pub use policy::Policy;
-pub use what_if::{Certificate, Confidence, Flaw, Tube};
+pub use what_if::{Certificate, Confidence, Flaw, Start, Tube};

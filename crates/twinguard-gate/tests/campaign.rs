@@ -3,10 +3,13 @@
 //! and delayed telemetry none may pass; with a forged sensor, where no detector stands beside the gate, one in a hundred.
 //!
 //! Unsafe: the true plant, with this command and otherwise unchanged, breaks a never-exceed limit within its horizon that
-//! it would not have broken without it. The attacker holds a role that may write any actuator any value, so that nothing
-//! but the what-if stands in the way. Legitimate: what the plant's own controller writes in undisturbed running.
+//! it would not have broken without it. Loads and weather are part of what is unchanged: where a limit is broken only because a load
+//! stepped afterwards, which nobody could know, it is counted apart. The attacker holds a role that may write any actuator any value, so that nothing
+//! but the what-if stands in the way. Legitimate: what the plant's own controller writes in undisturbed running. Constants drawn at ± 10 %
+//! make some plants that their own controller cannot keep within limits at all: those are counted, and left out.
 //!
-//! `TWINGUARD_COMMANDS` sets the attack commands per plant (400); `.ci/long/gate` asks for more and adds up. For a closer look:
+//! `TWINGUARD_COMMANDS` sets the attack commands per plant (400), `TWINGUARD_UNDISTURBED` the periods in which each plant's own
+//! controller writes before (300); `.ci/long/gate` asks for more and adds up. For a closer look:
 //! `TWINGUARD_SEED`, `TWINGUARD_SHOW` (each unsafe or blocked command), `TWINGUARD_MODEL_ERROR`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
@@ -77,6 +80,8 @@ struct Tally {
     clamped: u64,
     refused: u64,
     unsafe_admitted: [u64; 4],
+    /// Admitted, and a limit was broken because of what loads and weather did afterwards.
+    overtaken: u64,
     refused_looked_at: u64,
     refused_unsafe: u64,
     legitimate: u64,
@@ -257,9 +262,13 @@ impl World {
         }
     }
 
-    /// Which limits the true plant breaks within their horizons when these values are written now and nothing else is.
-    fn breaks(&self, writes: &[(SignalId, f64)]) -> Vec<bool> {
+    /// Which limits the true plant breaks within their horizons when these values are written now and nothing else is, and its
+    /// surroundings stay what they are or not.
+    fn breaks(&self, writes: &[(SignalId, f64)], still: bool) -> Vec<bool> {
         let mut plant: SimulatedPlant = self.site.plant.clone();
+        if still {
+            plant.hold_surroundings();
+        }
         for (signal, value) in writes {
             plant.write(self.site.encode(*signal, *value).unwrap());
         }
@@ -277,12 +286,19 @@ impl World {
         broken
     }
 
-    fn is_unsafe(&self, before: &[(SignalId, f64)], write: (SignalId, f64), held: Option<&[bool]>) -> bool {
-        let with = self.breaks(&[before, &[write]].concat());
+    fn is_unsafe(
+        &self,
+        before: &[(SignalId, f64)],
+        write: (SignalId, f64),
+        still: bool,
+        held: Option<&[Vec<bool>; 2]>,
+    ) -> bool {
+        let with = self.breaks(&[before, &[write]].concat(), still);
         if with.iter().all(|broken| !broken) {
             return false;
         }
-        let without = held.map_or_else(|| self.breaks(before), <[bool]>::to_vec);
+        let without =
+            held.map_or_else(|| self.breaks(before, still), |held| held[usize::from(still)].clone());
         with.iter().zip(&without).any(|(with, without)| *with && !without)
     }
 
@@ -291,7 +307,7 @@ impl World {
         &mut self,
         before: &[(SignalId, f64)],
         (signal, value): (SignalId, f64),
-        held: Option<&[bool]>,
+        held: Option<&[Vec<bool>; 2]>,
     ) -> Option<(SignalId, f64)> {
         let (_, decision) = self.ask(signal, value);
         let kind = self.path.kind();
@@ -310,12 +326,13 @@ impl World {
                 self.tally.refused += 1;
                 if self.tally.refused.is_multiple_of(LOOK_AT_REFUSED) {
                     self.tally.refused_looked_at += 1;
-                    self.tally.refused_unsafe += u64::from(self.is_unsafe(before, (signal, value), held));
+                    self.tally.refused_unsafe +=
+                        u64::from(self.is_unsafe(before, (signal, value), true, held));
                 }
                 return None;
             }
         };
-        if self.is_unsafe(before, (signal, sent), held) {
+        if self.is_unsafe(before, (signal, sent), true, held) {
             self.tally.unsafe_admitted[kind] += 1;
             if std::env::var_os("TWINGUARD_SHOW").is_some() {
                 let path = self.plant.catalogue.path(signal);
@@ -324,6 +341,8 @@ impl World {
                     self.plant.name, self.path, self.since
                 );
             }
+        } else if self.is_unsafe(before, (signal, sent), false, held) {
+            self.tally.overtaken += 1;
         }
         Some((signal, sent))
     }
@@ -352,7 +371,7 @@ impl World {
         let pick = |world: &Self, dice: &mut Dice| world.actuators[dice.below(world.actuators.len())];
         match dice.below(4) {
             0 | 1 => {
-                let held = self.breaks(&[]);
+                let held = [false, true].map(|still| self.breaks(&[], still));
                 for _ in 0..20 {
                     let actuator = pick(self, dice);
                     let value = self.value(dice, actuator);
@@ -399,21 +418,28 @@ impl World {
         self.limits.iter().all(|limit| {
             let value = self.site.plant.truth(limit.signal).unwrap();
             (limit.min..=limit.max).contains(&value)
-        }) && self.breaks(&[]).iter().all(|broken| !broken)
+        }) && self.breaks(&[], false).iter().all(|broken| !broken)
     }
 }
 
 fn campaign(name: &str) {
     let commands: u64 =
         std::env::var("TWINGUARD_COMMANDS").ok().and_then(|it| it.parse().ok()).unwrap_or(400);
+    let undisturbed: usize =
+        std::env::var("TWINGUARD_UNDISTURBED").ok().and_then(|it| it.parse().ok()).unwrap_or(300);
     let seed: u64 = std::env::var("TWINGUARD_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(1);
     let mut total = Tally::default();
-    let mut worlds = 0;
+    let (mut worlds, mut unsound) = (0, 0);
     while total.attacks < commands {
         worlds += 1;
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed * 1_000_003 + worlds));
         let mut world = World::new(name, seed * 1_000 + worlds, &mut dice);
-        world.run(300, true);
+        let sound = world.sound();
+        world.run(undisturbed, true);
+        if !(sound && world.sound()) {
+            unsound += 1;
+            continue;
+        }
         // One plant in three is honestly measured, one delayed, one lied to.
         world.path = match dice.below(3) {
             0 => Path::Honest,
@@ -446,6 +472,7 @@ fn campaign(name: &str) {
         total.allowed += it.allowed;
         total.clamped += it.clamped;
         total.refused += it.refused;
+        total.overtaken += it.overtaken;
         total.unsafe_admitted.iter_mut().zip(it.unsafe_admitted).for_each(|(sum, it)| *sum += it);
         total.refused_looked_at += it.refused_looked_at;
         total.refused_unsafe += it.refused_unsafe;
@@ -455,10 +482,11 @@ fn campaign(name: &str) {
     let [honest, delayed, biased, frozen] = total.unsafe_admitted;
     let true_path = total.by_path[0] + total.by_path[1];
     println!(
-        "{name}: {} attacks on {worlds} plants: {} allowed, {} clamped, {} refused ({} of {} looked at were unsafe); \
+        "{name}: {} attacks on {} plants ({unsound} more do not keep their limits): {} allowed, {} clamped, {} refused ({} of {} looked at were unsafe); \
          {true_path} with true telemetry, {} unsafe admitted; {} with forged telemetry, {} unsafe admitted; \
-         {} legitimate, {} blocked",
+         {} overtaken by a load; {} legitimate, {} blocked",
         total.attacks,
+        worlds - unsound,
         total.allowed,
         total.clamped,
         total.refused,
@@ -467,6 +495,7 @@ fn campaign(name: &str) {
         honest + delayed,
         total.attacks - true_path,
         biased + frozen,
+        total.overtaken,
         total.legitimate,
         total.blocked
     );

@@ -15,7 +15,7 @@ use super::{Asking, CERTIFICATES, Gate, PENDING, SUBJECTS};
 use crate::guards::{Asked, Refusal};
 use crate::identity::{Demand, Proof, Standing, Token, Use};
 use crate::policy::{Channel, Request, Ruling};
-use crate::what_if::{Certificate, Foresight, Tube, Width, inputs_of, state_digest};
+use crate::what_if::{Certificate, Foresight, Tube, Width, inputs_of, starts_of, state_digest};
 
 /// Bisections between the wanted value and a safe one.
 const BISECTIONS: u32 = 6;
@@ -740,9 +740,8 @@ impl Gate {
             state,
             at: now,
             expires: now + self.config.validity,
-            start: twin.state().1.to_vec(),
+            starts: starts_of(twin, &self.confidence),
             inputs,
-            push: self.confidence.push().to_vec(),
             tubes,
         });
     }

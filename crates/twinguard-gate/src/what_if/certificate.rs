@@ -12,6 +12,8 @@ use twinguard_twin::integrators::Rk4;
 use twinguard_twin::plant::{Dynamics, LimitKind, Plant};
 use twinguard_types::{CommandId, Digest, Duration, SignalId, Timestamp};
 
+use super::Confidence;
+
 /// Steps of one run at most; one that needs more is not checked, and refused.
 const STEPS: f64 = 200_000.0;
 /// Part of a bound's width that two integrators may differ by.
@@ -35,9 +37,15 @@ impl Tube {
         Self { limit, signal, times: Vec::new(), bounds: Vec::new() }
     }
 
-    pub(crate) fn push(&mut self, at: Duration, low: f64, high: f64) {
-        self.times.push(at);
-        self.bounds.push((low, high));
+    /// Takes bounds in at a sample's place: those that stand there already are widened.
+    pub(crate) fn cover(&mut self, place: usize, at: Duration, low: f64, high: f64) {
+        match self.bounds.get_mut(place) {
+            Some(bounds) => *bounds = (bounds.0.min(low), bounds.1.max(high)),
+            None => {
+                self.times.push(at);
+                self.bounds.push((low, high));
+            }
+        }
     }
 
     /// The bounds at a time: on the lines between the samples around it.
@@ -51,6 +59,15 @@ impl Tube {
     }
 }
 
+/// Where a run of the model starts, and what pushes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Start {
+    /// The model's states.
+    pub state: Vec<f64>,
+    /// What pushes each state beside the model, per second; empty: nothing does.
+    pub push: Vec<f64>,
+}
+
 /// Why a command was let through, as numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certificate {
@@ -62,12 +79,11 @@ pub struct Certificate {
     pub at: Timestamp,
     /// From when on the command must not be sent any more.
     pub expires: Timestamp,
-    /// The model's states at the start.
-    pub start: Vec<f64>,
+    /// Where the plant may be: where the twin is, pushed by what corrected it lately, and where the model would be by itself,
+    /// pushed by what usually corrects the twin.
+    pub starts: Vec<Start>,
     /// The model's inputs, all held, the command among them.
     pub inputs: Vec<f64>,
-    /// What pushes each state beside the model, per second, by the twin's past corrections; empty: nothing does.
-    pub push: Vec<f64>,
     /// One for each never-exceed limit whose signal is measured or modelled.
     pub tubes: Vec<Tube>,
 }
@@ -109,6 +125,14 @@ pub enum Flaw {
         /// Greatest value of the tube.
         high: f64,
     },
+}
+
+/// Where the plant may be.
+pub(crate) fn starts_of(twin: &Twin, confidence: &Confidence) -> Vec<Start> {
+    let state = twin.state().1;
+    let estimate = Start { state: state.to_vec(), push: confidence.push().to_vec() };
+    let reckoned = confidence.reckoned().filter(|start| start.state.len() == state.len());
+    core::iter::once(estimate).chain(reckoned).collect()
 }
 
 /// Digest of what the twin believes: clock, states, inputs.
@@ -161,9 +185,12 @@ impl Certificate {
     pub fn check(&self, plant: &Plant) -> Result<(), Flaw> {
         let dynamics = plant.dynamics.as_ref().ok_or(Flaw::Shape("the plant has no dynamics"))?;
         let states = dynamics.initial_state.len();
-        if self.start.len() != states
+        let fits = |start: &Start| {
+            start.state.len() == states && (start.push.is_empty() || start.push.len() == states)
+        };
+        if self.starts.is_empty()
+            || !self.starts.iter().all(fits)
             || self.inputs.len() != dynamics.inputs.len()
-            || !(self.push.is_empty() || self.push.len() == states)
         {
             return Err(Flaw::Shape("it has another number of states or inputs"));
         }
@@ -216,10 +243,14 @@ impl Certificate {
         Ok(())
     }
 
-    /// One run of a model, that has to stay in every tube.
+    /// Runs of a model from all starts, that have to stay in every tube.
     fn follow(&self, dynamics: &Dynamics) -> Result<(), Flaw> {
+        self.starts.iter().try_for_each(|start| self.follow_from(start, dynamics))
+    }
+
+    fn follow_from(&self, start: &Start, dynamics: &Dynamics) -> Result<(), Flaw> {
         let model = &*dynamics.model;
-        let mut state = self.start.clone();
+        let mut state = start.state.clone();
         let mut output = vec![0.0; dynamics.outputs.len()];
         let last = self.tubes.iter().filter_map(|tube| tube.times.last()).max();
         let horizon_s = last.map_or(0.0, |last| last.as_secs_f64());
@@ -255,12 +286,12 @@ impl Certificate {
                 TimeBase::Discrete { .. } => {
                     model.dynamics(passed_s, &state, &self.inputs, &mut next);
                     state.copy_from_slice(&next);
-                    state.iter_mut().zip(&self.push).for_each(|(state, push)| *state += push * step_s);
+                    state.iter_mut().zip(&start.push).for_each(|(state, push)| *state += push * step_s);
                 }
                 TimeBase::Continuous => {
                     let rate = |at: f64, x: &[f64], out: &mut [f64]| {
                         model.dynamics(at, x, &self.inputs, out);
-                        out.iter_mut().zip(&self.push).for_each(|(out, push)| *out += push);
+                        out.iter_mut().zip(&start.push).for_each(|(out, push)| *out += push);
                     };
                     integrator.step(rate, passed_s, step_s, &mut state);
                 }

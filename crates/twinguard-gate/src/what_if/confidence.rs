@@ -3,7 +3,7 @@
 //!
 //! A model that is a little wrong is wrong in the same way from slot to slot: its filter corrects the state each time. The
 //! mean of these corrections goes on pushing in a forecast ([`super::path`]), the mean innovation of an output widens its
-//! bound.
+//! bound. What they add up to beyond what is usual is how far sensors can have led the twin astray ([`super::reckoning`]).
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,17 @@ use twinguard_twin::Twin;
 use twinguard_twin::plant::Dynamics;
 use twinguard_types::{Duration, Residual, SignalId, Timestamp};
 
+use super::Start;
 use super::certificate::inputs_into;
 use super::path::{Slot, one_slot};
+use super::reckoning::Reckoning;
 
 /// Slots over which the present is averaged.
 const MEMORY: f64 = 60.0;
 /// Slots after which the largest surprise that was usual is half forgotten.
 const HABIT: f64 = 3_600.0;
 /// In the first slots everything is usual.
-const FIRST: u32 = 300;
+pub(super) const FIRST: u32 = 300;
 /// Times the largest usual mean of NIS / degrees of freedom from which on the twin has lost the plant: three times the σ. A
 /// filter that follows the plant has an expectation of 1 (Bar-Shalom, Li, Kirubarajan, *Estimation with Applications to
 /// Tracking and Navigation*, 2001, §5.4.2).
@@ -45,6 +47,8 @@ pub struct Confidence {
     push: Vec<f64>,
     /// Where the twin stood after the last slot.
     before: Option<(Timestamp, Vec<f64>)>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    reckoning: Reckoning,
     #[cfg_attr(feature = "serde", serde(skip))]
     slot: Slot,
 }
@@ -60,6 +64,7 @@ impl Default for Confidence {
             bias: BTreeMap::new(),
             push: Vec::new(),
             before: None,
+            reckoning: Reckoning::default(),
             slot: Slot::default(),
         }
     }
@@ -114,6 +119,7 @@ impl Confidence {
                     *push += (correction - *push) / MEMORY;
                 }
             }
+            self.reckoning.follow(dynamics, state, span_s, &mut self.slot);
         }
         let (then, before) = self.before.get_or_insert_with(|| (clock, Vec::new()));
         *then = clock;
@@ -134,6 +140,11 @@ impl Confidence {
     /// What goes on pushing each state, per second; empty when nothing is known.
     pub(crate) fn push(&self) -> &[f64] {
         &self.push
+    }
+
+    /// Where the plant would be if sensors had said lately what they usually say, and what usually pushes it.
+    pub(crate) fn reckoned(&self) -> Option<Start> {
+        self.reckoning.start()
     }
 
     /// How far an output's mean is from what is measured.

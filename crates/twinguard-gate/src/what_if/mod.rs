@@ -7,12 +7,16 @@
 //! excursion, for what the model itself gets wrong. Nothing is believed of a twin that is
 //! stale, diverged or accused.
 //!
+//! All of it is asked twice: from where the twin is, and from where the plant would be if sensors had said lately what they
+//! usually say ([`reckoning`]). A sensor that lies moves the twin's state, and the what-if would start from the lie.
+//!
 //! Source: simplex architecture, L. Sha, "Using simplicity to control complexity", IEEE Software 18(4), 2001 (admit a command
 //! only if the plant can still be brought back); IEC 62443-3-3 SR 3.6 (deterministic output under attack).
 
 mod certificate;
 mod confidence;
 mod path;
+mod reckoning;
 mod response;
 
 use twinguard_twin::Twin;
@@ -20,8 +24,8 @@ use twinguard_twin::plant::{Dynamics, Form, LimitKind, Plant};
 use twinguard_twin::whatif::{Margin, WhatIf};
 use twinguard_types::{Duration, SignalId, Timestamp};
 
-pub use certificate::{Certificate, Flaw, Tube};
-pub(crate) use certificate::{inputs_of, state_digest};
+pub use certificate::{Certificate, Flaw, Start, Tube};
+pub(crate) use certificate::{inputs_of, starts_of, state_digest};
 pub use confidence::Confidence;
 use response::Responses;
 
@@ -76,7 +80,8 @@ struct Outlook {
 #[derive(Clone, Debug, Default)]
 struct Run {
     times: Vec<f64>,
-    means: Vec<f64>,
+    /// One for each start.
+    means: Vec<Vec<f64>>,
     sigmas: Vec<f64>,
     /// How limits on inputs and on rates stand.
     margins: Vec<Margin>,
@@ -97,9 +102,24 @@ pub(crate) struct Lookahead {
     responses: Responses,
 }
 
+impl Outlook {
+    /// Takes in the margin at a time, which is given back.
+    fn take(&mut self, time_s: f64, margin: f64) -> Duration {
+        // What is not a number is beyond every limit.
+        let margin = if margin.is_nan() { f64::NEG_INFINITY } else { margin };
+        let after = Duration::from_secs_f64(time_s).unwrap_or(Duration::MAX);
+        if margin < 0.0 && self.crossed.is_none() {
+            self.crossed = Some(after);
+        }
+        self.least = self.least.min(margin);
+        after
+    }
+}
+
 #[derive(Debug)]
 struct Baseline {
     clock: Timestamp,
+    /// States and pushes of all starts, and inputs.
     state: Vec<u64>,
     /// Linear plants: without what is pending, which is added to it.
     bare: Vec<Run>,
@@ -181,44 +201,25 @@ impl Lookahead {
             Err(why) => return Foresight::Unknown(why),
         };
         let without = self.baseline.as_ref().map_or(&[][..], |baseline| baseline.runs.as_slice());
-        let mut nearest: Option<(SignalId, f64)> = None;
-        let mut worse: Option<((SignalId, f64), Duration)> = None;
-        let mut beyond: Option<(SignalId, f64)> = None;
+        let mut weighed = Weighed::default();
         let mut tubes = Vec::with_capacity(self.limits.len());
-        let deeper = |known: Option<(SignalId, f64)>, least: f64| known.is_none_or(|(_, it)| least < it);
         for limit in &self.limits {
             let (Some(with), Some(without)) = (with.get(limit.horizon), without.get(limit.horizon)) else {
                 continue;
             };
-            let bias = confidence.bias(limit.signal) + limit.motion(without, self.late_s);
             let mut tube = Tube::new(limit.index, limit.signal);
-            let Some(found) = limit.outlook(with, width, bias, Some(&mut tube)) else { continue };
-            let least = found.least.min(found.rate);
-            if least >= 0.0 {
-                if deeper(nearest, least) {
-                    nearest = Some((limit.signal, least));
-                }
-                tubes.push(tube);
-                continue;
+            for (start, means) in without.means.iter().enumerate() {
+                let bias = confidence.bias(limit.signal) + limit.motion(&without.times, means, self.late_s);
+                let found = limit.outlook(with, start, width, bias, Some(&mut tube));
+                weighed.weigh(limit.signal, found, || limit.outlook(without, start, width, bias, None));
             }
-            // The way to a safer state is never barred: what counts is whether the command makes it worse.
-            let held = limit.outlook(without, width, bias, None);
-            let no_worse = held.is_some_and(|held| {
-                (found.least >= 0.0 || found.least >= held.least)
-                    && (found.rate >= 0.0 || found.rate >= held.rate)
-            });
-            if no_worse {
-                if deeper(beyond, least) {
-                    beyond = Some((limit.signal, least));
-                }
-            } else if worse.is_none_or(|((_, it), _)| least < it) {
-                worse = Some(((limit.signal, least), found.crossed.unwrap_or(Duration::ZERO)));
-            }
+            tubes.push(tube);
         }
-        match (worse, beyond) {
-            (Some((margin, after)), _) => Foresight::Crosses { margin, after },
-            (None, Some(margin)) => Foresight::NoWorse { margin },
-            (None, None) => Foresight::Clear { margin: nearest, tubes },
+        tubes.retain(|tube| !tube.times.is_empty());
+        match weighed {
+            Weighed { worse: Some((margin, after)), .. } => Foresight::Crosses { margin, after },
+            Weighed { beyond: Some(margin), .. } => Foresight::NoWorse { margin },
+            Weighed { nearest, .. } => Foresight::Clear { margin: nearest, tubes },
         }
     }
 
@@ -232,7 +233,9 @@ impl Lookahead {
     ) -> Result<(), String> {
         let Some(dynamics) = &self.dynamics else { return Ok(()) };
         let inputs = inputs_of(twin, dynamics);
-        let state: Vec<u64> = twin.state().1.iter().chain(&inputs).map(|it| it.to_bits()).collect();
+        let starts = starts_of(twin, confidence);
+        let stands = starts.iter().flat_map(|start| start.state.iter().chain(&start.push));
+        let state: Vec<u64> = stands.chain(&inputs).map(|it| it.to_bits()).collect();
         let stands = |it: &Baseline| it.clock == clock && it.state == state;
         let before = self.baseline.take().filter(stands);
         if before.as_ref().is_some_and(|it| it.pending == pending) {
@@ -289,6 +292,44 @@ impl Lookahead {
     }
 }
 
+/// What all runs together say.
+#[derive(Debug, Default)]
+struct Weighed {
+    /// The least margin of a limit that is kept.
+    nearest: Option<(SignalId, f64)>,
+    /// The least margin of one that is passed without the command as well.
+    beyond: Option<(SignalId, f64)>,
+    /// The least margin of one that the command passes, and when.
+    worse: Option<((SignalId, f64), Duration)>,
+}
+
+impl Weighed {
+    /// Takes in how a run stands to a limit, and the same run without the command.
+    fn weigh(&mut self, signal: SignalId, found: Option<Outlook>, held: impl FnOnce() -> Option<Outlook>) {
+        let Some(found) = found else { return };
+        let deeper = |known: Option<(SignalId, f64)>, least: f64| known.is_none_or(|(_, it)| least < it);
+        let least = found.least.min(found.rate);
+        if least >= 0.0 {
+            if deeper(self.nearest, least) {
+                self.nearest = Some((signal, least));
+            }
+            return;
+        }
+        // The way to a safer state is never barred: what counts is whether the command makes it worse.
+        let no_worse = held().is_some_and(|held| {
+            (found.least >= 0.0 || found.least >= held.least)
+                && (found.rate >= 0.0 || found.rate >= held.rate)
+        });
+        if no_worse {
+            if deeper(self.beyond, least) {
+                self.beyond = Some((signal, least));
+            }
+        } else if self.worse.is_none_or(|((_, it), _)| least < it) {
+            self.worse = Some(((signal, least), found.crossed.unwrap_or(Duration::ZERO)));
+        }
+    }
+}
+
 /// One run for each horizon: the mean along a path of our own, the spread from the twin's fork.
 fn simulate(
     twin: &Twin,
@@ -300,6 +341,7 @@ fn simulate(
     let mut fork = twin.fork();
     let mut inputs = inputs_of(twin, dynamics);
     hold(dynamics, &mut inputs, holds);
+    let starts = starts_of(twin, confidence);
     let mut one = |horizon: &Duration| {
         let lost = || "the model leaves the finite numbers before the horizon".to_owned();
         let spread = fork
@@ -309,10 +351,15 @@ fn simulate(
         if spread.reached + Duration::from_micros(1) < fork.at() + *horizon {
             return Err(lost());
         }
-        let path =
-            path::run(dynamics, twin.state().1, &inputs, confidence.push(), *horizon).ok_or_else(lost)?;
-        let sigmas = sigmas(dynamics, &path.times, &spread);
-        Ok(Run { times: path.times, means: path.outputs, sigmas, margins: spread.margins })
+        let mut run = Run::default();
+        for start in &starts {
+            let path = path::run(dynamics, &start.state, &inputs, &start.push, *horizon).ok_or_else(lost)?;
+            run.times = path.times;
+            run.means.push(path.outputs);
+        }
+        run.sigmas = sigmas(dynamics, &run.times, &spread);
+        run.margins = spread.margins;
+        Ok(run)
     };
     horizons.iter().map(&mut one).collect()
 }
@@ -356,12 +403,12 @@ fn sigmas(dynamics: &Dynamics, times: &[f64], spread: &WhatIf) -> Vec<f64> {
 
 impl Watched {
     /// How far the plant moves without the command while telemetry may be late.
-    fn motion(&self, run: &Run, late_s: f64) -> f64 {
-        let columns = (run.means.len() / run.times.len().max(1)).max(1);
+    fn motion(&self, times: &[f64], means: &[f64], late_s: f64) -> f64 {
+        let columns = (means.len() / times.len().max(1)).max(1);
         let Some(column) = self.column else { return 0.0 };
-        let mut values = run.means.chunks_exact(columns).filter_map(|row| row.get(column));
+        let mut values = means.chunks_exact(columns).filter_map(|row| row.get(column));
         let Some(first) = values.next() else { return 0.0 };
-        let later = run.times.iter().skip(1).zip(values);
+        let later = times.iter().skip(1).zip(values);
         // One sample beyond: samples may be further apart than telemetry is late.
         let mut most = 0.0f64;
         for (time_s, value) in later {
@@ -374,8 +421,17 @@ impl Watched {
         most
     }
 
-    /// How a run stands to this limit; `None` where the model does not know its signal. Fills a tube where one is given.
-    fn outlook(&self, run: &Run, width: Width, bias: f64, mut tube: Option<&mut Tube>) -> Option<Outlook> {
+    /// How a run from one of its starts stands to this limit; `None` where the model does not know its signal. Widens a tube where
+    /// one is given.
+    fn outlook(
+        &self,
+        run: &Run,
+        start: usize,
+        width: Width,
+        bias: f64,
+        mut tube: Option<&mut Tube>,
+    ) -> Option<Outlook> {
+        let means = run.means.get(start)?;
         let margin = || run.margins.iter().find(|margin| margin.limit == self.index);
         let rate = if self.rate { margin()?.least_rate.unwrap_or(f64::INFINITY) } else { f64::INFINITY };
         let Some(column) = self.column else {
@@ -383,11 +439,11 @@ impl Watched {
             let least = margin()?.least;
             return Some(Outlook { least, crossed: None, rate });
         };
-        let columns = run.means.len() / run.times.len().max(1);
+        let columns = means.len() / run.times.len().max(1);
         let mut found = Outlook { least: f64::INFINITY, crossed: None, rate };
         let (mut first, mut excursion) = (f64::NAN, 0.0f64);
-        let rows = run.means.chunks_exact(columns.max(1)).zip(run.sigmas.chunks_exact(columns.max(1)));
-        for (time_s, (means, sigmas)) in run.times.iter().zip(rows) {
+        let rows = means.chunks_exact(columns.max(1)).zip(run.sigmas.chunks_exact(columns.max(1)));
+        for (row, (time_s, (means, sigmas))) in run.times.iter().zip(rows).enumerate() {
             let (Some(mean), Some(sigma)) = (means.get(column), sigmas.get(column)) else { continue };
             if first.is_nan() {
                 first = *mean;
@@ -395,16 +451,9 @@ impl Watched {
             excursion = excursion.max((mean - first).abs());
             let spread = width.sigmas * sigma + bias + width.model_error * excursion;
             let (low, high) = (mean - spread, mean + spread);
-            let distance = (self.max - high).min(low - self.min);
-            // What is not a number is beyond every limit.
-            let distance = if distance.is_nan() { f64::NEG_INFINITY } else { distance };
-            let after = Duration::from_secs_f64(*time_s).unwrap_or(Duration::MAX);
-            if distance < 0.0 && found.crossed.is_none() {
-                found.crossed = Some(after);
-            }
-            found.least = found.least.min(distance);
+            let after = found.take(*time_s, (self.max - high).min(low - self.min));
             if let Some(tube) = tube.as_deref_mut() {
-                tube.push(after, low, high);
+                tube.cover(row, after, low, high);
             }
         }
         Some(found)

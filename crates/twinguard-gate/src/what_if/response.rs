@@ -29,10 +29,12 @@ impl Responses {
             Entry::Vacant(new) => new.insert(measure(dynamics, horizons, signal)?),
         };
         for (run, response) in runs.iter_mut().zip(responses.iter()) {
-            if run.means.len() != response.len() {
-                return None;
+            for means in &mut run.means {
+                if means.len() != response.len() {
+                    return None;
+                }
+                means.iter_mut().zip(response).for_each(|(mean, response)| *mean += change * response);
             }
-            run.means.iter_mut().zip(response).for_each(|(mean, response)| *mean += change * response);
         }
         Some(())
     }

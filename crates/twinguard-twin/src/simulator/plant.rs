@@ -235,6 +235,8 @@ pub struct SimulatedPlant {
     slow_due: Timestamp,
     answers: bool,
     quiet: bool,
+    /// Whether loads and weather stay what they are.
+    still: bool,
 }
 
 impl SimulatedPlant {
@@ -297,6 +299,7 @@ impl SimulatedPlant {
             slow_due: Timestamp::ZERO,
             answers: true,
             quiet: true,
+            still: false,
         };
         plant.surround();
         plant.drive();
@@ -313,6 +316,12 @@ impl SimulatedPlant {
         for event in self.options.events.clone() {
             self.happen(&event);
         }
+    }
+
+    /// From now on loads and weather stay what they are; what was asked to [happen](Self::happen) does so all the same. For a
+    /// run ahead that asks what one act does by itself.
+    pub fn hold_surroundings(&mut self) {
+        self.still = true;
     }
 
     /// From now on this happens too. Effects on things that the plant does not have are left out.
@@ -395,6 +404,9 @@ impl SimulatedPlant {
 
     /// Weather and load.
     fn surround(&mut self) {
+        if self.still {
+            return;
+        }
         let now = self.now();
         let alive = !self.quiet && self.options.disturbances;
         let slow = now >= self.slow_due;

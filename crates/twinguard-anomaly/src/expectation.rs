@@ -77,14 +77,16 @@ impl Expectation {
     /// Learns; `None` where no model spoke, or did not say what it expected.
     pub(crate) fn fit(history: &History<'_>) -> Option<Self> {
         let told = |residual: &Residual<'_>| residual.believed.len() == residual.signals.len();
-        let count = history.residuals().filter(told).count();
+        // Once: a history holds much else.
+        let residuals: Vec<Residual<'_>> = history.residuals().filter(told).collect();
+        let count = residuals.len();
         if count < LEAST {
             return None;
         }
-        let skip = (count / 100).clamp(30, 300);
+        let residuals = &residuals[(count / 100).clamp(30, 300)..];
         let mut signals: Vec<SignalId> = Vec::new();
         let (mut steps, mut last): (Vec<i64>, Option<Timestamp>) = (Vec::new(), None);
-        for residual in history.residuals().filter(told).skip(skip) {
+        for residual in residuals {
             for signal in residual.signals {
                 if let Err(place) = signals.binary_search(signal) {
                     signals.insert(place, *signal);
@@ -96,8 +98,8 @@ impl Expectation {
         let step = steps.get(steps.len() / 2).copied().unwrap_or(1_000_000_000);
         let n = signals.len();
         let (mut innovations, mut taken) = (vec![Vec::new(); n], vec![Vec::new(); n]);
-        for residual in history.residuals().filter(told).skip(skip) {
-            for (place, innovation, took) in entries(&signals, &residual) {
+        for residual in residuals {
+            for (place, innovation, took) in entries(&signals, residual) {
                 innovations[place].push(innovation);
                 taken[place].push(took);
             }
@@ -112,8 +114,8 @@ impl Expectation {
         }
         let mut runner = channels.clone();
         let (mut sudden, mut lasting) = (vec![Vec::new(); n], vec![Vec::new(); n]);
-        for residual in history.residuals().filter(told).skip(skip) {
-            for (place, innovation, took) in entries(&signals, &residual) {
+        for residual in residuals {
+            for (place, innovation, took) in entries(&signals, residual) {
                 let (now, all) = runner[place].step(innovation, took);
                 sudden[place].push(now * now);
                 lasting[place].push(all * all);
@@ -124,7 +126,7 @@ impl Expectation {
             channel.sudden = Tail::fit(&sudden[place], apart, floors[place]);
             channel.lasting = Tail::fit(&lasting[place], apart, floors[place]);
         }
-        let regime = Regime::fit(history, &signals, skip);
+        let regime = Regime::fit(residuals.iter().copied(), &signals);
         Some(Self { signals, channels, regime, step_nanos: step, last_at: None, back: None })
     }
 
@@ -223,7 +225,11 @@ impl Archive for Consulted {
             return Ok(Self { of_changes: false, expectation: None, waiting: Vec::new() });
         }
         let of_changes = Archive::load(reader)?;
-        Ok(Self { of_changes, expectation: Archive::load(reader)?, waiting: Archive::load(reader)? })
+        let expectation = Option::<Expectation>::load(reader)?;
+        if expectation.as_ref().is_some_and(|it| it.channels.len() != it.signals.len()) {
+            return Err(reader.refuse("another number of expectations"));
+        }
+        Ok(Self { of_changes, expectation, waiting: Archive::load(reader)? })
     }
 }
 

@@ -8,7 +8,7 @@
 
 use twinguard_types::{Residual, SignalId};
 
-use crate::{Archive, Error, History, Reader, Writer, archived};
+use crate::{Archive, Error, Reader, Writer, archived};
 
 /// How wrong a model may be where it was not compared, as a share of how far that is.
 const OFF: f64 = 0.05;
@@ -67,8 +67,8 @@ impl Archive for Regime {
 }
 
 impl Regime {
-    /// Learns from the history after its first `skip` residuals; `signals` are sorted.
-    pub(crate) fn fit(history: &History<'_>, signals: &[SignalId], skip: usize) -> Self {
+    /// Learns from these residuals; `signals` are sorted.
+    pub(crate) fn fit<'a>(residuals: impl Iterator<Item = Residual<'a>>, signals: &[SignalId]) -> Self {
         let n = signals.len();
         let mut regime = Self {
             bounds: vec![Bounds::NONE; n],
@@ -76,7 +76,7 @@ impl Regime {
             moved: vec![0.0; n],
             wide: vec![0.0; n],
         };
-        for residual in history.residuals().skip(skip) {
+        for residual in residuals {
             for (signal, expected) in residual.signals.iter().zip(residual.expected) {
                 if let Ok(place) = signals.binary_search(signal)
                     && expected.is_finite()
@@ -143,7 +143,7 @@ mod tests {
         let mut recording = Recording::new();
         (0..40).for_each(|at| recording.push(&Event::Residual(residual(at, &[10.0 + (at % 2) as f64]))));
         let signals = [SignalId(4)];
-        let mut regime = Regime::fit(&recording.history(), &signals, 0);
+        let mut regime = Regime::fit(recording.history().residuals(), &signals);
         regime.step(&residual(50, &[10.0]), &signals);
         regime.step(&residual(51, &[11.0]), &signals);
         assert_eq!(regime.beyond(0, -0.3), -0.3);

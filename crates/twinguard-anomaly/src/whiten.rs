@@ -191,7 +191,7 @@ impl Whitener {
             last_at: None,
             gap_nanos: step.saturating_mul(GAP),
             level: Level::unknown(n),
-            regime: Regime::fit(history, &signals, skip),
+            regime: Regime::fit(history.residuals().skip(skip), &signals),
             standard: vec![0.0; n],
             present: vec![false; n],
             joint: vec![0.0; n],

@@ -149,7 +149,7 @@ impl Fitted for State {
     }
     fn unsettled(&mut self, residual: &Residual<'_>) -> Option<Observation<'_>> {
         let (place, it) = self.model.judge(residual, &self.channels)?;
-        let signal = self.channels.signals[place];
+        let signal = *self.channels.signals.get(place)?;
         let score = self.channels.fixed(residual.at, Symptom::Range, place, it.surprise);
         let detail = Detail::Level { signal, seen: it.seen, expected: it.expected };
         Some(Observation { score, detail, onset: None })

@@ -116,6 +116,8 @@ impl<'p> Running<'p> {
             at: Timestamp::from_secs(self.at),
             signals: &self.signals,
             innovation: found.innovation,
+            expected: &[],
+            believed: &[],
             factor: found.factor,
             nis: found.nis,
             dof: found.dof(),

@@ -1,7 +1,7 @@
 //! All detectors of one guard: fitted together, with thresholds for a wanted number of false alarms per day, checked on
 //! history that they did not see.
 
-use twinguard_types::{Catalogue, DetectorId, Event, SignalId, Symptom, View};
+use twinguard_types::{Catalogue, DetectorId, Event, Residual, SignalId, Symptom, View};
 
 use crate::{
     Archive, Context, Coverage, Detector, Error, Fitted, History, Observation, Reader, Writer,
@@ -99,8 +99,8 @@ pub struct Bank {
 
 /// Alarms closer than this are one.
 const MERGE_NANOS: i64 = 120_000_000_000;
-/// Version 1 is read as well.
-const VERSION: u32 = 2;
+/// Versions from 1 on are read as well.
+const VERSION: u32 = 3;
 
 impl Bank {
     /// Fits all detectors and sets their thresholds.
@@ -203,9 +203,24 @@ impl Bank {
         }
     }
 
+    /// Shows what a model says that has just started: it may excuse what a learnt limit finds surprising, but accuses nobody.
+    pub fn unsettled(&mut self, residual: &Residual<'_>, mut sink: impl FnMut(&Observation<'_>)) {
+        for (it, entry) in self.fitted.iter_mut().zip(&self.table) {
+            if let Some(mut seen) = it.unsettled(residual) {
+                seen.score.surprise *= entry.scale;
+                sink(&seen);
+            }
+        }
+    }
+
     /// A signal has another instrument from now on: what the detectors added up of it starts anew; what they learnt stays.
     pub fn forget(&mut self, signal: SignalId) {
         self.fitted.iter_mut().for_each(|it| it.forget(signal));
+    }
+
+    /// The model is another from now on: what it is off by is unknown again; what the detectors learnt stays.
+    pub fn remodelled(&mut self) {
+        self.fitted.iter_mut().for_each(|it| it.remodelled());
     }
 
     /// Nobody listened for a while, and knows it: the silence up to here says nothing.

@@ -3,7 +3,8 @@
 use core::net::IpAddr;
 
 use twinguard_types::{
-    Attribution, Catalogue, DetectorId, Event, Label, Oddity, Score, SignalId, Symptom, Timestamp, View,
+    Attribution, Catalogue, DetectorId, Event, Label, Oddity, Residual, Score, SignalId, Symptom, Timestamp,
+    View,
 };
 
 use crate::{Error, History, Reader, Tail, Writer};
@@ -70,6 +71,16 @@ pub trait Fitted: Send {
     /// A signal has another instrument from now on: what was added up of it starts anew, what was learnt stays. For those
     /// that add up nothing signal by signal there is nothing to do.
     fn forget(&mut self, _signal: SignalId) {}
+
+    /// The model has just started and still has to find the plant: what it says may excuse, but accuses nobody. For those that do
+    /// not ask it before they accuse there is nothing to do.
+    fn unsettled(&mut self, _residual: &Residual<'_>) -> Option<Observation<'_>> {
+        None
+    }
+
+    /// The model is another from now on: what it is off by is unknown again, and what was added up of the one before says nothing
+    /// of it. What was learnt stays.
+    fn remodelled(&mut self) {}
 
     /// Nobody listened for a while, and knows it: the silence up to here says nothing.
     fn missed(&mut self) {}
@@ -288,6 +299,11 @@ impl Channels {
             surprise: vec![0.0; n],
             shares: vec![Attribution { signal: SignalId(0), share: 0.0 }; NAMED],
         }
+    }
+
+    /// What the number of channels costs each surprise.
+    pub(crate) const fn price(&self) -> f64 {
+        self.price
     }
 
     pub(crate) fn coverage(&self, what: &'static str) -> Coverage {

@@ -26,6 +26,8 @@ struct Block {
     layout: u32,
     start: usize,
     len: usize,
+    /// Whether what was expected and what is believed of each signal follows the innovations.
+    told: bool,
     nis: f64,
     dof: usize,
     log_likelihood: f64,
@@ -134,6 +136,11 @@ impl Recording {
             }
             Event::Residual(residual) => {
                 let mut block = self.block(residual.at, residual.signals, residual.innovation);
+                block.told = [residual.expected.len(), residual.believed.len()] == [block.len; 2];
+                if block.told {
+                    self.numbers.extend_from_slice(residual.expected);
+                    self.numbers.extend_from_slice(residual.believed);
+                }
                 (block.nis, block.dof, block.log_likelihood) =
                     (residual.nis, residual.dof, residual.log_likelihood);
                 keep!(Residual, residuals, block)
@@ -178,7 +185,7 @@ impl Recording {
         let start = self.numbers.len();
         self.numbers.extend_from_slice(values);
         let len = values.len();
-        Block { at, layout: layout as u32, start, len, nis: 0.0, dof: 0, log_likelihood: 0.0 }
+        Block { at, layout: layout as u32, start, len, told: false, nis: 0.0, dof: 0, log_likelihood: 0.0 }
     }
 
     fn event(&self, place: usize) -> Option<Event<'_>> {
@@ -205,10 +212,16 @@ impl Recording {
             }
             Kind::Residual => {
                 let block = self.residuals[index];
+                let part = |number: usize| {
+                    let start = block.start + number * block.len;
+                    if number == 0 || block.told { &self.numbers[start..start + block.len] } else { &[] }
+                };
                 Event::Residual(Residual {
                     at: block.at,
                     signals: &self.layouts[block.layout as usize],
-                    innovation: &self.numbers[block.start..block.start + block.len],
+                    innovation: part(0),
+                    expected: part(1),
+                    believed: part(2),
                     factor: &[],
                     nis: block.nis,
                     dof: block.dof,
@@ -315,6 +328,8 @@ mod tests {
             at: Timestamp::from_secs(2),
             signals: &signals[..1],
             innovation: &[0.5],
+            expected: &[3.0],
+            believed: &[3.2],
             factor: &[],
             nis: 0.25,
             dof: 1,

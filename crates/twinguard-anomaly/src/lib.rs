@@ -42,12 +42,14 @@ mod detector;
 pub mod detectors;
 mod error;
 pub mod evaluation;
+mod expectation;
 mod history;
 mod judge;
 mod linalg;
 pub mod metrics;
 #[cfg(feature = "ocsf")]
 pub mod ocsf;
+mod regime;
 pub mod registry;
 mod rows;
 pub mod simulation;

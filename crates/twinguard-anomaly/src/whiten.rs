@@ -3,13 +3,14 @@
 //! Per channel: d = ν − offset, v = d − ρ·d₋₁ (first-order autocorrelation), both learnt on normal history, divided by the
 //! learnt deviation, minus a slow mean: the local level of Harvey (*Forecasting, Structural Time Series Models and the Kalman
 //! Filter*, 1989, §4.1), which follows by at most 1 σ per 1000 samples and never beyond 1 σ. Where a model is wrong depends on the
-//! operating point, so after silence the level is known less and follows faster, at a start within some ten samples. The joint
+//! operating point, so after silence the level is known less and follows faster, at a start within some ten samples, and where the plant
+//! runs as it did not in the history a deviation is taken as much smaller as [`Regime`] says. The joint
 //! form factors the learnt covariance of v. Without offset and autocorrelation a χ² of a model that is off by
 //! 5 % means nothing. When it lies: a history whose residuals were under attack; a cold start (its first per cent is left out).
 
 use twinguard_types::{Residual, SignalId, Timestamp};
 
-use crate::{Archive, Error, History, Reader, Writer, archived, linalg};
+use crate::{Archive, Error, History, Reader, Writer, archived, linalg, regime::Regime};
 
 /// Per-channel and joint whitening of residuals.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Whitener {
     last_at: Option<Timestamp>,
     gap_nanos: i64,
     level: Level,
+    regime: Regime,
     /// Standardised value of each channel now.
     pub(crate) standard: Vec<f64>,
     /// Which channels took part.
@@ -46,6 +48,7 @@ archived!(Whitener {
     last_at,
     gap_nanos,
     level,
+    regime,
     standard,
     present,
     joint,
@@ -188,6 +191,7 @@ impl Whitener {
             last_at: None,
             gap_nanos: step.saturating_mul(GAP),
             level: Level::unknown(n),
+            regime: Regime::fit(history.residuals().skip(skip), &signals),
             standard: vec![0.0; n],
             present: vec![false; n],
             joint: vec![0.0; n],
@@ -200,17 +204,20 @@ impl Whitener {
         let silence = self.last_at.map_or(0, |last| (residual.at - last).as_nanos());
         if silence > self.gap_nanos {
             self.last.iter_mut().for_each(|last| *last = None);
+            self.regime.break_off();
             let steps = GAP as f64 * silence as f64 / self.gap_nanos as f64;
             (0..self.signals.len()).for_each(|place| self.level.wait(place, steps));
         }
         self.last_at = Some(residual.at);
         self.present.iter_mut().for_each(|present| *present = false);
+        self.regime.step(residual, &self.signals);
         for (signal, value) in residual.signals.iter().zip(residual.innovation) {
             let Ok(place) = self.signals.binary_search(signal) else { continue };
             if !value.is_finite() || self.sigma[place] <= 1e-12 {
                 continue;
             }
             let centred = value.clamp(-1e100, 1e100) - self.offset[place];
+            let centred = self.regime.beyond(place, centred);
             // the first of a run has no predecessor, hence another law: it only starts the run
             let Some(last) = self.last[place].replace(centred) else { continue };
             let white = centred - self.rho[place] * last;
@@ -231,6 +238,13 @@ impl Whitener {
     pub(crate) fn follow(&mut self, runner: &Self) {
         self.level.clone_from(&runner.level);
         self.last_at = runner.last_at;
+    }
+
+    /// The model is another: where its slow mean lies is not known.
+    pub(crate) fn start_anew(&mut self) {
+        self.level = Level::unknown(self.signals.len());
+        self.last.fill(None);
+        self.regime.break_off();
     }
 
     /// Squared length of the jointly whitened innovation and its degrees of freedom.

@@ -97,7 +97,7 @@ fn damaged_snapshots_are_refused_or_harmless() {
     let mut other = bytes;
     other[0] = 99;
     let error = Bank::restore(&detectors, &other).unwrap_err().to_string();
-    assert_eq!(error, "snapshot has version 99, this build reads up to version 2");
+    assert_eq!(error, "snapshot has version 99, this build reads up to version 3");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The bank of explanations: which single cause makes the last innovations white again.
 //!
 //! Each measured sensor may carry a bias, each actuator an offset to its command, each measured disturbance an offset to
-//! its value, each uncertain parameter another value (a leak, fouling, a worn pump). A cause that begins k slots ago leaves a signature in the innovations of the filter, linear in its size:
+//! its value, each uncertain parameter another value (a leak, fouling, a worn pump); at once, or growing evenly: what grows
+//! fits what else moves slowly better than a jump of its own kind does. A cause that begins k slots ago leaves a signature in the innovations of the filter, linear in its size:
 //! with estimation error ε, ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened
 //! innovations of the last [`WINDOW`] slots, over onsets.
 //!
@@ -12,7 +13,7 @@
 //! drifts, say), a cause older than the window is fitted by its tail, and a wrong model supports thousands of nats for
 //! nothing: whoever weighs explanations must temper them. Slots in which an expected channel was missing do not count.
 //!
-//! Cost: building the signatures and matching them, about 0.3 ms for the cooling loop; only on demand.
+//! Cost: building the signatures and matching them, about 0.6 ms for the cooling loop; only on demand.
 
 use twinguard_types::{Cause, Explanation, SignalId, Timestamp};
 
@@ -33,6 +34,33 @@ enum Hypothesis {
     Input(usize),
     /// A parameter, by its number.
     Parameter(usize),
+}
+
+/// How a cause comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Profile {
+    /// All at once.
+    Step,
+    /// Evenly, a unit within the window.
+    Ramp,
+}
+
+impl Profile {
+    /// Slots that it takes to tell it: what has grown over fewer is told from no jump of whatever answers slowly.
+    fn least(self) -> usize {
+        match self {
+            Self::Step => 1,
+            Self::Ramp => 16,
+        }
+    }
+
+    /// How much of it is there, so many slots after its first.
+    fn at(self, slot: usize) -> f64 {
+        match self {
+            Self::Step => 1.0,
+            Self::Ramp => (slot + 1) as f64 / WINDOW as f64,
+        }
+    }
 }
 
 /// The last innovations and what could explain them.
@@ -137,8 +165,17 @@ impl Bank {
                     continue;
                 }
                 let (push, shown) = effect.map_or((&[][..], &[][..]), |(_, push, shown)| (push, shown));
-                room.sign(setup, filter, hypothesis, (push, shown));
-                let Some((age, log_likelihood_ratio, magnitude)) = room.best() else { continue };
+                let fits = [Profile::Step, Profile::Ramp].map(|profile| {
+                    room.sign(setup, filter, hypothesis, (push, shown), profile);
+                    let (age, ratio, size) = room.best(profile.least())?;
+                    Some((age, ratio, size * profile.at(age.saturating_sub(1))))
+                });
+                // Of two that fit alike, the jump.
+                let better = |best: Option<(usize, f64, f64)>, fit: (usize, f64, f64)| {
+                    if best.is_some_and(|best| best.1 >= fit.1) { best } else { Some(fit) }
+                };
+                let best = fits.into_iter().flatten().fold(None, better);
+                let Some((age, log_likelihood_ratio, magnitude)) = best else { continue };
                 let since = self.times[(self.count - age) % WINDOW];
                 self.explanations.push(Explanation {
                     at: now,
@@ -233,19 +270,22 @@ impl Room {
         filter: &ExtendedKalman,
         hypothesis: Hypothesis,
         (push, shown): (&[f64], &[f64]),
+        profile: Profile,
     ) {
         let (n, inputs, width) = (self.error.len(), setup.dynamics.inputs.len(), self.expected.len());
         let (rows, direct) = filter.observation();
         let (transition, by_input, scale) = (filter.transition(), filter.by_input(), step_scale(setup));
         self.error.fill(0.0);
-        for slot in self.signature.chunks_exact_mut(width).take(self.usable.len()) {
+        for (number, slot) in self.signature.chunks_exact_mut(width).take(self.usable.len()).enumerate() {
+            let there = profile.at(number);
             for (i, moved) in self.moved.iter_mut().enumerate() {
                 *moved = dot(&transition[i * n..][..n], &self.error);
-                *moved += match hypothesis {
-                    Hypothesis::Output(_) => 0.0,
-                    Hypothesis::Input(input) => scale * by_input[i * inputs + input],
-                    Hypothesis::Parameter(_) => scale * push[i],
-                };
+                *moved += there
+                    * match hypothesis {
+                        Hypothesis::Output(_) => 0.0,
+                        Hypothesis::Input(input) => scale * by_input[i * inputs + input],
+                        Hypothesis::Parameter(_) => scale * push[i],
+                    };
             }
             self.error.copy_from_slice(&self.moved);
             for ((output, slot), gain) in
@@ -256,7 +296,7 @@ impl Room {
                     Hypothesis::Input(input) => direct[output * inputs + input],
                     Hypothesis::Parameter(_) => shown[*output],
                 };
-                *slot = dot(&rows[output * n..][..n], &self.moved) + direct;
+                *slot = dot(&rows[output * n..][..n], &self.moved) + there * direct;
                 for (error, gain) in self.error.iter_mut().zip(gain) {
                     *error -= gain * *slot;
                 }
@@ -265,16 +305,16 @@ impl Room {
         }
     }
 
-    /// The onset (slots ago), likelihood ratio and size that fit best.
-    fn best(&self) -> Option<(usize, f64, f64)> {
+    /// The onset (slots ago, at least so many), likelihood ratio and size that fit best.
+    fn best(&self, least: usize) -> Option<(usize, f64, f64)> {
         let slots = self.usable.len();
         let better = |best: Option<(usize, f64, f64)>, age: usize| {
             let found = self.fit(age);
             if found.map(|found| found.1) > best.map(|best| best.1) { found } else { best }
         };
-        let coarse = AGES.into_iter().filter(|age| *age <= slots).fold(None, better);
+        let coarse = AGES.into_iter().filter(|age| (least..=slots).contains(age)).fold(None, better);
         let place = AGES.iter().position(|age| coarse.is_some_and(|coarse| coarse.0 == *age))?;
-        let from = place.checked_sub(1).map_or(1, |before| AGES[before] + 1);
+        let from = place.checked_sub(1).map_or(1, |before| AGES[before] + 1).max(least);
         let to = AGES.get(place + 1).map_or(slots, |after| (*after - 1).min(slots));
         (from..=to).fold(coarse, better)
     }

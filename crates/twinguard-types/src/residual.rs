@@ -12,6 +12,11 @@ pub struct Residual<'a> {
     pub signals: &'a [SignalId],
     /// Measured minus predicted, in each signal's unit.
     pub innovation: &'a [f64],
+    /// What was predicted of each signal before it was measured, in its unit; empty where the estimator does not tell.
+    pub expected: &'a [f64],
+    /// What is believed of each signal once the measurements are taken in, in its unit; empty where the estimator does not
+    /// tell. Believed minus expected is what the estimator did not know, and followed.
+    pub believed: &'a [f64],
     /// Lower Cholesky factor L of the innovation covariance, packed by rows: L₀₀, L₁₀, L₁₁, L₂₀ …
     pub factor: &'a [f64],
     /// Normalised innovation squared.

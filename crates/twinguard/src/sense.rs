@@ -16,8 +16,8 @@ use twinguard_twin::{
     plant::{Dynamics, LimitKind},
 };
 use twinguard_types::{
-    Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Role, Severity, SignalId, Source,
-    Symptom, Timestamp, View,
+    Catalogue, Command, Duration, Event, Finding, FindingId, Intent, Point, Residual, Role, Severity,
+    SignalId, Source, Symptom, Timestamp, View,
 };
 
 use crate::{Check, Config, Error};
@@ -29,7 +29,7 @@ pub(crate) use snapshot::{SensesBytes, SensesState};
 /// Signals that are compared with each other in rows; more would cost more than they tell.
 const ROW_SIGNALS: usize = 256;
 /// Steps of the twin after a start that are not scored: it has to find the plant first, and to hear each command once.
-const SETTLE: u32 = 120;
+pub(crate) const SETTLE: u32 = 120;
 /// And steps after a signal is believed again.
 const AGAIN: u32 = 30;
 /// How often a running incident is looked at by physics: explanations and margins.
@@ -224,11 +224,7 @@ impl Senses {
         let asked = Asked { false_alarms_per_day: rate, seed: config.seed, ..Asked::default() };
         let bank = Bank::fit(detectors, &with_rows.history(), catalogue, &asked)?;
         let mut judge = Judge::new(judge_config(period), &bank, catalogue);
-        if let Some(dynamics) = &plant.dynamics {
-            judge.set_parameters(
-                dynamics.model.parameters().iter().map(|(name, _)| name.to_string()).collect(),
-            );
-        }
+        judge.set_parameters(parameter_names(plant));
 
         let speaking = || bank.table().iter().filter(|entry| !matches!(entry.coverage, Coverage::Silent(_)));
         self.report = DetectionReport {
@@ -318,6 +314,8 @@ impl Senses {
                     if let Some(dynamics) = &self.dynamics {
                         self.confidence.follow(dynamics, twin);
                     }
+                } else {
+                    self.phase.unsettled(&residual, &mut self.loudness, self.report.alarm);
                 }
                 for (signal, instrument) in self.instruments.iter_mut().filter(|_| measured) {
                     let field = self.field.get(signal).copied();
@@ -512,6 +510,18 @@ impl Phase {
     }
 }
 
+impl Phase {
+    /// What the twin says before it has found the plant: it may excuse, and accuses nobody.
+    fn unsettled(&mut self, residual: &Residual<'_>, loudness: &mut Loudness, alarm: f64) {
+        if let Self::Watching { bank, judge } = self {
+            bank.unsettled(residual, |seen| {
+                loudness.hear(seen.score.detector.index(), seen.score.surprise, alarm);
+                judge.weigh(seen);
+            });
+        }
+    }
+}
+
 impl Loudness {
     fn hear(&mut self, detector: usize, surprise: f64, alarm: f64) {
         let threshold = self.thresholds.get(detector).copied().unwrap_or(alarm);
@@ -548,6 +558,12 @@ fn patience(plant: &Plant, config: &Config) -> u32 {
     let step = plant.time.sampling.as_nanos().max(1);
     let stale = config.stale.or(plant.time.stale).map_or(STALE_PERIODS, |stale| stale.as_nanos() / step);
     u32::try_from(stale).unwrap_or(u32::MAX)
+}
+
+/// Names of the model's parameters, by number.
+fn parameter_names(plant: &Plant) -> Vec<String> {
+    let parameters = plant.dynamics.as_ref().map(|dynamics| dynamics.model.parameters());
+    parameters.unwrap_or_default().iter().map(|(name, _)| name.to_string()).collect()
 }
 
 /// How a judge waits when values come every `period`.

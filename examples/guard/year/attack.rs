@@ -26,6 +26,11 @@ pub(super) struct Attacked {
     pub(super) delay_s: Option<f64>,
     pub(super) suspect: Option<Suspect>,
     pub(super) suspect_set: Vec<Suspect>,
+    /// Which one is accused, and which was attacked.
+    pub(super) element: Option<String>,
+    pub(super) attacked: String,
+    /// Who else leaves the same traces.
+    pub(super) ambiguity: Vec<Suspect>,
     /// Whether the accused did it, a declared ambiguity that holds the truth included.
     pub(super) named: bool,
     /// Findings between the fork and the attack.
@@ -37,7 +42,8 @@ impl Attacked {
         json!({
             "event": self.event, "attack": self.attack, "detectable": self.detectable,
             "seen": self.delay_s.is_some(), "delay_s": self.delay_s, "suspect": self.suspect,
-            "suspect_set": self.suspect_set, "named": self.named, "before": self.before,
+            "suspect_set": self.suspect_set, "element": self.element, "attacked": self.attacked,
+            "ambiguity": self.ambiguity, "named": self.named, "before": self.before,
         })
     }
 }
@@ -59,25 +65,39 @@ pub(super) fn attack(
         let target = Target::of(ground.plant(), window, address::ATTACKER)
             .with_context(|| format!("nothing is known to be attacked in `{}`", ground.name()))?;
         let judged = Judgement::of(ground, entry, &Resources::ALL, &Views::ALL)?;
+        let attacked =
+            if entry.parties.contains(&Suspect::Sensor) { &target.sensor } else { &target.actuator };
+        let attacked = ground.plant().catalogue.path(attacked.signal).to_owned();
         let mut range = range.fork(Scenario::of(entry, &target.seeded(seed)));
         let (mut guard, honest, ahead) = platform.restore(&copy)?;
         let mut plain = Plain { guard: &mut guard, honest, ahead };
-        let (mut before, mut first): (u32, Option<Finding>) = (0, None);
+        let (mut before, mut first): (u32, Option<(Timestamp, Finding)>) = (0, None);
+        let mut accused = platform.accused();
         for _ in 0..BEFORE + DURING {
             let sample = range.step(&mut plain)?;
             for reaction in &sample.reactions {
                 let Reaction::Finding(finding) = reaction else { continue };
-                if finding.raised_at < window.start + ahead {
+                if finding.at < window.start + ahead {
                     before += u32::from(finding.revision == 0);
+                    accused.insert(finding.id, finding.suspect_set.clone());
                     continue;
                 }
-                let known = first.get_or_insert_with(|| finding.clone());
-                let soon = finding.at.since(known.raised_at) <= minutes(NAMED_AFTER);
+                // What was open before tells of the attack once it accuses somebody whom it did not accuse.
+                let set = accused.get(&finding.id);
+                let other = |suspect: &Suspect| {
+                    *suspect != Suspect::None && set.is_none_or(|set| !set.contains(suspect))
+                };
+                let news = set.is_none() || finding.suspect_set.iter().any(other);
+                if first.is_none() && !news {
+                    continue;
+                }
+                let (seen, known) = first.get_or_insert_with(|| (finding.at, finding.clone()));
+                let soon = finding.at.since(*seen) <= minutes(NAMED_AFTER);
                 if known.id == finding.id && soon && finding.state != FindingState::Closed {
                     *known = finding.clone();
                 }
             }
-            if first.as_ref().is_some_and(|it| sample.at + ahead > it.raised_at + minutes(NAMED_AFTER)) {
+            if first.as_ref().is_some_and(|(seen, _)| sample.at + ahead > *seen + minutes(NAMED_AFTER)) {
                 break;
             }
         }
@@ -86,11 +106,15 @@ pub(super) fn attack(
             entry.parties.contains(&finding.suspect)
                 || (judged.ambiguity.contains(&finding.suspect) && truth_in_set)
         };
+        let (seen, first) = first.unzip();
         all.push(Attacked {
             event,
             attack,
             detectable: judged.detectable,
-            delay_s: first.as_ref().map(|it| it.raised_at.since(window.start + ahead).as_secs_f64()),
+            delay_s: seen.map(|at| at.since(window.start + ahead).as_secs_f64()),
+            element: first.as_ref().and_then(|it| it.suspect_element.clone()),
+            attacked,
+            ambiguity: judged.ambiguity.clone(),
             suspect: first.as_ref().map(|it| it.suspect),
             suspect_set: first.as_ref().map(|it| it.suspect_set.clone()).unwrap_or_default(),
             named: first.as_ref().is_some_and(right),

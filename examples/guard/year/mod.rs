@@ -283,12 +283,12 @@ fn tell(plan: &Plan, year: &Lived, calm: &Lived, wall_s: f64, as_json: bool) -> 
     }
     if as_json {
         for it in &judged {
-            let Told { raised_at, title, suspect, element, kind, detectors, .. } = it.told;
+            let Told { raised_at, title, suspect, element, kind, detectors, summary, signals, .. } = it.told;
             println!(
                 "{}",
                 json!({"finding": {
                     "plant": name, "day": day(*raised_at), "title": title, "suspect": suspect, "element": element, "kind": kind,
-                    "detectors": detectors, "follows": it.follows, "false_alarm": !it.is_true,
+                    "detectors": detectors, "signals": signals, "summary": summary, "follows": it.follows, "false_alarm": !it.is_true,
                 }})
             );
         }

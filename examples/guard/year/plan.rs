@@ -124,7 +124,7 @@ impl Plan {
         plant.time.zone = ZONE.0.to_owned();
         plant.time.sampling = SAMPLING;
         plant.time.stale = plant.time.stale.map(|stale| stale.max(Duration::from_secs(1800)));
-        // A minute is integrated in steps of five seconds: the shortest time constant of the three is that of the cooling loop's pump.
+        // A minute is integrated in steps of five seconds at least; the twin takes shorter ones where the model asks for them.
         if let Some(dynamics) = &mut plant.dynamics {
             dynamics.step = dynamics.step.max(Duration::from_secs(5));
         }

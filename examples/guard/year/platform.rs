@@ -11,8 +11,8 @@ use twinguard::redteam::{Defender, Reaction, Sample, Stimulus};
 use twinguard::shadow::{Change, Shadow, Side};
 use twinguard::twin::Plant;
 use twinguard::types::{
-    Bundle, Digest, Duration, Finding, FindingId, FindingKind, FindingState, Intent, Point, SignalId, Source,
-    Suspect, Timestamp, Value,
+    Attribution, Bundle, Digest, Duration, Finding, FindingId, FindingKind, FindingState, Intent, Point,
+    SignalId, Source, Suspect, Timestamp, Value,
 };
 use twinguard::{Builder, Error, Guard, Input, Operator, Output, Recalibration};
 
@@ -171,9 +171,13 @@ pub(super) struct Told {
     pub(super) raised_at: Timestamp,
     pub(super) title: String,
     pub(super) suspect: Suspect,
+    pub(super) suspect_set: Vec<Suspect>,
     pub(super) element: Option<String>,
     pub(super) kind: FindingKind,
     pub(super) detectors: Vec<String>,
+    pub(super) summary: String,
+    /// Paths of the signals that it is about, the most accused first.
+    pub(super) signals: Vec<String>,
     open: bool,
 }
 
@@ -270,6 +274,12 @@ impl<'k> Platform<'k> {
 
     pub(super) fn found(&self) -> impl Iterator<Item = &Told> {
         self.found.values()
+    }
+
+    /// What is open, and whom it accuses.
+    pub(super) fn accused(&self) -> BTreeMap<FindingId, Vec<Suspect>> {
+        let open = self.found.iter().filter(|(_, told)| told.open);
+        open.map(|((id, _), told)| (*id, told.suspect_set.clone())).collect()
     }
 
     pub(super) fn counters(&self) -> twinguard::Counters {
@@ -466,13 +476,17 @@ impl<'k> Platform<'k> {
     fn note(&mut self, finding: &Finding) {
         let open = finding.state != FindingState::Closed;
         let passed = finding.evidence.iter().filter(|it| it.surprise >= it.threshold);
+        let path = |share: &Attribution| self.release.plant.catalogue.path(share.signal).to_owned();
         let told = Told {
             raised_at: finding.raised_at,
             title: finding.title.clone(),
             suspect: finding.suspect,
+            suspect_set: finding.suspect_set.clone(),
             element: finding.suspect_element.clone(),
             kind: finding.kind,
             detectors: passed.map(|it| it.detector.clone()).collect(),
+            summary: finding.summary.clone(),
+            signals: finding.attribution.iter().map(path).collect(),
             open,
         };
         let known = self.found.entry((finding.id, finding.raised_at)).or_insert_with(|| told.clone());

@@ -137,6 +137,11 @@ impl Fitted for State {
             (sums.up[place], sums.down[place], sums.size[place]) = (0.0, 0.0, 0.0);
         }
     }
+    fn remodelled(&mut self) {
+        let Some(Inner { whitener, sums, .. }) = &mut self.inner else { return };
+        whitener.start_anew();
+        *sums = Sums::new(core::mem::take(&mut sums.bound));
+    }
     fn coverage(&self) -> Coverage {
         let what = "no residuals in the history";
         self.inner.as_ref().map_or(Coverage::Silent(what), |inner| inner.channels.coverage(what))
@@ -159,6 +164,23 @@ mod tests {
         plant.bias[2] = 2.0;
         let onset = testing::onset(&mut *fitted, &mut plant, 200, 7.0).expect("found");
         assert!((onset - start).as_secs_f64().abs() < 20.0, "onset {:?} against {start:?}", onset);
+    }
+
+    #[test]
+    fn what_another_model_is_off_by_is_found_anew() {
+        for told in [true, false] {
+            let mut fitted = testing::fit(&super::Cusum, Plant::new(5).run(6_000));
+            let mut plant = Plant::new(6);
+            assert!(testing::loudest(&mut *fitted, &mut plant, 3_000) < 6.5);
+            if told {
+                fitted.remodelled();
+            }
+            plant.bias[2] = 1.2;
+            let most = testing::loudest(&mut *fitted, &mut plant, 3_000);
+            assert_eq!(most < 6.5, told, "{most}");
+            plant.bias[2] += 2.0;
+            assert!(testing::onset(&mut *fitted, &mut plant, 200, 7.0).is_some(), "then a lie is found");
+        }
     }
 
     #[test]

@@ -112,6 +112,12 @@ impl Fitted for State {
             (mean[place], size[place]) = (0.0, 0.0);
         }
     }
+    fn remodelled(&mut self) {
+        let Some((whitener, _, mean, size)) = &mut self.inner else { return };
+        whitener.start_anew();
+        mean.fill(0.0);
+        size.fill(0.0);
+    }
     fn coverage(&self) -> Coverage {
         self.inner.as_ref().map_or(Coverage::Silent("no residuals in the history"), |inner| {
             inner.1.coverage("no residuals in the history")

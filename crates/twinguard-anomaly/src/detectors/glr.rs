@@ -173,6 +173,11 @@ impl Fitted for State {
             ratios.size[place] = 0.0;
         }
     }
+    fn remodelled(&mut self) {
+        let Some(Inner { whitener, ratios, .. }) = &mut self.inner else { return };
+        whitener.start_anew();
+        *ratios = Ratios::new(whitener.signals.len());
+    }
     fn coverage(&self) -> Coverage {
         let what = "no residuals in the history";
         self.inner.as_ref().map_or(Coverage::Silent(what), |inner| inner.channels.coverage(what))

@@ -111,6 +111,9 @@ impl Fitted for State {
             Score { at: residual.at, detector: self.id, symptom: Symptom::Residual, surprise, attribution };
         Some(Observation { score, detail, onset: None })
     }
+    fn remodelled(&mut self) {
+        self.whitener.iter_mut().for_each(Whitener::start_anew);
+    }
     fn coverage(&self) -> Coverage {
         match self.whitener {
             Some(_) => {

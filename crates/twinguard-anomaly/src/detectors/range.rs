@@ -2,14 +2,17 @@
 //!
 //! Source: the physical limits of the plant description; learnt limits by peaks over threshold on both sides (Coles 2001,
 //! ch. 4), with excursions ten minutes apart counted once. A declared range that the history itself breaks by more
-//! than 2 % of its span is not used. It lies when the plant enters a regime that its history lacks: hence the wide tail.
+//! than 2 % of its span is not used. Where the plant's model predicts a signal, it is asked before a learnt limit accuses: the
+//! surprise is the smaller of the limit's and of the model's ([`Expectation`](crate::expectation)). Of a signal that nobody predicts it lies when the
+//! plant enters a regime that its history lacks: hence the wide tail.
 
-use twinguard_types::{Event, Quality, Role, Source, Symptom};
+use twinguard_types::{Event, Quality, Residual, Role, SignalId, Source, Symptom};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
     archived,
     detector::{Channels, tame},
+    expectation::{Consulted, Waiting},
 };
 
 /// Surprise of a value that the declared range excludes.
@@ -39,9 +42,10 @@ struct State {
     channels: Channels,
     bounds: Vec<Bounds>,
     learnt: bool,
+    model: Consulted,
 }
 
-archived!(State { channels, bounds, learnt });
+archived!(State { channels, bounds, learnt, model });
 
 impl Detector for Range {
     fn name(&self) -> &'static str {
@@ -97,7 +101,12 @@ impl Detector for Range {
             tails.push(tail);
             bounds.push(bound);
         }
-        Ok(Box::new(State { channels: Channels::new(context, signals, tails), bounds, learnt }))
+        Ok(Box::new(State {
+            channels: Channels::new(context, signals, tails),
+            bounds,
+            learnt,
+            model: Consulted::fit(history, n, false),
+        }))
     }
     fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
         Ok(Box::new(State::load(reader)?))
@@ -106,7 +115,11 @@ impl Detector for Range {
 
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
-        let Event::Point(point) = event else { return None };
+        let point = match event {
+            Event::Residual(residual) => return self.unsettled(residual),
+            Event::Point(point) => point,
+            _ => return None,
+        };
         if point.source != Source::Field || matches!(point.quality, Quality::Bad | Quality::Substituted) {
             return None;
         }
@@ -122,12 +135,33 @@ impl Fitted for State {
             None => (None, value.clamp(bounds.low, bounds.high.max(bounds.low))),
         };
         let statistic = bounds.statistic(value);
+        let at = point.arrived_at;
         let score = match surprise {
-            Some(surprise) => self.channels.fixed(point.arrived_at, Symptom::Range, place, surprise),
-            None => self.channels.single(point.arrived_at, Symptom::Range, place, statistic),
+            Some(surprise) => self.channels.fixed(at, Symptom::Range, place, surprise),
+            None => self.channels.single(at, Symptom::Range, place, statistic),
         };
+        let waiting = Waiting { at, surprise: score.surprise, seen: value, expected };
+        if surprise.is_none() && self.model.is_asked(point.signal, waiting) {
+            return None;
+        }
         let detail = Detail::Level { signal: point.signal, seen: value, expected };
         Some(Observation { score, detail, onset: None })
+    }
+    fn unsettled(&mut self, residual: &Residual<'_>) -> Option<Observation<'_>> {
+        let (place, it) = self.model.judge(residual, &self.channels)?;
+        let signal = *self.channels.signals.get(place)?;
+        let score = self.channels.fixed(residual.at, Symptom::Range, place, it.surprise);
+        let detail = Detail::Level { signal, seen: it.seen, expected: it.expected };
+        Some(Observation { score, detail, onset: None })
+    }
+    fn forget(&mut self, signal: SignalId) {
+        self.model.forget(signal);
+    }
+    fn missed(&mut self) {
+        self.model.missed();
+    }
+    fn remodelled(&mut self) {
+        self.model.start_anew();
     }
     fn coverage(&self) -> Coverage {
         if self.learnt {

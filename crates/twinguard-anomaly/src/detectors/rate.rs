@@ -2,14 +2,17 @@
 //!
 //! Source: the plant description's rate limits (allowing eight deviations of noise), and peaks over threshold on the change
 //! between successive samples (Coles 2001, ch. 4). A declared rate that the history breaks is not used. Only
-//! measurements: a command may jump. It lies for signals that legitimately step less than once in the history.
+//! measurements: a command may jump. Where the plant's model predicts a signal, it is asked before a learnt limit accuses: the
+//! surprise is the smaller of the limit's and of the model's ([`Expectation`](crate::expectation)). Of a signal that nobody predicts it lies where that
+//! legitimately steps less than once in the history.
 
-use twinguard_types::{Event, Role, SignalId, Source, Symptom, Timestamp};
+use twinguard_types::{Event, Residual, Role, SignalId, Source, Symptom, Timestamp};
 
 use crate::{
     Archive, Context, Coverage, Detail, Detector, Error, Fitted, History, Observation, Reader, Tail, Writer,
     archived,
     detector::{ACCURACY, Channels, tame},
+    expectation::{Consulted, Waiting},
 };
 
 /// Surprise of a change that the declared rate excludes.
@@ -47,9 +50,10 @@ struct State {
     channels: Channels,
     state: Vec<Channel>,
     learnt: bool,
+    model: Consulted,
 }
 
-archived!(State { channels, state, learnt });
+archived!(State { channels, state, learnt, model });
 
 fn field(event: &Event<'_>) -> Option<(SignalId, Timestamp, f64)> {
     match event {
@@ -119,7 +123,12 @@ impl Detector for Rate {
             signals.push(signal);
             tails.push(tail);
         }
-        Ok(Box::new(State { channels: Channels::new(context, signals, tails), state, learnt }))
+        Ok(Box::new(State {
+            channels: Channels::new(context, signals, tails),
+            state,
+            learnt,
+            model: Consulted::fit(history, n, true),
+        }))
     }
     fn restore(&self, reader: &mut Reader<'_>) -> Result<Box<dyn Fitted>, Error> {
         Ok(Box::new(State::load(reader)?))
@@ -128,6 +137,9 @@ impl Detector for Rate {
 
 impl Fitted for State {
     fn observe(&mut self, event: &Event<'_>) -> Option<Observation<'_>> {
+        if let Event::Residual(residual) = event {
+            return self.unsettled(residual);
+        }
         let (signal, at, value) = field(event)?;
         let place = signal.index();
         let (change, ratio, before) = self.state.get_mut(place)?.step(at, value)?;
@@ -136,13 +148,31 @@ impl Fitted for State {
         } else {
             self.channels.single(at, Symptom::Rate, place, change * change)
         };
+        let waiting = Waiting { at, surprise: score.surprise, seen: value, expected: before };
+        if ratio <= 1.0 && self.model.is_asked(signal, waiting) {
+            return None;
+        }
         let detail = Detail::Level { signal, seen: value, expected: before };
+        Some(Observation { score, detail, onset: None })
+    }
+    fn unsettled(&mut self, residual: &Residual<'_>) -> Option<Observation<'_>> {
+        let (place, it) = self.model.judge(residual, &self.channels)?;
+        let signal = *self.channels.signals.get(place)?;
+        let score = self.channels.fixed(residual.at, Symptom::Rate, place, it.surprise);
+        let detail = Detail::Level { signal, seen: it.seen, expected: it.expected };
         Some(Observation { score, detail, onset: None })
     }
     fn forget(&mut self, signal: SignalId) {
         if let Some(channel) = self.state.get_mut(signal.index()) {
             channel.last = None;
         }
+        self.model.forget(signal);
+    }
+    fn missed(&mut self) {
+        self.model.missed();
+    }
+    fn remodelled(&mut self) {
+        self.model.start_anew();
     }
     fn coverage(&self) -> Coverage {
         if self.learnt {

@@ -14,10 +14,10 @@ use twinguard_types::{
 
 pub use causes::techniques;
 use causes::{CAUSES, E, EVIDENCE, FACTS, Seen};
-use state::{Activity, Held, Incident};
+use state::{Activity, Incident};
 use weigh::{Case, Decision};
 
-use crate::{Archive, Bank, BankEntry, Coverage, Detail, Error, Observation, Reader, Writer};
+use crate::{Bank, BankEntry, Coverage, Detail, Observation};
 
 /// How the judge folds scores into incidents.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +62,7 @@ pub struct Judge {
     catalogue: Catalogue,
     table: Vec<BankEntry>,
     has_history: bool,
+    /// By detector, and then by detector once more: what it says of signals that are not those of the incident which it belongs to.
     activity: Vec<Activity>,
     /// Per view, when it last showed.
     views: [Option<Timestamp>; 6],
@@ -103,7 +104,7 @@ impl Judge {
         Self {
             config,
             catalogue: catalogue.clone(),
-            activity: vec![Activity::new(); table.len()],
+            activity: vec![Activity::new(); 2 * table.len()],
             table: table.to_vec(),
             has_history,
             views: [None; 6],
@@ -179,8 +180,10 @@ impl Judge {
         let Some(entry) = self.table.get(score.detector.index()) else { return };
         let (threshold, at_once) = (entry.threshold, entry.at_once);
         let above = score.surprise >= threshold;
-        let activity = &mut self.activity[score.detector.index()];
-        activity.began.get_or_insert(score.at);
+        let place = self.place(score, above);
+        let began = *self.activity[score.detector.index()].began.get_or_insert(score.at);
+        let activity = &mut self.activity[place];
+        activity.began = Some(began);
         activity.recent = (activity.recent << 1 | u8::from(above)) & 0b111;
         if !above {
             return;
@@ -211,6 +214,27 @@ impl Judge {
             activity.shares[..activity.named].copy_from_slice(&score.attribution[..activity.named]);
         }
         self.digest(score);
+    }
+
+    /// Where a score belongs: beside what its detector said before, where that belongs to an incident that has lasted for a while and is
+    /// about other signals. So what begins during a lasting disturbance is not swallowed by it.
+    fn place(&self, score: &Score<'_>, above: bool) -> usize {
+        let (first, second) = (score.detector.index(), score.detector.index() + self.table.len());
+        let owner = self.activity[first].owner;
+        let incident = owner.and_then(|id| self.open.iter().find(|incident| incident.id == id));
+        let (Some(incident), Some(most)) = (incident, score.attribution.first()) else { return first };
+        if score.at - incident.raised_at <= self.config.quiet {
+            return first;
+        }
+        let of = |activity: &Activity| {
+            activity.shares[..activity.named].iter().any(|share| share.signal == most.signal)
+        };
+        if !above {
+            // Silence is that of whatever is looked at.
+            let own = self.activity.get(second).is_some_and(of) && !of(&self.activity[first]);
+            return if own { second } else { first };
+        }
+        if self.owned(incident.id).any(|(_, activity)| of(activity)) { first } else { second }
     }
 
     /// How soon the plant, left alone, reaches a limit; `None` when it does not within what was looked at.
@@ -319,13 +343,13 @@ impl Judge {
         };
         // a twin that is fed with the field's trouble shows it
         let fed = |symptom: Symptom| {
-            self.table[newcomer].symptom == Symptom::VendorOffset
+            self.entry(newcomer).symptom == Symptom::VendorOffset
                 && matches!(
                     symptom,
                     Symptom::Residual | Symptom::Redundancy | Symptom::Freeze | Symptom::Rate
                 )
         };
-        !is_fact(&self.table[newcomer], it)
+        !is_fact(self.entry(newcomer), it)
             && self
                 .owned(id)
                 .any(|(entry, activity)| is_fact(entry, activity) || about(activity) || fed(entry.symptom))
@@ -333,7 +357,12 @@ impl Judge {
 
     /// What belongs to an incident.
     fn owned(&self, id: FindingId) -> impl Iterator<Item = (&BankEntry, &Activity)> {
-        self.table.iter().zip(&self.activity).filter(move |(_, activity)| activity.owner == Some(id))
+        self.table.iter().cycle().zip(&self.activity).filter(move |(_, activity)| activity.owner == Some(id))
+    }
+
+    /// The detector of an activity.
+    fn entry(&self, place: usize) -> &BankEntry {
+        &self.table[place % self.table.len().max(1)]
     }
 
     /// Whether an incident is open or about to be raised: from now on explanations are wanted.
@@ -362,7 +391,7 @@ impl Judge {
                 *compared = true;
             }
         }
-        for (entry, activity) in self.table.iter().zip(&mut self.activity) {
+        for (entry, activity) in self.table.iter().cycle().zip(&mut self.activity) {
             let excluded = |share: &Attribution| {
                 let compared = self.compared.get(share.signal.index()).copied().unwrap_or(false);
                 compared && !residual.signals.contains(&share.signal)
@@ -724,58 +753,12 @@ impl Judge {
             .collect()
     }
 
-    /// All state, as bytes.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
-        VERSION.save(&mut writer);
-        self.activity.save(&mut writer);
-        (self.views, self.heard).save(&mut writer);
-        self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
-        self.open.save(&mut writer);
-        (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
-        (self.margin, self.check, self.acted).save(&mut writer);
-        (self.excluding, self.compared.clone(), self.due).save(&mut writer);
-        writer.finish()
-    }
-
-    /// Reads back what [`Judge::snapshot`] wrote, into a judge that was made like the one that wrote it.
-    ///
-    /// # Errors
-    /// [`Error::SnapshotVersion`], [`Error::Snapshot`].
-    pub fn restore(mut self, bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader::new(bytes);
-        let found = u32::load(&mut reader)?;
-        if found != VERSION {
-            return Err(Error::SnapshotVersion { found, known: VERSION });
-        }
-        self.activity = Archive::load(&mut reader)?;
-        let fits = |it: &Activity| it.shares.len() == 4 && it.named <= 4;
-        if self.activity.len() != self.table.len() || !self.activity.iter().all(fits) {
-            return Err(reader.refuse("another number of detectors"));
-        }
-        (self.views, self.heard) = Archive::load(&mut reader)?;
-        let held = Vec::<Held>::load(&mut reader)?;
-        self.explanations.clear();
-        for held in held.into_iter().take(EXPLANATIONS) {
-            self.explanations.push(held.explanation(&reader)?);
-        }
-        self.open = Archive::load(&mut reader)?;
-        (self.next_id, self.inputs, self.inputs_count) = Archive::load(&mut reader)?;
-        (self.margin, self.check, self.acted) = Archive::load(&mut reader)?;
-        (self.excluding, self.compared, self.due) = Archive::load(&mut reader)?;
-        reader.end()?;
-        Ok(self)
-    }
-
     /// The detectors whose scores it takes.
     #[must_use]
     pub fn detector(&self, id: DetectorId) -> Option<&BankEntry> {
         self.table.get(id.index())
     }
 }
-
-const VERSION: u32 = 3;
 
 impl core::fmt::Debug for Judge {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

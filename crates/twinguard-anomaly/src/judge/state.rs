@@ -2,7 +2,11 @@
 
 use twinguard_types::{Attribution, Cause, Explanation, FindingId, SignalId, Timestamp};
 
-use crate::{Detail, Error, Reader, archived};
+use super::{EXPLANATIONS, Judge};
+use crate::{Archive, Detail, Error, Reader, Writer, archived};
+
+/// Version 3 is read as well.
+const VERSION: u32 = 4;
 
 /// What one detector contributed lately.
 #[derive(Clone, Debug, Default)]
@@ -88,5 +92,55 @@ impl Held {
         };
         let ((at, since), (log_likelihood_ratio, magnitude)) = (self.times, self.numbers);
         Ok(Explanation { at, cause, log_likelihood_ratio, magnitude, since })
+    }
+}
+
+impl Judge {
+    /// All state, as bytes.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        VERSION.save(&mut writer);
+        self.activity.save(&mut writer);
+        (self.views, self.heard).save(&mut writer);
+        self.explanations.iter().map(Held::from).collect::<Vec<_>>().save(&mut writer);
+        self.open.save(&mut writer);
+        (self.next_id, self.inputs, self.inputs_count).save(&mut writer);
+        (self.margin, self.check, self.acted).save(&mut writer);
+        (self.excluding, self.compared.clone(), self.due).save(&mut writer);
+        writer.finish()
+    }
+
+    /// Reads back what [`Judge::snapshot`] wrote, into a judge that was made like the one that wrote it.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotVersion`], [`Error::Snapshot`].
+    pub fn restore(mut self, bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let found = u32::load(&mut reader)?;
+        if !(VERSION - 1..=VERSION).contains(&found) {
+            return Err(Error::SnapshotVersion { found, known: VERSION });
+        }
+        self.activity = Archive::load(&mut reader)?;
+        // Before version 4 each detector had one.
+        if found < VERSION && self.activity.len() == self.table.len() {
+            self.activity.resize(2 * self.table.len(), Activity::new());
+        }
+        let fits = |it: &Activity| it.shares.len() == 4 && it.named <= 4;
+        if self.activity.len() != 2 * self.table.len() || !self.activity.iter().all(fits) {
+            return Err(reader.refuse("another number of detectors"));
+        }
+        (self.views, self.heard) = Archive::load(&mut reader)?;
+        let held = Vec::<Held>::load(&mut reader)?;
+        self.explanations.clear();
+        for held in held.into_iter().take(EXPLANATIONS) {
+            self.explanations.push(held.explanation(&reader)?);
+        }
+        self.open = Archive::load(&mut reader)?;
+        (self.next_id, self.inputs, self.inputs_count) = Archive::load(&mut reader)?;
+        (self.margin, self.check, self.acted) = Archive::load(&mut reader)?;
+        (self.excluding, self.compared, self.due) = Archive::load(&mut reader)?;
+        reader.end()?;
+        Ok(self)
     }
 }

@@ -113,10 +113,9 @@ impl Judge {
             }
         }
         if let Some(held) = self.explanation(winner).filter(|_| sentences.len() < 2) {
-            sentences.push(capital(
-                &words::explanation(held, &self.catalogue, &self.parameters, now),
-                &self.catalogue,
-            ));
+            let text = words::explanation(held, &self.catalogue, &self.parameters, now);
+            // a fault whose parameter has no name is nothing to tell
+            sentences.extend((!text.is_empty()).then(|| capital(&text, &self.catalogue)));
         }
         if sentences.is_empty() {
             let signals: Vec<String> = self

@@ -250,13 +250,16 @@ impl Plant {
     fn residual(&mut self, read: &[f64; SENSORS], at: Timestamp, sink: &mut impl FnMut(&Event<'_>)) {
         let load = read[4];
         self.estimate += 0.48 * load - 1.03 * Self::cooling(self.valve, self.estimate);
-        let estimate = self.estimate;
-        let predicted = [
-            estimate,
-            estimate + 22.6 * load * load,
-            estimate - 12.2 * load / (0.4 + 0.6 * self.valve),
-            10.0 * (0.2 + 0.8 * self.valve),
-        ];
+        let valve = self.valve;
+        let shown = |estimate: f64| {
+            [
+                estimate,
+                estimate + 22.6 * load * load,
+                estimate - 12.2 * load / (0.4 + 0.6 * valve),
+                10.0 * (0.2 + 0.8 * valve),
+            ]
+        };
+        let predicted = shown(self.estimate);
         let mut innovation = [0.0; 4];
         for i in 0..4 {
             innovation[i] = read[i] - predicted[i];
@@ -273,6 +276,8 @@ impl Plant {
             at,
             signals: &signals,
             innovation: &innovation,
+            expected: &predicted,
+            believed: &shown(self.estimate),
             factor: &factor,
             nis,
             dof: 4,

@@ -185,6 +185,8 @@ mod tests {
             at: Timestamp::ZERO,
             signals: &[SignalId(3)],
             innovation: &[0.5],
+            expected: &[],
+            believed: &[],
             factor: &[],
             nis,
             dof: 2,

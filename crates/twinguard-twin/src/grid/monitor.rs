@@ -139,7 +139,7 @@ fn residual<'a>(
     let dof = innovation.len();
     let spread: f64 = factor.iter().filter(|entry| **entry > 0.0).map(|entry| libm::log(*entry)).sum();
     let log_likelihood = -0.5 * (nis + dof as f64 * libm::log(2.0 * core::f64::consts::PI)) - spread;
-    Residual { at, signals, innovation, factor, nis, dof, log_likelihood }
+    Residual { at, signals, innovation, expected: &[], believed: &[], factor, nis, dof, log_likelihood }
 }
 
 #[cfg(test)]

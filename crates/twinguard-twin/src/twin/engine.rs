@@ -35,6 +35,8 @@ pub(super) struct Engine {
     used: Vec<Option<f64>>,
     signals: Vec<SignalId>,
     innovation: Vec<f64>,
+    expected: Vec<f64>,
+    believed: Vec<f64>,
     factor: Vec<f64>,
     nis: f64,
     log_likelihood: f64,
@@ -60,6 +62,8 @@ impl Engine {
             used: vec![None; m],
             signals: Vec::with_capacity(m),
             innovation: Vec::with_capacity(m),
+            expected: Vec::with_capacity(m),
+            believed: Vec::with_capacity(m),
             factor: Vec::with_capacity(m * (m + 1) / 2),
             nis: 0.0,
             log_likelihood: 0.0,
@@ -123,6 +127,10 @@ impl Engine {
         self.signals.extend(found.used.iter().filter_map(|output| setup.dynamics.outputs[*output]));
         self.innovation.clear();
         self.innovation.extend_from_slice(found.innovation);
+        self.expected.clear();
+        let measured = found.used.iter().filter_map(|output| *measured.get(*output)?);
+        self.expected
+            .extend(measured.zip(found.innovation).map(|(measured, innovation)| measured - innovation));
         self.factor.clear();
         self.factor.extend_from_slice(found.factor);
         (self.nis, self.log_likelihood) = (found.nis, found.log_likelihood());
@@ -131,6 +139,9 @@ impl Engine {
             return Err(Error::NotFinite { what: "estimate", time_s });
         }
         self.refresh(setup, time_s, held);
+        self.believed.clear();
+        let used = self.used.iter().zip(&self.estimates).filter(|(measured, _)| measured.is_some());
+        self.believed.extend(used.map(|(_, estimate)| estimate.mean));
         Ok(())
     }
 
@@ -139,6 +150,8 @@ impl Engine {
             at,
             signals: &self.signals,
             innovation: &self.innovation,
+            expected: &self.expected,
+            believed: &self.believed,
             factor: &self.factor,
             nis: self.nis,
             dof: self.signals.len(),

@@ -156,7 +156,9 @@ impl Guard {
     fn complete(&mut self, finding: &mut Finding) {
         if let Some(before) = self.findings.get(&finding.id) {
             finding.revision = finding.revision.max(before.revision + 1);
-            if before.state == FindingState::Acknowledged && finding.state == FindingState::Open {
+            // Whoever acknowledged it did not hear of somebody who is accused since: it is open again.
+            let more = finding.suspect_set.iter().any(|suspect| !before.suspect_set.contains(suspect));
+            if before.state == FindingState::Acknowledged && finding.state == FindingState::Open && !more {
                 finding.state = before.state;
             }
         }

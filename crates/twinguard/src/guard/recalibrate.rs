@@ -95,7 +95,7 @@ impl Guard {
         self.calibration = calibration;
         let after = self.calibrated()?;
         self.watch = super::attest::Watch::of(&after)?;
-        self.senses.go_on_as(senses, [&before, &after], self.distrusted.keys().copied());
+        self.go_on_as(now, senses, [&before, &after]);
         Ok(())
     }
 

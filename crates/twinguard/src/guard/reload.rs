@@ -7,7 +7,7 @@ use twinguard_types::{Digest, SignalId, Timestamp};
 
 use super::Guard;
 use super::recalibrate::Calibration;
-use crate::sense::Senses;
+use crate::sense::{SETTLE, Senses};
 use crate::{Error, Output, Seal};
 
 /// What the journal says of it.
@@ -18,12 +18,29 @@ struct Reload<'a> {
     seal: Seal,
 }
 
+/// What the journal says where another model runs from now on.
+#[derive(Serialize)]
+struct Remodelled {
+    /// Steps of the twin that are not scored until it has found the plant.
+    unscored_steps: u32,
+    /// What is known of how far the model is off: its residuals' slow means start as unknown.
+    residual_level: &'static str,
+}
+
 /// The signals that a plant's model reads and answers with.
 fn places(plant: &Plant) -> Option<[&[Option<SignalId>]; 2]> {
     plant.dynamics.as_ref().map(|dynamics| [dynamics.inputs.as_slice(), dynamics.outputs.as_slice()])
 }
 
 impl Guard {
+    /// The senses go on under another plant file; a model that is another starts anew, and the journal says so.
+    pub(super) fn go_on_as(&mut self, now: Timestamp, fresh: Senses, plants: [&Plant; 2]) {
+        if self.senses.go_on_as(fresh, plants, self.distrusted.keys().copied()) {
+            let record = Remodelled { unscored_steps: SETTLE, residual_level: "unknown" };
+            self.word(now, "model", &record);
+        }
+    }
+
     /// Goes on under a newly sealed plant file: rules, identities, zones, limits, safe state, the model's parameters.
     ///
     /// What was learnt stays, and so do a running incident, isolated peers, held commands and actions in force. A twin
@@ -68,7 +85,7 @@ impl Guard {
         self.outputs.push_back(Output::Receipt(receipt));
         // A change of parameters was one of the plant file before.
         self.calibration = Calibration::default();
-        self.senses.go_on_as(fresh, [&before, &plant], self.distrusted.keys().copied());
+        self.go_on_as(now, fresh, [&before, &plant]);
         self.watch = watch;
         self.gate = gate;
         self.responder = responder;

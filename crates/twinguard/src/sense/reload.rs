@@ -3,7 +3,7 @@
 use twinguard_twin::plant::{Dynamics, Plant};
 use twinguard_types::SignalId;
 
-use super::Senses;
+use super::{Phase, Senses};
 
 /// Whether a twin of the one can go on as a twin of the other; the model's parameters the twin compares itself.
 fn same_dynamics(before: &Plant, after: &Plant) -> bool {
@@ -21,19 +21,25 @@ fn same_dynamics(before: &Plant, after: &Plant) -> bool {
 
 impl Senses {
     /// What stays of the twin, the detectors and the incident under another plant file with the same signals. `fresh` is
-    /// made of that file. A twin of another model starts anew, without the signals that are not believed.
+    /// made of that file. A twin of another model starts anew, without the signals that are not believed, and what it is off by is unknown
+    /// again. Whether that was so.
     pub(crate) fn go_on_as(
         &mut self,
         mut fresh: Self,
         [before, after]: [&Plant; 2],
         distrusted: impl Iterator<Item = SignalId>,
-    ) {
+    ) -> bool {
+        let mut anew = false;
         if let Some(twin) = &mut fresh.twin {
             let goes_on = same_dynamics(before, after)
                 && self.twin.as_ref().is_some_and(|running| twin.restore(&running.snapshot()).is_ok());
-            if !goes_on {
+            anew = !goes_on;
+            if anew {
                 self.settled = (0, 0);
                 self.confidence.reset();
+                if let Phase::Watching { bank, .. } = &mut self.phase {
+                    bank.remodelled();
+                }
                 distrusted.for_each(|signal| twin.exclude(signal, true));
                 let compared = self.instruments.iter().filter(|(_, instrument)| instrument.is_compared());
                 compared.for_each(|(signal, _)| twin.exclude(*signal, true));
@@ -49,5 +55,6 @@ impl Senses {
         self.horizon = fresh.horizon;
         self.binding = fresh.binding;
         self.patience = fresh.patience;
+        anew
     }
 }

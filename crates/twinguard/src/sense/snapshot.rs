@@ -7,7 +7,7 @@ use twinguard_twin::{ModelError, Plant};
 use twinguard_types::{Catalogue, SignalId, Timestamp};
 
 use super::instrument::Instrument;
-use super::{DetectionReport, Loudness, Phase, Senses, judge_config};
+use super::{DetectionReport, Loudness, Phase, Senses, judge_config, parameter_names};
 use crate::snapshot::refuse;
 use crate::{Config, Error};
 
@@ -95,7 +95,9 @@ impl Senses {
         let mut reader = Reader::new(bytes.rows);
         let aligner = Aligner::load(&mut reader)?;
         reader.end()?;
-        let judge = Judge::new(judge_config(aligner.period()), &bank, catalogue).restore(bytes.judge)?;
+        let mut judge = Judge::new(judge_config(aligner.period()), &bank, catalogue);
+        judge.set_parameters(parameter_names(plant));
+        let judge = judge.restore(bytes.judge)?;
         let SensesState {
             field,
             looked,

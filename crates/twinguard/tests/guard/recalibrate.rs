@@ -27,7 +27,9 @@ fn apply(guard: &mut Guard, now: Timestamp, signed: &str) -> Result<(), String> 
     let input = Input::Recalibration(Recalibration { sealed: signed.as_bytes() });
     let size = guard.evidence().size();
     let answer = guard.handle(now, input);
-    assert_eq!(guard.evidence().size(), size + 1, "the journal says so either way");
+    // One that takes effect makes another model, of which is said besides that nobody knows what it is off by.
+    let said = 1 + u64::from(answer.is_ok());
+    assert_eq!(guard.evidence().size(), size + said, "the journal says so either way");
     assert!(matches!(
         answer,
         Ok(()) | Err(Error::Recalibration { .. } | Error::Integrity(_) | Error::Twin(_))

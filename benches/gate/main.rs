@@ -3,7 +3,13 @@
 //! `cargo bench -p benches --bench gate`; with `--features peers` Cedar, casbin and regorus are asked the same under the same
 //! rules, in the same run. Criterion's mean comes with the quantiles of single decisions, each timed alone (the clock costs some
 //! 20 to 40 ns of it). The peers have the rules alone; the gate has its guards, rates and hours beside them.
-#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::print_stdout
+)]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

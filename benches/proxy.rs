@@ -1,10 +1,10 @@
 //! What the gating Modbus proxy adds: the same writes straight to a server, through a plain copy of bytes, through the gateway,
-//! through the gateway with Modbus/TCP Security.
+//! through the gateway with Modbus/TCP Security, through the gateway with Noise.
 //!
 //! `cargo bench -p benches --bench proxy`. Over loopback, one request at a time, the ways in turn; quantiles of 4 000
 //! writes each. The gateway judges (identity, policy, a rate), journals to memory, and shows its guard what passed. Then
 //! mutual TLS 1.3 handshakes with certificates of P-256, in memory on one thread, client and server together: hybrid, and with
-//! X25519 alone.
+//! X25519 alone; and Noise handshakes and messages of 256 bytes, sealed and opened, beside snow by itself.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
+use twinguard_gateway::core::noise::frame;
+use twinguard_gateway::noise::{Handshake, PROLOGUE, Pattern, PublicKey, SecretKey, Session, join};
 use twinguard_gateway::{Config, Gateway, build};
 
 const PLANT: &str = r#"format = 1
@@ -192,6 +194,92 @@ fn handshakes(count: usize) {
     }
 }
 
+const NOISE: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
+
+/// Secret keys of a client and a server.
+const SECRETS: [u8; 2] = [0x11, 0x22];
+
+fn noise_keys() -> [SecretKey; 2] {
+    SECRETS.map(|byte| SecretKey::parse(&format!("{byte:02x}").repeat(32)).unwrap())
+}
+
+fn prologue() -> String {
+    format!("{PROLOGUE}modbus")
+}
+
+/// One Noise handshake of ours in memory.
+fn shake_noise([client, server]: &[SecretKey; 2], key: &PublicKey) -> (Session, Session) {
+    let mut near = Handshake::initiator(Pattern::Ik, client, key, &prologue()).unwrap();
+    let mut far = Handshake::responder(Pattern::Ik, server, &prologue()).unwrap();
+    far.hear(frame::first(&near.say().unwrap()).unwrap().0).unwrap();
+    near.hear(frame::first(&far.say().unwrap()).unwrap().0).unwrap();
+    (near.finish().unwrap().0, far.finish().unwrap().0)
+}
+
+/// The same by snow alone.
+fn shake_snow(key: &PublicKey) -> (snow::TransportState, snow::TransportState) {
+    let (prologue, [client, server]) = (prologue(), SECRETS.map(|byte| [byte; 32]));
+    let builder = |secret| {
+        let builder = snow::Builder::new(NOISE.parse().unwrap()).local_private_key(secret).unwrap();
+        builder.prologue(prologue.as_bytes()).unwrap()
+    };
+    let mut near = builder(&client).remote_public_key(&key.0).unwrap().build_initiator().unwrap();
+    let mut far = builder(&server).build_responder().unwrap();
+    let mut message = [0; 128];
+    let length = near.write_message(&[], &mut message).unwrap();
+    far.read_message(&message[..length], &mut []).unwrap();
+    let length = far.write_message(&[], &mut message).unwrap();
+    near.read_message(&message[..length], &mut []).unwrap();
+    (near.into_transport_mode().unwrap(), far.into_transport_mode().unwrap())
+}
+
+/// Seconds of one call, the least mean of ten rounds, for two that take turns.
+fn in_turn(count: usize, mut one: impl FnMut(), mut other: impl FnMut()) -> [f64; 2] {
+    let time = |call: &mut dyn FnMut()| {
+        let begun = Instant::now();
+        (0..count).for_each(|_| call());
+        begun.elapsed().as_secs_f64() / count as f64
+    };
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..10 {
+        least = [least[0].min(time(&mut one)), least[1].min(time(&mut other))];
+    }
+    least
+}
+
+fn noise(count: usize) {
+    let keys = noise_keys();
+    let key = keys[1].public().unwrap();
+    let [ours, snow] = in_turn(count, || drop(shake_noise(&keys, &key)), || drop(shake_snow(&key)));
+    println!(
+        "noise/handshake IK: {:.0} /s, snow {:.0} /s, ratio of times {:.2}",
+        1.0 / ours,
+        1.0 / snow,
+        ours / snow
+    );
+    let ((mut near, mut far), (mut one, mut other)) = (shake_noise(&keys, &key), shake_snow(&key));
+    let (bytes, mut sent) = ([7; 256], Vec::new());
+    let (mut message, mut opened) = ([0; 512], [0; 512]);
+    let [ours, snow] = in_turn(
+        count * 50,
+        || {
+            sent.clear();
+            near.seal(&bytes, &mut sent).unwrap();
+            assert_eq!(far.open(frame::first(&sent).unwrap().0).unwrap().len(), bytes.len());
+        },
+        || {
+            let length = one.write_message(&bytes, &mut message).unwrap();
+            assert_eq!(other.read_message(&message[..length], &mut opened).unwrap(), bytes.len());
+        },
+    );
+    println!(
+        "noise/message of 256 bytes: {:.0} ns, snow {:.0} ns, ratio {:.2}",
+        ours * 1e9,
+        snow * 1e9,
+        ours / snow
+    );
+}
+
 /// A client of one of the ways.
 trait Client: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -202,11 +290,17 @@ async fn run(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let pki = Pki::new(folder.path());
     std::fs::write(folder.path().join("plant.toml"), PLANT).unwrap();
+    let [near, far] = noise_keys();
+    std::fs::write(folder.path().join("far.noise"), far.to_text().as_bytes()).unwrap();
     let text = format!(
         "mode = \"enforce\"\n[plant]\nfile = \"plant.toml\"\nunsealed = true\n[[modbus]]\nname = \"m\"\n\
          listen = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\nrequests_per_second = 1000000\n\
          [[modbus]]\nname = \"s\"\nlisten = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\n\
-         requests_per_second = 1000000\n[modbus.tls]\ncertificate = \"own.pem\"\nkey = \"own.key\"\nclient_ca = \"ca.pem\"\n"
+         requests_per_second = 1000000\n[modbus.tls]\ncertificate = \"own.pem\"\nkey = \"own.key\"\nclient_ca = \"ca.pem\"\n\
+         [[modbus]]\nname = \"n\"\nlisten = \"127.0.0.1:0\"\nserver = \"{server}\"\ndevice = \"10.0.0.2:502\"\n\
+         requests_per_second = 1000000\n[modbus.noise]\nkey = \"far.noise\"\n\
+         [[modbus.noise.client]]\nname = \"plc\"\nkey = \"{}\"\n",
+        near.public().unwrap()
     );
     let config = Config::parse(&text, "gateway.toml", folder.path()).unwrap();
     let gateway = Gateway::start(&config, build(&config, true).unwrap().core).await.unwrap();
@@ -223,6 +317,10 @@ async fn run(rounds: usize) {
     let connector = TlsConnector::from(pki.client(kx_group::X25519MLKEM768));
     let secure = connector.connect(ServerName::try_from("localhost").unwrap(), secure).await.unwrap();
     clients.push(("gateway with TLS", Box::new(secure), Vec::new()));
+    let noisy = TcpStream::connect(gateway.proxies()[2].address).await.unwrap();
+    noisy.set_nodelay(true).unwrap();
+    let noisy = join(noisy, Pattern::Ik, &near, far.public().unwrap(), "modbus").await.unwrap();
+    clients.push(("gateway with Noise", Box::new(noisy), Vec::new()));
     for round in 0..rounds + 1 {
         for (_, client, times) in &mut clients {
             writes(client.as_mut(), 100, times).await;
@@ -244,5 +342,6 @@ fn main() {
     // As a test it only has to run.
     let rounds = if std::env::args().any(|it| it == "--bench") { 40 } else { 1 };
     handshakes(rounds * 100);
+    noise(rounds * 10);
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(run(rounds));
 }

@@ -4,11 +4,15 @@
 //! cargo run --release --example gate -- lint --plant plant.toml --policy policy.toml
 //! cargo run --release --example gate -- lint --plant plant.toml --sarif > policy.sarif
 //! cargo run --release --example gate -- explain --plant plant.toml --who anna --role operator --signal cooler.valve.command --value 0.5
+//! cargo run --release -p examples --features cedar --example gate -- cedar export --plant plant.toml --policy policy.toml --out cedar
+//! cargo run --release -p examples --features cedar --example gate -- cedar compare --plant plant.toml --policy policy.toml --count 100000
+//! cargo run --release -p examples --features cedar --example gate -- cedar import --plant plant.toml --cedar cedar/policies.cedar --out again.toml
 //! ```
 //!
 //! Expect one line per defect, `FILE:LINE:COLUMN: TG004 over-broad: …`, and exit code 1 when there is an error among them; or the
 //! decision, and how every rule that speaks of sender and signal stands to it. Without `--policy` the plant file's own rules count,
-//! with it both. Exit code 2: bad arguments or input.
+//! with it both. `cedar` writes the policy for the tools of others, reads it back, and asks both the same at random; exit code 1 when one answer
+//! differs. Exit code 2: bad arguments or input.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -27,6 +31,9 @@ use twinguard::gate::lint::{self, Level};
 use twinguard::gate::policy::{Channel, Policy, Request, Source};
 use twinguard::twin::{Plant, plant::Verb};
 use twinguard::types::{Principal, Timestamp};
+
+#[cfg(feature = "cedar")]
+mod cedar;
 
 /// Lints policies and explains their decisions.
 #[derive(Debug, Parser)]
@@ -48,6 +55,16 @@ enum What {
     },
     /// Tells what the policy says about one command, and why.
     Explain(Explain),
+    /// Policies as Cedar policies, and back.
+    #[cfg(feature = "cedar")]
+    #[command(subcommand)]
+    Cedar(cedar::Cedar),
+    /// Policies as Cedar policies, and back: in a build with `--features cedar`.
+    #[cfg(not(feature = "cedar"))]
+    Cedar {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -101,11 +118,20 @@ fn text(path: &Path) -> Result<String> {
 }
 
 impl Files {
+    fn plant(&self) -> Result<Plant> {
+        Ok(Plant::parse(&text(&self.plant)?, &self.plant.display().to_string())?)
+    }
+
+    fn policy(&self, plant: &Plant) -> Result<Option<Source>> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        Ok(Some(Source::parse(&text(path)?, &path.display().to_string(), plant)?))
+    }
+
     fn read(&self) -> Result<(Plant, Source)> {
-        let plant = Plant::parse(&text(&self.plant)?, &self.plant.display().to_string())?;
+        let plant = self.plant()?;
         let mut source = Source::from_plant(&plant);
-        if let Some(path) = &self.policy {
-            source = source.and(Source::parse(&text(path)?, &path.display().to_string(), &plant)?);
+        if let Some(policy) = self.policy(&plant)? {
+            source = source.and(policy);
         }
         Ok((plant, source))
     }
@@ -162,6 +188,12 @@ fn main() -> ExitCode {
     let answer = match Arguments::parse().what {
         What::Lint { files, sarif } => lint(&files, sarif),
         What::Explain(asked) => explain(&asked),
+        #[cfg(feature = "cedar")]
+        What::Cedar(what) => cedar::run(&what),
+        #[cfg(not(feature = "cedar"))]
+        What::Cedar { .. } => Err(anyhow!(
+            "this program was built without Cedar: `cargo run --release -p examples --features cedar --example gate -- cedar …`"
+        )),
     };
     answer.unwrap_or_else(|error| {
         eprintln!("{error:#}");

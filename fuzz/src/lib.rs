@@ -8,6 +8,7 @@ pub mod frames;
 pub mod gateway;
 pub mod integrity;
 pub mod messages;
+pub mod tokens;
 
 use twinguard::{
     gate::{Gate, GateConfig, Record, identity::Token, lint, policy},
@@ -39,6 +40,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ams_udp", |data| messages::family("ams_udp", data)),
     ("archive", integrity::archive),
     ("bacnet", |data| messages::family("bacnet", data)),
+    #[cfg(feature = "biscuit")]
+    ("biscuit", tokens::biscuit),
     ("bsap", |data| messages::family("bsap", data)),
     ("bundle", integrity::bundle),
     ("c1222", |data| messages::family("c1222", data)),

@@ -28,6 +28,7 @@
 //! | [`guards`] | rate, sequence, interlock, select before operate, maintenance, budgets, small steps, replay |
 //! | [`Gate`] | all of it in one call, with the [consequence](Certificate) on a fork of the twin |
 //! | [`lint`] | what is wrong with a policy, as SARIF |
+//! | `identity::biscuit` (feature) | capability tokens that others can verify |
 //! | `cedar` (feature) | a policy as Cedar policies, for the tools of others, and back |
 //! | [`Record`], [`BreakGlass`] | a verdict in 256 bytes; setting the rules aside, by two people and for a while |
 //!

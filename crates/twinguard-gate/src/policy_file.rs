@@ -2,6 +2,8 @@
 //!
 //! `[[rule]]` reads as in the plant file; zones, conduits, pipelines and guards are this file's own.
 
+mod write;
+
 use std::sync::Arc;
 
 use serde::Deserialize;

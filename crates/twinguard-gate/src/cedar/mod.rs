@@ -58,6 +58,8 @@ mod read;
 mod request;
 mod write;
 
+/// The crate whose policies these are.
+pub use cedar_policy;
 pub use read::read;
 pub use request::Asked;
 pub use write::Translation;

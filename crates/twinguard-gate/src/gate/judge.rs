@@ -401,7 +401,7 @@ impl Gate {
         holder: &str,
     ) -> Result<(), Barred> {
         let (signal, value) = (command.signal, command.value.as_f64());
-        let used = Use { now, signal, verb: Verb::Write, value, holder };
+        let used = Use { now, signal, verb: Verb::Write, value, holder, revoked: &self.revoked_tokens };
         let Some(key) = &self.token_key else { return deny(Code::Token, "no key to check tokens by") };
         match key.verify(token, &used, &self.catalogue) {
             Ok(()) => {}

@@ -4,6 +4,8 @@
 //! (identification of software processes and devices). An address is the weakest identity there is: it is what a
 //! passive tap can see, and nothing more is claimed for it.
 
+#[cfg(feature = "biscuit")]
+pub mod biscuit;
 mod credential;
 mod token;
 mod trust;

@@ -4,6 +4,8 @@
 //! before it, so that anybody who holds a token can add a caveat offline and nobody can take one away. The keyed hash is
 //! BLAKE3's. First-party caveats only; who has the root key can make any token, so it stays with the gate.
 
+use std::collections::BTreeSet;
+
 use twinguard_twin::plant::Verb;
 use twinguard_types::{Catalogue, SignalId, Timestamp};
 
@@ -30,6 +32,8 @@ pub enum Caveat {
     Range(f64, f64),
     /// It counts when presented by this principal.
     Holder(String),
+    /// It counts while the token of this number is not revoked: what was made from that one falls with it.
+    Unrevoked(u64),
 }
 
 /// What a token is held against.
@@ -45,6 +49,8 @@ pub struct Use<'a> {
     pub value: f64,
     /// Who presents it.
     pub holder: &'a str,
+    /// The numbers that were revoked.
+    pub revoked: &'a BTreeSet<u64>,
 }
 
 /// A token.
@@ -85,6 +91,7 @@ impl TokenKey {
     /// use twinguard_gate::identity::{Caveat, TokenKey, Use};
     /// use twinguard_twin::plant::Verb;
     /// use twinguard_types::{Catalogue, Role, Signal, Timestamp};
+    /// use std::collections::BTreeSet;
     ///
     /// let mut plant = Catalogue::new();
     /// let valve = plant.intern(Signal::new("cell.valve", Role::Actuator))?;
@@ -92,7 +99,8 @@ impl TokenKey {
     /// let token = key.mint(1, "anna", &[Caveat::Until(Timestamp::from_secs(60))])?;
     /// // Offline, without the key: for this cell only.
     /// let narrow = token.attenuate(Caveat::Signals("cell.*".into()))?;
-    /// let once = Use { now: Timestamp::ZERO, signal: valve, verb: Verb::Write, value: 1.0, holder: "anna" };
+    /// let revoked = BTreeSet::new();
+    /// let once = Use { now: Timestamp::ZERO, signal: valve, verb: Verb::Write, value: 1.0, holder: "anna", revoked: &revoked };
     /// key.verify(&narrow, &once, &plant)?;
     /// assert!(key.verify(&narrow, &Use { now: Timestamp::from_secs(60), ..once }, &plant).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -137,6 +145,7 @@ impl TokenKey {
                     ((*low..=*high).contains(&used.value), "it is not for this value")
                 }
                 Caveat::Holder(holder) => (holder == used.holder, "somebody else may present it"),
+                Caveat::Unrevoked(id) => (!used.revoked.contains(id), "what it was made from was revoked"),
             };
             if !met {
                 return Err(Error::Token { reason });
@@ -183,6 +192,10 @@ impl Caveat {
                 bytes.extend(low.to_le_bytes());
                 bytes.extend(high.to_le_bytes());
             }
+            Self::Unrevoked(id) => {
+                bytes.push(5);
+                bytes.extend(id.to_le_bytes());
+            }
         }
     }
 
@@ -199,6 +212,7 @@ impl Caveat {
             }),
             3 => Self::Range(f64::from_le_bytes(take(bytes)?), f64::from_le_bytes(take(bytes)?)),
             4 => Self::Holder(text(bytes)?),
+            5 => Self::Unrevoked(u64::from_le_bytes(take(bytes)?)),
             _ => return None,
         })
     }
@@ -303,6 +317,7 @@ mod tests {
             Caveat::Verb(Verb::Write),
             Caveat::Range(0.2, 0.8),
             Caveat::Holder("gateway".into()),
+            Caveat::Unrevoked(8),
         ];
         let token = key.mint(7, "anna", &caveats).unwrap();
         (catalogue, key, token)
@@ -317,6 +332,7 @@ mod tests {
             verb: Verb::Write,
             value: 0.5,
             holder: "gateway",
+            revoked: &BTreeSet::from([9]),
         };
         assert_eq!(key.verify(&token, &good, &catalogue), Ok(()));
         for bad in [
@@ -326,6 +342,7 @@ mod tests {
             Use { value: 0.81, ..good },
             Use { value: f64::NAN, ..good },
             Use { holder: "mallory", ..good },
+            Use { revoked: &BTreeSet::from([8]), ..good },
         ] {
             assert!(key.verify(&token, &bad, &catalogue).is_err(), "{bad:?}");
         }
@@ -341,6 +358,7 @@ mod tests {
             verb: Verb::Write,
             value: 0.5,
             holder: "gateway",
+            revoked: &BTreeSet::new(),
         };
         let bytes = token.to_bytes();
         assert_eq!(Token::from_bytes(&bytes).unwrap(), token);

@@ -40,7 +40,8 @@ use crate::Error;
 use crate::config::{Noise, NoiseClient, NoiseTowards, noise_secret as secret};
 pub use crate::core::noise::{Pattern, PublicKey, SecretKey};
 use crate::wire::{Met, Wire};
-use session::{Handshake, Session, Turn};
+pub use session::{Handshake, MOST, Session, Turn};
+pub use stream::Noisy;
 
 /// What both sides have to start from, with the name of the protocol inside behind it.
 pub const PROLOGUE: &str = "twinguard noise 1 ";
@@ -102,9 +103,9 @@ impl Ready {
                 if !session.open(&proof).ok_or_else(broken)?.is_empty() {
                     return Err(broken());
                 }
-                stream::Noisy::new(stream, session)
+                Noisy::new(stream, session)
             }
-            Pattern::Xx => stream::Noisy::new(stream, session),
+            Pattern::Xx => Noisy::new(stream, session),
         };
         Ok((Box::new(wire), Met::Key { name: name.clone(), key: *key }))
     }
@@ -136,17 +137,41 @@ impl Towards {
     ///
     /// # Errors
     /// What the server did wrong, or that it is another one.
-    pub(crate) async fn join(&self, mut stream: TcpStream) -> io::Result<Wire> {
-        let handshake = Handshake::initiator(self.pattern, &self.secret, &self.server, &self.prologue);
-        let handshake = handshake.ok_or_else(broken)?;
-        let (mut session, _) = shake(&mut stream, handshake, |key| key == self.server).await?;
-        if self.pattern == Pattern::Ik {
-            let mut proof = Vec::new();
-            session.seal(&[], &mut proof).ok_or_else(broken)?;
-            stream.write_all(&proof).await?;
-        }
-        Ok(Box::new(stream::Noisy::new(stream, session)))
+    pub(crate) async fn join(&self, stream: TcpStream) -> io::Result<Wire> {
+        let (secret, server) = (&self.secret, self.server);
+        Ok(Box::new(joined(stream, self.pattern, secret, server, &self.prologue).await?))
     }
+}
+
+/// Speaks to a gateway as a client that holds a key; `inside` is the name of the proxy's table, for example `modbus`.
+///
+/// # Errors
+/// What the gateway did wrong, or that it is another one; and that it closed the connection, as it does with an unknown key.
+pub async fn join(
+    stream: TcpStream,
+    pattern: Pattern,
+    secret: &SecretKey,
+    server: PublicKey,
+    inside: &str,
+) -> io::Result<Noisy<TcpStream>> {
+    joined(stream, pattern, secret, server, &format!("{PROLOGUE}{inside}")).await
+}
+
+async fn joined(
+    mut stream: TcpStream,
+    pattern: Pattern,
+    secret: &SecretKey,
+    server: PublicKey,
+    prologue: &str,
+) -> io::Result<Noisy<TcpStream>> {
+    let handshake = Handshake::initiator(pattern, secret, &server, prologue).ok_or_else(broken)?;
+    let (mut session, _) = shake(&mut stream, handshake, |key| key == server).await?;
+    if pattern == Pattern::Ik {
+        let mut proof = Vec::new();
+        session.seal(&[], &mut proof).ok_or_else(broken)?;
+        stream.write_all(&proof).await?;
+    }
+    Ok(Noisy::new(stream, session))
 }
 
 /// Sends and takes the handshake's messages until it is over; `known` is asked about the other side's key as soon as it is there, before

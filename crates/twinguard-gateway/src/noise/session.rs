@@ -12,7 +12,7 @@ use crate::core::noise::{KEY, Pattern, PublicKey, SecretKey};
 /// Bytes that prove a message (§5.1).
 const TAG: usize = 16;
 /// Bytes of the stream in one message, at most: small enough that what is held of both sides stays small.
-pub(super) const MOST: usize = 16 << 10;
+pub const MOST: usize = 16 << 10;
 /// A message with nothing in it.
 pub(super) const PROOF: usize = TAG;
 
@@ -56,9 +56,9 @@ impl SecretKey {
     }
 }
 
-/// Whose turn it is.
+/// Whose turn it is in a [`Handshake`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub enum Turn {
     /// Ours.
     Say,
     /// The other side's, with a message of this length.
@@ -67,16 +67,56 @@ pub(super) enum Turn {
     Over,
 }
 
-/// A handshake on its way.
-pub(super) struct Handshake {
+/// A handshake on its way, without a socket: what a peer needs that speaks to a gateway, or a server behind one.
+///
+/// ```
+/// use twinguard_gateway::core::noise::frame;
+/// use twinguard_gateway::noise::{Handshake, PROLOGUE, Pattern, SecretKey, Turn};
+///
+/// let [client, server] = ["11", "22"].map(|byte| SecretKey::parse(&byte.repeat(32)).unwrap());
+/// let prologue = format!("{PROLOGUE}modbus");
+/// let mut sides = [
+///     Handshake::initiator(Pattern::Ik, &client, &server.public().unwrap(), &prologue).unwrap(),
+///     Handshake::responder(Pattern::Ik, &server, &prologue).unwrap(),
+/// ];
+/// let mut says = 0;
+/// while sides[says].turn() == Turn::Say {
+///     let sent = sides[says].say().unwrap();
+///     says = 1 - says;
+///     let (message, _) = frame::first(&sent).unwrap();
+///     sides[says].hear(message).unwrap();
+/// }
+/// let [(mut one, _), (mut other, key)] = sides.map(|side| side.finish().unwrap());
+/// assert_eq!(Some(key), client.public());
+/// let mut sent = Vec::new();
+/// one.seal(b"valve 0.4", &mut sent).unwrap();
+/// assert_eq!(other.open(frame::first(&sent).unwrap().0).unwrap(), b"valve 0.4");
+/// ```
+pub struct Handshake {
     state: Box<HandshakeState>,
     /// Lengths of the messages that are still to come.
     left: &'static [usize],
 }
 
+impl core::fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Handshake").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Session {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session")
+            .field("said", &self.said)
+            .field("heard", &self.heard)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Handshake {
-    /// The client's side.
-    pub(super) fn initiator(
+    /// The client's side; `None` for keys that Noise does not take.
+    #[must_use]
+    pub fn initiator(
         pattern: Pattern,
         secret: &SecretKey,
         server: &PublicKey,
@@ -93,15 +133,18 @@ impl Handshake {
         Some(Self { state, left: pattern.lengths() })
     }
 
-    /// The server's side.
-    pub(super) fn responder(pattern: Pattern, secret: &SecretKey, prologue: &str) -> Option<Self> {
+    /// The server's side; `None` for a key that Noise does not take.
+    #[must_use]
+    pub fn responder(pattern: Pattern, secret: &SecretKey, prologue: &str) -> Option<Self> {
         let builder = Builder::new(pattern.protocol().parse().ok()?);
         let builder =
             builder.local_private_key(secret.0.as_slice()).ok()?.prologue(prologue.as_bytes()).ok()?;
         Some(Self { state: Box::new(builder.build_responder().ok()?), left: pattern.lengths() })
     }
 
-    pub(super) fn turn(&self) -> Turn {
+    /// Whose turn it is.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
         match self.left.first() {
             None => Turn::Over,
             Some(_) if self.state.is_my_turn() => Turn::Say,
@@ -109,8 +152,8 @@ impl Handshake {
         }
     }
 
-    /// Our next message, with its length before it.
-    pub(super) fn say(&mut self) -> Option<Vec<u8>> {
+    /// Our next message, with its length before it; `None` when it is not our turn.
+    pub fn say(&mut self) -> Option<Vec<u8>> {
         let mut message = [0; KEY + KEY + TAG + TAG];
         let length = self.state.write_message(&[], &mut message).ok()?;
         self.step(length)?;
@@ -118,8 +161,8 @@ impl Handshake {
         frame::put(&mut framed, message.get(..length)?).then_some(framed)
     }
 
-    /// Takes the other side's next message.
-    pub(super) fn hear(&mut self, message: &[u8]) -> Option<()> {
+    /// Takes the other side's next message; `None` when it is none.
+    pub fn hear(&mut self, message: &[u8]) -> Option<()> {
         let payload = self.state.read_message(message, &mut []).ok()?;
         self.step(message.len()).filter(|()| payload == 0)
     }
@@ -131,20 +174,22 @@ impl Handshake {
     }
 
     /// The other side's key, once it is known.
-    pub(super) fn peer(&self) -> Option<PublicKey> {
+    #[must_use]
+    pub fn peer(&self) -> Option<PublicKey> {
         self.state.get_remote_static().and_then(|key| key.try_into().ok()).map(PublicKey)
     }
 
-    /// What the handshake comes to, and with whom.
-    pub(super) fn finish(self) -> Option<(Session, PublicKey)> {
+    /// What the handshake comes to, and with whom; `None` before it is over.
+    #[must_use]
+    pub fn finish(self) -> Option<(Session, PublicKey)> {
         let peer = self.peer()?;
         let state = self.state.into_transport_mode().ok()?;
         Some((Session { state: Box::new(state), said: 0, heard: 0 }, peer))
     }
 }
 
-/// Both directions of a connection, after its handshake.
-pub(super) struct Session {
+/// Both directions of a connection, after its [`Handshake`]. Once a function gives `None` the connection is over.
+pub struct Session {
     state: Box<TransportState>,
     said: u64,
     heard: u64,
@@ -152,7 +197,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Seals at most [`MOST`] bytes as one message and puts it, with its length, behind others.
-    pub(super) fn seal(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    pub fn seal(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let bytes = bytes.get(..bytes.len().min(MOST))?;
         let mut message = vec![0; bytes.len() + TAG];
         let length = self.state.write_message(bytes, &mut message).ok()?;
@@ -164,7 +209,7 @@ impl Session {
     }
 
     /// What a message holds; `None` for one that the other side did not seal as the next. Then the connection is over.
-    pub(super) fn open(&mut self, message: &[u8]) -> Option<Vec<u8>> {
+    pub fn open(&mut self, message: &[u8]) -> Option<Vec<u8>> {
         if message.len() > LARGEST {
             return None;
         }

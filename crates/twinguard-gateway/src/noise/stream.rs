@@ -14,7 +14,7 @@ const READ: usize = 8 << 10;
 
 /// A stream whose bytes are sealed on their way. What is held is at most one message of the other side, opened or not, with what
 /// was read behind it, and one of ours.
-pub(super) struct Noisy<S> {
+pub struct Noisy<S> {
     inner: S,
     session: Session,
     /// Read, and no whole message yet.
@@ -28,6 +28,12 @@ pub(super) struct Noisy<S> {
     /// Whether the other side said that it says no more, and whether we did.
     heard_end: bool,
     said_end: bool,
+}
+
+impl<S> core::fmt::Debug for Noisy<S> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Noisy").field("session", &self.session).finish_non_exhaustive()
+    }
 }
 
 impl<S> Noisy<S> {

@@ -3,20 +3,20 @@
 //! Source: Noise Protocol Framework rev. 34 §3 (a message has at most 65535 bytes), §13 (length fields before messages).
 
 /// Bytes of a length.
-pub(crate) const LENGTH: usize = 2;
+pub const LENGTH: usize = 2;
 /// Longest message.
-pub(crate) const LARGEST: usize = u16::MAX as usize;
+pub const LARGEST: usize = u16::MAX as usize;
 
 /// The first whole message of what came, and what came behind it; `None` as long as more has to come.
 #[must_use]
-pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
 }
 
 /// Puts a message behind others; false, and nothing put, for one that is too long.
 #[must_use]
-pub(crate) fn put(bytes: &mut Vec<u8>, message: &[u8]) -> bool {
+pub fn put(bytes: &mut Vec<u8>, message: &[u8]) -> bool {
     let Ok(length) = u16::try_from(message.len()) else { return false };
     bytes.extend(length.to_be_bytes());
     bytes.extend(message);

@@ -1,6 +1,6 @@
 //! What of Noise needs no socket and no randomness: keys as text, messages on a stream.
 
-pub(crate) mod frame;
+pub mod frame;
 mod key;
 
 pub(crate) use key::KEY;

@@ -235,7 +235,7 @@ fn what_a_token_cannot_say_is_not_written() {
     }
     let mut token = issuer().mint("anna", &[], &[1; 32]).unwrap();
     for at in 1..16 {
-        token = attenuate(&token, &[verb.clone()], &[at; 32]).unwrap();
+        token = attenuate(&token, core::slice::from_ref(&verb), &[at; 32]).unwrap();
     }
     assert_eq!(root().read(&token).unwrap().caveats.len(), 15);
     let more = attenuate(&token, &[], &[99; 32]).unwrap();
@@ -255,7 +255,7 @@ fn ends_are_whole_seconds_of_any_year() {
         let finer = Caveat::Until(Timestamp::from_nanos(seconds * 1_000_000_000 + 999_999_999));
         for caveat in [until.clone(), finer] {
             let token = issuer().mint("anna", &[caveat], &[1; 32]).unwrap();
-            assert_eq!(root().read(&token).unwrap().caveats, [until.clone()]);
+            assert_eq!(root().read(&token).unwrap().caveats, core::slice::from_ref(&until));
         }
     }
 }

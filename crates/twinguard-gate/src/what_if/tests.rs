@@ -230,7 +230,10 @@ fn an_admission_carries_a_tube_that_somebody_else_can_check() {
             forged.check(&bench.plant)
         };
         assert!(matches!(forged(&|it| it.inputs[0] = 0.9), Err(Flaw::Left { .. })), "another command");
-        assert!(matches!(forged(&|it| it.start[0] = 55.0), Err(Flaw::Left { .. })), "another state");
+        for start in 0..certificate.starts.len() {
+            let elsewhere = forged(&|it| it.starts[start].state[0] = 55.0);
+            assert!(matches!(elsewhere, Err(Flaw::Left { .. })), "another state");
+        }
         let narrow = forged(&|it| {
             let last = it.tubes[0].bounds.last_mut().unwrap();
             last.1 = last.0;
@@ -243,6 +246,33 @@ fn an_admission_carries_a_tube_that_somebody_else_can_check() {
             it.tubes[0].bounds.pop();
         });
         assert!(matches!(short, Err(Flaw::Shape(_))));
-        assert!(matches!(forged(&|it| it.start.clear()), Err(Flaw::Shape(_))));
+        assert!(matches!(forged(&|it| it.starts[0].state.clear()), Err(Flaw::Shape(_))));
+    }
+}
+
+#[test]
+fn a_sensor_that_lies_slowly_does_not_lead_the_what_if() {
+    for form in [EQUATIONS, MATRICES] {
+        let honest = |seconds| {
+            let mut bench = Bench::new(form, strict());
+            bench.run(seconds, |_| 40.0);
+            bench
+        };
+        let mut bench = honest(800);
+        let hottest = (20..90)
+            .map(|it| f64::from(it) / 100.0)
+            .find(|it| bench.ask("heater", *it).decision == Decision::Deny);
+        let hottest = hottest.unwrap();
+        // The sensor shows 1 K less every twenty seconds, and the plant stays at 40 °C.
+        let mut bench = honest(400);
+        bench.run(400, |second| 40.0 - 0.05 * second as f64);
+        let shown = bench.twin.state().1[0];
+        let reckoned = bench.gate.confidence_mut().reckoned().unwrap().state[0];
+        assert!(shown < 25.0 && (36.0..41.0).contains(&reckoned), "{form} {shown} {reckoned}");
+        let denied = bench.ask("heater", hottest);
+        assert_eq!(denied.decision, Decision::Deny, "{form} {denied:?}");
+        // What the twin alone says would have let it through.
+        bench.gate.confidence_mut().reset();
+        assert_eq!(bench.ask("heater", hottest).decision, Decision::Allow, "{form}");
     }
 }

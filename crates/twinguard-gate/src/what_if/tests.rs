@@ -255,17 +255,17 @@ fn a_sensor_that_lies_slowly_does_not_lead_the_what_if_away_from_the_plant() {
     for form in [EQUATIONS, MATRICES] {
         let mut bench = Bench::new(form, strict());
         bench.run(400, |_| 40.0);
-        // The sensor shows 1 K less every twenty seconds, and the plant stays at 40 °C.
-        bench.run(400, |second| 40.0 - 0.05 * second as f64);
-        let verdict = bench.ask("heater", 0.25);
+        // The sensor shows 1 K less every minute, and the plant stays at 40 °C.
+        bench.run(400, |second| 40.0 - second as f64 / 60.0);
+        let verdict = bench.ask("heater", 0.4);
         assert_eq!(verdict.decision, Decision::Allow, "{form} {verdict:?}");
         let certificate = bench.gate.certificate(verdict.command).unwrap();
         let [shown, reckoned] = certificate.starts.as_slice() else { panic!("{form} {certificate:?}") };
-        assert!(shown.state[0] < 25.0, "{form} {shown:?}");
+        assert!(shown.state[0] < 35.0, "{form} {shown:?}");
         assert!((38.0..41.0).contains(&reckoned.state[0]), "{form} {reckoned:?}");
         // The bounds that have to be within the limits hold both places.
         let (low, high) = certificate.tubes[0].bounds[0];
-        assert!(low < 25.0 && high > 40.0, "{form} {low} {high}");
+        assert!(low < 35.0 && high > 39.0, "{form} {low} {high}");
         assert_eq!(certificate.check(&bench.plant), Ok(()));
     }
 }

@@ -1,6 +1,7 @@
 //! Sites of one kind of plant: a few hidden drives, many sensors, each site at its own levels.
 
 use anyhow::Result;
+pub(crate) use examples::dice::Dice;
 use twinguard::anomaly::statistic::{Gram, Grid, Tally};
 use twinguard::anomaly::{metrics, statistic::Quantise};
 
@@ -8,35 +9,6 @@ use twinguard::anomaly::{metrics, statistic::Quantise};
 pub(crate) const SENSORS: usize = 20;
 /// Hidden drives behind them.
 pub(crate) const DRIVES: usize = 6;
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) with Box and Muller's normal numbers: the same on every machine.
-#[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        let mut dice =
-            Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
-        dice.next();
-        dice
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    pub(crate) fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    pub(crate) fn normal(&mut self) -> f64 {
-        let size = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        size * (core::f64::consts::TAU * self.uniform()).cos()
-    }
-}
 
 /// Names of the sensors, in order.
 pub(crate) fn columns() -> impl Iterator<Item = String> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use examples::dice::Dice;
 use twinguard::gate::cedar::cedar_policy::{Authorizer, Decision, Entities, PolicySet};
 use twinguard::gate::cedar::{Asked, SCHEMA, Translation, read};
 use twinguard::gate::policy::{Channel, Policy, Request, Source};
@@ -124,30 +125,6 @@ fn import(files: &Files, cedar: &Path, out: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    fn often(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn of<'a, T>(&mut self, list: &'a [T]) -> Option<&'a T> {
-        list.get(self.below(list.len()))
-    }
-}
-
 /// What requests are made of: all that the plant and the policy speak of, and what lies just beside it.
 struct Words {
     parties: Vec<Principal>,
@@ -198,7 +175,7 @@ fn compare(asked: &Compare) -> Result<ExitCode> {
         .filter(|clause| clause.rule.commands_per_minute.is_some())
         .map(|clause| clause.rule.name.as_str())
         .collect();
-    let mut dice = Dice(asked.seed);
+    let mut dice = Dice::new(asked.seed, 0);
     let (mut allowed, mut different) = (0_u64, 0_usize);
     for _ in 0..asked.count {
         let mut who = dice.of(&words.parties).cloned().unwrap_or_else(|| Principal::new("somebody"));

@@ -20,6 +20,7 @@ mod access;
 mod action;
 mod binding;
 mod bundle;
+pub mod calendar;
 mod catalogue;
 mod command;
 mod digest;

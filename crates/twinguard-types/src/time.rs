@@ -2,6 +2,7 @@ use core::fmt;
 use core::ops::{Add, Neg, Sub};
 
 use crate::Error;
+use crate::calendar::date_of;
 
 const NANOS: i64 = 1_000_000_000;
 
@@ -107,15 +108,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (secs, nanos) = (self.0.div_euclid(NANOS), self.0.rem_euclid(NANOS));
-        // Days to civil date: Hinnant, "chrono-compatible low-level date algorithms", 2013.
-        let (days, second) = (secs.div_euclid(86_400) + 719_468, secs.rem_euclid(86_400));
-        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let shifted = (5 * day + 2) / 153;
-        let date = day - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = year + era * 400 + i64::from(month <= 2);
+        let (days, second) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
+        let (year, month, date) = date_of(days);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}")?;
         match f.precision().unwrap_or(0).min(9) {

@@ -430,18 +430,7 @@ fn argument(expr: &Expr, constructor: UnaryOp) -> Option<String> {
 
 /// The verb of an action.
 pub(super) fn verb(uid: &EntityUID) -> Option<Verb> {
-    [Verb::Read, Verb::Write, Verb::Configure]
-        .into_iter()
-        .find(|verb| is_type(&uid.ty, ACTION) && uid.eid == action_name(*verb))
-}
-
-/// How an action is called.
-pub(super) const fn action_name(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Read => "read",
-        Verb::Write => "write",
-        Verb::Configure => "configure",
-    }
+    Verb::ALL.into_iter().find(|verb| is_type(&uid.ty, ACTION) && uid.eid == verb.word())
 }
 
 /// An address as Cedar reads it: it takes no IPv4 inside IPv6.

@@ -254,7 +254,7 @@ impl Reader<'_> {
                 .ok_or_else(|| self.refuse(format!("`{uid}` is no action: `read`, `write` or `configure`")))
         };
         match constraint {
-            ActionConstraint::Any => Ok(vec![Verb::Read, Verb::Write, Verb::Configure]),
+            ActionConstraint::Any => Ok(Verb::ALL.to_vec()),
             ActionConstraint::Eq(uid) => Ok(vec![one(uid)?]),
             ActionConstraint::In(list) => list.iter().map(one).collect(),
         }

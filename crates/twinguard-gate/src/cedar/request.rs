@@ -9,7 +9,7 @@ use cedar_policy::{
 use twinguard_twin::plant::Verb;
 use twinguard_types::{Principal, PrincipalKind, SignalId, Timestamp};
 
-use super::condition::{action_name, address_text, value_text};
+use super::condition::{address_text, value_text};
 use super::{ACTION, GUARD, PARTY, ROLE, SIGNAL, Translation, ZONE, refuse};
 use crate::Error;
 use crate::policy::{Channel, Zone};
@@ -79,7 +79,7 @@ impl Translation {
         }
         let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
         let context = Context::from_pairs(facts).map_err(|it| bad(&it))?;
-        let action = uid(ACTION, action_name(asked.verb))?;
+        let action = uid(ACTION, asked.verb.word())?;
         let request = Request::new(principal, action, uid(SIGNAL, path)?, context, Some(&self.schema))
             .map_err(|it| bad(&it))?;
         Ok((request, entities))

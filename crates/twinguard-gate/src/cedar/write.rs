@@ -11,7 +11,7 @@ use cedar_policy::{Entities, PolicySet, Schema};
 use twinguard_twin::plant::{Effect, Rule, Verb};
 use twinguard_types::{Catalogue, SignalId};
 
-use super::condition::{Term, action_name, all, any, window};
+use super::condition::{Term, all, any, window};
 use super::request;
 use super::{
     ACTION, APPROVERS, BORDER, GUARD, ID, PARTY, RATE, SAFE_STATE, SCHEMA, SIGNAL, TWO_PERSON, ZONE, entity,
@@ -191,7 +191,7 @@ fn safe_state(path: &str, value: f64) -> Result<Template, Error> {
         name.as_str(),
         Does::Permit,
         PrincipalConstraint::Is(entity_type(GUARD)?),
-        ActionConstraint::Eq(entity(ACTION, action_name(Verb::Write))?),
+        ActionConstraint::Eq(entity(ACTION, Verb::Write.word())?),
         ResourceConstraint::Eq(EntityOrSlot::Entity(entity(SIGNAL, path)?)),
     )
     .try_with_clauses([Condition::When(Arc::new(is))])
@@ -203,8 +203,7 @@ fn safe_state(path: &str, value: f64) -> Result<Template, Error> {
 fn rule(clause: &Clause) -> Result<Template, Error> {
     let rule = &clause.rule;
     let named = |error| named_error(&rule.name, error);
-    let verbs: Result<Vec<_>, Error> =
-        rule.verbs.iter().map(|verb| entity(ACTION, action_name(*verb))).collect();
+    let verbs: Result<Vec<_>, Error> = rule.verbs.iter().map(|verb| entity(ACTION, verb.word())).collect();
     let mut conditions = Vec::new();
     for terms in lists(rule) {
         let terms: Result<Vec<_>, Error> = terms.iter().map(Term::expr).collect();

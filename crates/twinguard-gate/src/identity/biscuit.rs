@@ -48,6 +48,7 @@ use biscuit_auth::datalog::SymbolTable;
 use biscuit_auth::{Biscuit, KeyPair, PrivateKey, PublicKey, UnverifiedBiscuit};
 use twinguard_twin::plant::Verb;
 use twinguard_types::Timestamp;
+use twinguard_types::calendar::days_since_1970;
 
 use super::token::{Caveat, Token, TokenKey};
 use crate::Error;
@@ -235,9 +236,6 @@ fn between<'a>(line: &'a str, head: &str, tail: &str) -> Option<&'a str> {
 
 // --- one form for one caveat ----------------------------------------------------------------------------------------
 
-const VERBS: [(&str, Verb); 3] =
-    [("read", Verb::Read), ("write", Verb::Write), ("configure", Verb::Configure)];
-
 fn checks(caveats: &[Caveat]) -> Result<String, Error> {
     let mut text = String::new();
     for caveat in caveats {
@@ -259,10 +257,7 @@ fn check(caveat: &Caveat) -> Result<String, Error> {
         Caveat::Signals(pattern) => {
             format!("check if signal($signal), $signal.matches(\"{}\");", expression(plain(pattern)?)?)
         }
-        Caveat::Verb(verb) => {
-            let word = VERBS.iter().find(|(_, it)| it == verb).map_or("", |(word, _)| word);
-            format!("check if verb(\"{word}\");")
-        }
+        Caveat::Verb(verb) => format!("check if verb(\"{}\");", verb.word()),
         Caveat::Range(low, high) => {
             format!("check if value($value), $value >= {}, $value <= {};", units(*low)?, units(*high)?)
         }
@@ -282,7 +277,7 @@ fn caveat(line: &str) -> Option<Caveat> {
         return pattern(text).map(Caveat::Signals);
     }
     if let Some(word) = between(line, "verb(\"", "\")") {
-        return VERBS.iter().find(|(it, _)| *it == word).map(|(_, verb)| Caveat::Verb(*verb));
+        return Verb::ALL.into_iter().find(|verb| verb.word() == word).map(Caveat::Verb);
     }
     if let Some(bounds) = line.strip_prefix("value($value), $value >= ") {
         let (low, high) = bounds.split_once(", $value <= ")?;
@@ -312,12 +307,7 @@ fn seconds(date: &str) -> Option<i64> {
     let number = |at: core::ops::Range<usize>| date.get(at)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    // Days from civil date: Hinnant, "chrono-compatible low-level date algorithms", 2013.
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days =
-        shifted.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let days = days_since_1970(year, month, day);
     let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
     // What is no such date, or one that time here does not reach, does not come back.
     let is_told = (0..=i64::MAX / 1_000_000_000).contains(&seconds);

@@ -143,12 +143,7 @@ fn texts(list: &[impl ToString]) -> Vec<Value> {
 }
 
 fn verbs(list: &[Verb]) -> Vec<Value> {
-    let word = |verb: &Verb| match verb {
-        Verb::Read => "read",
-        Verb::Write => "write",
-        Verb::Configure => "configure",
-    };
-    list.iter().map(|verb| Value::from(word(verb))).collect()
+    list.iter().map(|verb| Value::from(verb.word())).collect()
 }
 
 fn range(range: Range) -> Vec<f64> {

@@ -112,13 +112,7 @@ impl Confidence {
             let span_s = clock.since(*then).as_secs_f64();
             inputs_into(twin, dynamics, &mut self.slot.inputs);
             one_slot(dynamics, before, span_s, &mut self.slot);
-            self.push.resize(state.len(), 0.0);
-            for ((push, state), expected) in self.push.iter_mut().zip(state).zip(&self.slot.state) {
-                let correction = (state - expected) / span_s;
-                if correction.is_finite() {
-                    *push += (correction - *push) / MEMORY;
-                }
-            }
+            take_corrections(&mut self.push, (state, &self.slot.state), span_s, MEMORY);
             self.reckoning.follow(dynamics, state, span_s, &mut self.slot);
         }
         let (then, before) = self.before.get_or_insert_with(|| (clock, Vec::new()));
@@ -173,6 +167,22 @@ impl Confidence {
         }
         let stale_s = stale.as_secs_f64().max(1e-9);
         Ok((1.0 + age_s / stale_s) * (self.surprise / self.habit).max(1.0).sqrt())
+    }
+}
+
+/// Takes what corrected the twin's states in a slot, per second, into its mean.
+pub(super) fn take_corrections(
+    mean: &mut Vec<f64>,
+    (twin, expected): (&[f64], &[f64]),
+    span_s: f64,
+    memory: f64,
+) {
+    mean.resize(twin.len(), 0.0);
+    for ((mean, state), expected) in mean.iter_mut().zip(twin).zip(expected) {
+        let correction = (state - expected) / span_s;
+        if correction.is_finite() {
+            *mean += (correction - *mean) / memory;
+        }
     }
 }
 

@@ -5,13 +5,13 @@
 //! that was usual before, is somewhere else. That is dead reckoning. It is drawn to the twin with a time constant of [`MEMORY`] slots, because
 //! a plant may really be moved by what no model knows; who lies for longer than that has to be found by other means than the gate.
 //!
-//! Source: the idea of an observer that no measurement reaches, as in detectors of a lie by the sum of innovations: Mo, Sinopoli, "Secure
-//! control against replay attacks" (2009); Murguia, Ruths, "CUSUM and chi-squared attack detection of compromised sensors" (2016).
+//! Source: a lie is what the innovations of one side add up to: Murguia, Ruths, "CUSUM and chi-squared attack detection of compromised
+//! sensors", *IEEE Conference on Control Applications* (2016); what takes its place here is the model itself.
 
 use twinguard_twin::plant::Dynamics;
 
 use super::Start;
-use super::confidence::FIRST;
+use super::confidence::{FIRST, take_corrections};
 use super::path::{Slot, one_slot};
 
 /// Slots in which it is drawn to the twin.
@@ -33,13 +33,7 @@ impl Reckoning {
         self.slots = self.slots.saturating_add(1);
         let learning = self.slots <= FIRST;
         let memory = if learning { f64::from(self.slots) } else { MEMORY };
-        self.usual.resize(twin.len(), 0.0);
-        for ((usual, state), expected) in self.usual.iter_mut().zip(twin).zip(&slot.state) {
-            let correction = (state - expected) / span_s;
-            if correction.is_finite() {
-                *usual += (correction - *usual) / memory;
-            }
-        }
+        take_corrections(&mut self.usual, (twin, &slot.state), span_s, memory);
         if learning || self.state.len() != twin.len() {
             self.state.clear();
             self.state.extend_from_slice(twin);

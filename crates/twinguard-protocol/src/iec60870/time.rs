@@ -4,6 +4,7 @@
 //! (bit SU) is taken off, so that device time runs on when clocks are changed.
 
 use twinguard_types::Timestamp;
+use twinguard_types::calendar::{date_of, days_since_1970};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -63,7 +64,7 @@ pub fn cp56([low, high, minute, hour, day, month, year]: [u8; 7]) -> Option<Time
 pub fn write_cp56(at: Timestamp) -> Option<[u8; 7]> {
     let millis = at.as_nanos().div_euclid(1_000_000);
     let (days, rest) = (millis.div_euclid(24 * HOUR_MS), millis.rem_euclid(24 * HOUR_MS));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     let year = u8::try_from(year - 2000).ok().filter(|year| *year < 100)?;
     let [low, high] = ((rest % MINUTE_MS) as u16).to_le_bytes();
     // Monday is 1; 1970-01-01 was a Thursday.
@@ -81,27 +82,6 @@ const fn days_of(month: u8, year: u8) -> u8 {
         1..=12 => 31,
         _ => 0,
     }
-}
-
-/// Days from 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
-const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// The date of a day, the other way round.
-const fn civil(days: i64) -> (i64, u8, u8) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year + era * 400 + (month <= 2) as i64, month as u8, day as u8)
 }
 
 #[cfg(test)]

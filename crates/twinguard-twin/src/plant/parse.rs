@@ -426,13 +426,8 @@ impl<'a> Reader<'a> {
                 }
                 signals.extend(found);
             }
-            let mut verbs: Vec<Verb> = texts(node, "verbs")
-                .map(|(_, verb)| match verb {
-                    "read" => Verb::Read,
-                    "configure" => Verb::Configure,
-                    _ => Verb::Write,
-                })
-                .collect();
+            let verb = |(_, word)| Verb::ALL.into_iter().find(|verb| verb.word() == word);
+            let mut verbs: Vec<Verb> = texts(node, "verbs").filter_map(verb).collect();
             if verbs.is_empty() {
                 verbs.push(Verb::Write);
             }

@@ -149,6 +149,21 @@ pub enum Verb {
     Configure,
 }
 
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Configure];
+
+    /// The word that files write for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Configure => "configure",
+        }
+    }
+}
+
 /// A span of time that comes again each week, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

@@ -1,9 +1,9 @@
 //! The bank of explanations: which single cause makes the last innovations white again.
 //!
 //! Each measured sensor may carry a bias, each actuator an offset to its command, each measured disturbance an offset to
-//! its value, each uncertain parameter another value (a leak, fouling, a worn pump); at once, or growing evenly: what grows
-//! fits what else moves slowly better than a jump of its own kind does. A cause that begins k slots ago leaves a signature in the innovations of the filter, linear in its size:
-//! with estimation error ε, ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened
+//! its value, each uncertain parameter another value (a leak, fouling, a worn pump), by at most ten times what it was; at
+//! once, or growing evenly: what grows fits what else moves slowly better than a jump of its own kind does. A cause that
+//! begins k slots ago leaves a signature in the innovations of the filter, linear in its size: with estimation error ε, ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened
 //! innovations of the last [`WINDOW`] slots, over onsets.
 //!
 //! Source: Willsky, Jones, "A generalized likelihood ratio approach to the detection and estimation of jumps in linear
@@ -35,6 +35,10 @@ enum Hypothesis {
     /// A parameter, by its number.
     Parameter(usize),
 }
+
+/// Times its value that a parameter may change by: any jump within a slot can be had from a plant whose constants are a
+/// thousand times what they were, and such plants do not exist.
+const LARGEST: f64 = 10.0;
 
 /// How a cause comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -165,10 +169,16 @@ impl Bank {
                     continue;
                 }
                 let (push, shown) = effect.map_or((&[][..], &[][..]), |(_, push, shown)| (push, shown));
+                let most = match hypothesis {
+                    Hypothesis::Parameter(number) => {
+                        let value = setup.model().parameters().get(number).map_or(0.0, |(_, value)| *value);
+                        if value == 0.0 { f64::INFINITY } else { LARGEST * value.abs() }
+                    }
+                    Hypothesis::Output(_) | Hypothesis::Input(_) => f64::INFINITY,
+                };
                 let fits = [Profile::Step, Profile::Ramp].map(|profile| {
                     room.sign(setup, filter, hypothesis, (push, shown), profile);
-                    let (age, ratio, size) = room.best(profile.least())?;
-                    Some((age, ratio, size * profile.at(age.saturating_sub(1))))
+                    room.best(profile, most)
                 });
                 // Of two that fit alike, the jump.
                 let better = |best: Option<(usize, f64, f64)>, fit: (usize, f64, f64)| {
@@ -305,11 +315,11 @@ impl Room {
         }
     }
 
-    /// The onset (slots ago, at least so many), likelihood ratio and size that fit best.
-    fn best(&self, least: usize) -> Option<(usize, f64, f64)> {
-        let slots = self.usable.len();
+    /// The onset (slots ago), likelihood ratio and size (by now, at most so much) that fit best.
+    fn best(&self, profile: Profile, most: f64) -> Option<(usize, f64, f64)> {
+        let (slots, least) = (self.usable.len(), profile.least());
         let better = |best: Option<(usize, f64, f64)>, age: usize| {
-            let found = self.fit(age);
+            let found = self.fit(age, profile.at(age.saturating_sub(1)), most);
             if found.map(|found| found.1) > best.map(|best| best.1) { found } else { best }
         };
         let coarse = AGES.into_iter().filter(|age| (least..=slots).contains(age)).fold(None, better);
@@ -319,7 +329,7 @@ impl Room {
         (from..=to).fold(coarse, better)
     }
 
-    fn fit(&self, age: usize) -> Option<(usize, f64, f64)> {
+    fn fit(&self, age: usize, there: f64, most: f64) -> Option<(usize, f64, f64)> {
         let (slots, width) = (self.usable.len(), self.expected.len());
         let (mut mixed, mut norm) = (0.0, 0.0);
         let window = self.white.chunks_exact(width).zip(&self.usable).skip(slots - age);
@@ -329,9 +339,10 @@ impl Room {
                 norm += dot(signature, signature);
             }
         }
-        (norm > 1e-12)
-            .then(|| (age, 0.5 * mixed * mixed / norm, mixed / norm))
-            .filter(|(_, ratio, _)| ratio.is_finite())
+        let most = most / there;
+        let size = (mixed / norm).max(-most).min(most);
+        let ratio = size * (mixed - 0.5 * size * norm);
+        (norm > 1e-12 && ratio.is_finite()).then_some((age, ratio, size * there))
     }
 }
 

@@ -334,6 +334,32 @@ fn twin_explains_a_bias_by_its_sensor_and_an_offset_by_its_actuator() {
     }
 }
 
+/// What has inertia does not jump: a plant whose constants would have to be a hundred times what they were explains nothing.
+#[test]
+fn a_jump_within_a_second_is_no_wear() {
+    let plant = plant();
+    for (address, size) in [(0u16, -7.5), (1, 5.0)] {
+        let mut run = Run::new(11, &Options::default());
+        run.run(400);
+        run.second(
+            |register| {
+                let hit = register.table == Table::Input && register.address == address;
+                let add = if hit { (size / scale(address)) as i16 } else { 0 };
+                Register { raw: (register.raw as i16 + add) as u16, ..register }
+            },
+            |write| write,
+            |_, _, _| {},
+        );
+        run.second(|r| r, |w| w, |_, _, _| {});
+        let now = run.site.plant.now();
+        let found = run.twin.explain(now);
+        assert_eq!(found[0].cause, Cause::SensorBias(id(&plant, SENSORS[usize::from(address)])), "{address}");
+        let fault = found.iter().find(|found| matches!(found.cause, Cause::FaultMode(_))).unwrap();
+        println!("{address}: {} {fault:?}", found[0].log_likelihood_ratio);
+        assert!(fault.log_likelihood_ratio < found[0].log_likelihood_ratio - 20.0, "{address}: {fault:?}");
+    }
+}
+
 #[test]
 fn twin_goes_on_bit_for_bit_from_a_snapshot() {
     let mut first = Run::new(21, &Options::default());

@@ -409,6 +409,10 @@ impl Senses {
     /// Believes these signals no longer, from before `onset` on.
     pub(crate) fn distrust(&mut self, signals: &[SignalId], onset: Timestamp) {
         if let Some(twin) = &mut self.twin {
+            // What is left out is explained no more: what its last readings say of it is said now.
+            if let (Phase::Watching { judge, .. }, Some(at)) = (&mut self.phase, twin.clock()) {
+                explain(twin, judge, at);
+            }
             signals.iter().for_each(|signal| twin.exclude(*signal, true));
             twin.rollback_to(onset);
             self.confidence.reset();
@@ -458,20 +462,18 @@ impl Senses {
         }
     }
 
-    /// The next finding or revision. While an incident runs, physics is asked now and then what would explain it, and how
-    /// soon a limit is reached.
+    /// The next finding or revision. While an incident runs, physics is asked what would explain it, and how soon a limit is
+    /// reached: at every step of the twin while the incident is young, now and then later on.
     pub(crate) fn poll(&mut self, now: Timestamp) -> Option<Finding> {
-        let Phase::Watching { judge, .. } = &mut self.phase else { return None };
-        let due = self.looked.is_none_or(|at| now.since(at) >= LOOK);
-        if judge.is_open()
-            && due
-            && let Some(twin) = &mut self.twin
-        {
-            self.looked = Some(now);
-            for explanation in twin.explain(now) {
-                judge.note(&Event::Explanation(*explanation));
+        let (Phase::Watching { judge, .. }, twin) = (&mut self.phase, &mut self.twin) else { return None };
+        if let Some(twin) = twin.as_mut().filter(|_| judge.is_open()) {
+            let young = judge.began().is_some_and(|began| now.since(began) < LOOK);
+            let every = if young { twin.step().min(LOOK) } else { LOOK };
+            if self.looked.is_none_or(|at| now.since(at) >= every) {
+                self.looked = Some(now);
+                explain(twin, judge, now);
+                judge.set_margin(time_to_limit(twin, self.horizon, &self.binding));
             }
-            judge.set_margin(time_to_limit(twin, self.horizon, &self.binding));
         }
         judge.poll(now)
     }
@@ -538,6 +540,14 @@ impl Loudness {
             self.current = 0.0;
             self.since = at;
         }
+    }
+}
+
+/// Tells the judge what would explain what the twin saw, once that reaches into what is being judged: before, it is noise.
+fn explain(twin: &mut Twin, judge: &mut Judge, now: Timestamp) {
+    let last = twin.clock().map(|slot| slot - twin.step());
+    if last >= judge.began() {
+        twin.explain(now).iter().for_each(|explanation| judge.note(&Event::Explanation(*explanation)));
     }
 }
 

@@ -371,6 +371,14 @@ impl Judge {
         !self.open.is_empty() || self.activity.iter().any(|activity| activity.confirmed.is_some())
     }
 
+    /// When the youngest symptom of what is open or about to be raised set in: what explains no innovation since then says nothing of
+    /// it.
+    #[must_use]
+    pub fn began(&self) -> Option<Timestamp> {
+        let confirmed = self.activity.iter().filter(|activity| activity.confirmed.is_some());
+        confirmed.filter_map(|activity| activity.onset.or(activity.confirmed)).max()
+    }
+
     /// Forgets one incident: an operator has closed it. What goes on raises a new one.
     pub fn close(&mut self, id: FindingId) {
         self.open.retain(|incident| incident.id != id);

@@ -354,6 +354,12 @@ impl Twin {
         self.slot
     }
 
+    /// Length of a slot.
+    #[must_use]
+    pub fn step(&self) -> Duration {
+        self.setup.step
+    }
+
     fn half(&self) -> Duration {
         Duration::from_nanos(self.setup.step.as_nanos() / 2)
     }

@@ -3,8 +3,9 @@
 //! Each measured sensor may carry a bias, each actuator an offset to its command, each measured disturbance an offset to
 //! its value, each uncertain parameter another value (a leak, fouling, a worn pump), by at most ten times what it was; at
 //! once, or growing evenly: what grows fits what else moves slowly better than a jump of its own kind does. A cause that
-//! begins k slots ago leaves a signature in the innovations of the filter, linear in its size: with estimation error ε, ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened
-//! innovations of the last [`WINDOW`] slots, over onsets.
+//! begins k slots ago leaves a signature in the innovations of the filter, linear in its size: with estimation error ε,
+//! ε⁻ = Φ ε⁺ + Γ b, ν = H ε⁻ + D b, ε⁺ = ε⁻ − K ν. The signature is matched with the whitened innovations of the last
+//! [`WINDOW`] slots, over onsets.
 //!
 //! Source: Willsky, Jones, "A generalized likelihood ratio approach to the detection and estimation of jumps in linear
 //! systems", *IEEE TAC* 21 (1976) 108–112. The gain is the one the filter has now, taken as steady.

@@ -4,6 +4,7 @@
 //! cargo run --release --example heal                                   # four coupled modules, attackers planners know
 //! cargo run --release --example heal -- --task single                  # one module, with the exact plan as oracle
 //! cargo run --release --example heal -- --task unseen --attackers unseen  # a plant and attackers no planner has met
+//! cargo run --release --example heal -- --svg heal.svg                 # the same as a picture
 //! cargo run --release --example heal -- --virtual-sensors --seeds 3    # every sensor of every plant lost, and lying
 //! ```
 //!
@@ -23,10 +24,12 @@
 mod virtual_sensors;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
+use examples::picture::{self, Mark, Panel};
 use indicatif::ProgressBar;
 use serde_json::json;
 use twinguard::response::attacker::{SEEN, UNSEEN};
@@ -58,7 +61,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(20..))]
     training: u32,
     /// Instead: each sensor of each reference plant lost and lying, with the model's estimate in its place.
-    #[arg(long, conflicts_with_all = ["episodes", "task", "attackers", "planner", "training"])]
+    #[arg(long, conflicts_with_all = ["episodes", "task", "attackers", "planner", "training", "svg"])]
     virtual_sensors: bool,
     /// With --virtual-sensors: two sensors at a time.
     #[arg(long, requires = "virtual_sensors")]
@@ -66,6 +69,9 @@ struct Args {
     /// With --virtual-sensors: only this reference plant.
     #[arg(long, value_name = "NAME", requires = "virtual_sensors")]
     plant: Option<String>,
+    /// Draws the costs with their intervals, and the unsafe steps, into this file.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Prints JSON lines.
     #[arg(long)]
     json: bool,
@@ -203,9 +209,48 @@ fn compare(args: &Args) -> Result<()> {
     ensure!(!rows.is_empty(), "no planner is for this plant");
     rows.sort_by(|a, b| a.shield.cmp(&b.shield).then(a.score.cost().0.total_cmp(&b.score.cost().0)));
     match print(args, &rows) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => Ok(printed?),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        printed => printed?,
     }
+    if let Some(file) = &args.svg {
+        let title = format!("{:?} plant, {:?} attackers", args.task, args.attackers).to_lowercase();
+        picture::write(file, &title, &panels(&rows))?;
+    }
+    Ok(())
+}
+
+/// Costs without and behind the shield, and where anything was unsafe, who was to blame.
+fn panels(rows: &[Row]) -> Vec<Panel> {
+    let halves = [(false, "Without the shield"), (true, "Behind the shield")];
+    let mut panels = Vec::new();
+    for (shield, name) in halves {
+        let half = || rows.iter().filter(|row| row.shield == shield);
+        let marks = |value: fn(&Score) -> [f64; 3]| {
+            vec![Mark::Rows(half().map(|row| (row.planner.to_owned(), value(&row.score))).collect())]
+        };
+        let (harm, steps) =
+            half().fold((0, 0), |sum, row| (sum.0 + row.score.unsafe_steps, sum.1 + row.score.steps));
+        let name = format!("{name}: {harm} of {steps} steps unsafe");
+        panels.push(Panel::new(
+            name.clone(),
+            "cost of an episode, 95 % interval over seeds",
+            marks(|score| {
+                let (cost, ci95) = score.cost();
+                [cost, cost - ci95, cost + ci95]
+            }),
+        ));
+        if harm > 0 {
+            panels.push(Panel::new(
+                name,
+                "unsafe steps in a million",
+                marks(|score| {
+                    let share = 1e6 * score.unsafe_steps as f64 / score.steps.max(1) as f64;
+                    [share, 0.0, share]
+                }),
+            ));
+        }
+    }
+    panels
 }
 
 fn print(args: &Args, rows: &[Row]) -> io::Result<()> {

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 const WIDTH: u32 = 720;
 const PANEL: u32 = 180;
@@ -19,6 +20,9 @@ const MOST_PANELS: usize = 12;
 const MOST_POINTS: usize = WIDTH as usize;
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const RED: RGBColor = RGBColor(198, 40, 40);
+/// Room on the left for numbers, and for the names of rows.
+const NUMBERS: u32 = 64;
+const NAMES: u32 = 150;
 
 /// What is drawn into a panel; what is not finite is left out.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub enum Mark {
     Struck(Vec<[f64; 2]>),
     /// Bars of width one from 0 to their values, the first so many of them filled.
     Bars(Vec<f64>, usize),
+    /// One below the other: what it is, its value, and the interval around it.
+    Rows(Vec<(String, [f64; 3])>),
 }
 
 /// One pair of axes.
@@ -90,13 +96,16 @@ pub fn draw(title: &str, panels: &[Panel]) -> Result<String> {
 fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> Result<()> {
     let reach: Vec<_> = panel.marks.iter().map(Mark::reach).collect();
     let [across, up] = [0, 1].map(|axis| span(reach.iter().flat_map(|reach| &reach[axis])));
+    let named = panel.marks.iter().any(|mark| matches!(mark, Mark::Rows(_)));
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.name, ("sans-serif", 13))
         .margin_right(16)
         .x_label_area_size(34)
-        .y_label_area_size(64)
+        .y_label_area_size(if named { NAMES } else { NUMBERS })
         .build_cartesian_2d(across.clone(), up)?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(&panel.across).y_labels(4).draw()?;
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT).x_desc(&panel.across).y_labels(if named { 0 } else { 4 });
+    mesh.draw()?;
     for mark in &panel.marks {
         match mark {
             Mark::Line(points) => {
@@ -127,6 +136,19 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> Resul
                     Rectangle::new([(at + 0.1, 0.0), (at + 0.9, value)], style)
                 }))?;
             }
+            Mark::Rows(rows) => {
+                let right = Pos::new(HPos::Right, VPos::Center);
+                let font = ("sans-serif", 11).into_text_style(area).pos(right);
+                let (_, top) = area.get_base_pixel();
+                for (k, (name, row)) in rows.iter().enumerate() {
+                    let y = -(k as f64);
+                    let (_, down) = chart.backend_coord(&(across.start, y));
+                    area.draw_text(name, &font, (NAMES as i32 - 8, down - top))?;
+                    let [value, low, high] = row.map(|x| if x.is_finite() { held(x) } else { across.start });
+                    chart.draw_series(once(PathElement::new([(low, y), (high, y)], BLUE.stroke_width(2))))?;
+                    chart.draw_series(once(Circle::new((value, y), 3, BLUE.filled())))?;
+                }
+            }
         }
     }
     Ok(())
@@ -145,6 +167,9 @@ impl Mark {
             Self::Level(value) => [vec![], vec![*value]],
             Self::Bars(values, _) => {
                 [vec![0.0, values.len() as f64], values.iter().copied().chain([0.0]).collect()]
+            }
+            Self::Rows(rows) => {
+                [rows.iter().flat_map(|(_, row)| *row).collect(), vec![0.5, 0.5 - rows.len() as f64]]
             }
         }
     }
@@ -208,6 +233,9 @@ mod tests {
             6
         );
         assert_eq!(check(vec![Mark::Bars(vec![1.0, 0.5, 0.1], 2)]).matches("fill=\"#0072B2\"").count(), 3);
+        let rows = vec![("a".to_owned(), [2.0, 1.0, 3.0]), ("b & c".to_owned(), [4.0, 4.0, 4.0])];
+        let svg = check(vec![Mark::Rows(rows)]);
+        assert!(svg.matches("<circle").count() == 2 && svg.contains("b &amp; c"), "{svg}");
         assert!(check(vec![Mark::Level(2.0), Mark::Line(vec![[0.0, 1.0], [1.0, 3.0]])]).contains("#C62828"));
     }
 
@@ -219,6 +247,7 @@ mod tests {
         for y in odd {
             check(vec![Mark::Line(odd.map(|x| [x, y]).to_vec()), Mark::Dots(vec![[y, y]]), Mark::Level(y)]);
             check(vec![Mark::Band(odd.map(|x| [x, y, -y]).to_vec()), Mark::Bars(odd.to_vec(), 1)]);
+            check(vec![Mark::Rows(odd.map(|x| (String::new(), [x, y, -y])).to_vec())]);
         }
         check(vec![]);
         check(vec![Mark::Line(vec![]), Mark::Bars(vec![], 0)]);

@@ -89,6 +89,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("seal", integrity::seal),
     ("srtp", |data| messages::family("srtp", data)),
     ("stack", messages::stack),
+    ("standby", gateway::standby),
     ("sv", |data| messages::family("sv", data)),
     ("synphasor", |data| messages::family("synphasor", data)),
     ("tcp", frames::tcp),

@@ -11,6 +11,8 @@ mod page;
 mod proxy;
 mod reading;
 mod state;
+mod succession;
+mod waiting;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -74,6 +74,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("modbus_rtu", messages::modbus_rtu),
     ("mqtt", |data| messages::family("mqtt", data)),
     ("noise", gateway::noise),
+    ("oidc", tokens::oidc),
     ("omron", |data| messages::family("omron", data)),
     ("one_way", gateway::one_way),
     ("opcua", |data| messages::family("opcua", data)),

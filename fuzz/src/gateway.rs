@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use twinguard::Guard;
 use twinguard::protocol::Sender;
 use twinguard::protocol::protocol::{Cut, Protocol as _};
 use twinguard::protocol::protocols::{
@@ -33,8 +34,16 @@ pub mod noise_key;
 pub mod opcua;
 #[path = "../../crates/twinguard-gateway/src/core/reading.rs"]
 pub mod reading;
+#[path = "../../crates/twinguard-gateway/src/core/state.rs"]
+pub mod standby;
 #[path = "../../crates/twinguard-gateway/src/core/one_way/state.rs"]
 pub mod state;
+#[path = "../../crates/twinguard-gateway/src/core/waiting.rs"]
+pub mod waiting;
+/// Keys by the path that the gateway's own files name them by.
+pub mod noise {
+    pub use super::noise_key::PublicKey;
+}
 
 /// A certificate: what it names is short and can be seen, and bytes behind it are refused.
 pub fn certificate(data: &[u8]) {
@@ -78,6 +87,14 @@ pub fn one_way(data: &[u8]) {
     if let Some(state) = std::str::from_utf8(data).ok().and_then(|text| text.parse::<state::State>().ok()) {
         assert_eq!(state.to_string().parse(), Ok(state));
     }
+}
+
+/// What a standby takes over: what is read is written the same, and a guard goes on from it or says why not.
+pub fn standby(data: &[u8]) {
+    let Some(state) = standby::State::parse(data) else { return };
+    let written = state.to_bytes().expect("what was read can be written");
+    assert_eq!(standby::State::parse(&written).as_ref(), Some(&state));
+    let _ = Guard::builder_unsealed(plant()).restore(state.guard());
 }
 
 /// One signal of each kind for every protocol.

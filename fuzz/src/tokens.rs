@@ -1,5 +1,52 @@
-//! What programs bring along to say what they may: capability tokens that others can verify.
+//! What people and programs bring along to say who they are: tokens of an identity provider, capability tokens.
 #![allow(dead_code, missing_docs)]
+
+use serde_json::{Map, Value};
+use twinguard::types::{Duration, Timestamp};
+
+#[path = "../../crates/twinguard-gateway/src/core/oidc/mod.rs"]
+pub mod oidc;
+
+/// RFC 8037 appendix A.2, RFC 7515 appendix A.3.
+const KEYS: &str = r#"{"keys":[
+    {"kty":"OKP","kid":"d","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+    {"kty":"EC","kid":"e","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+]}"#;
+
+/// The first byte says what the rest is: a set of keys, a token, or claims whose signature is right.
+pub fn oidc(data: &[u8]) {
+    use oidc::{Algorithm, Keys, Provider};
+    let Some((kind, rest)) = data.split_first() else { return };
+    if kind % 3 == 0 {
+        let _ = Keys::parse(rest);
+        return;
+    }
+    let provider = Provider {
+        issuer: "joe".into(),
+        audiences: vec!["a".into()],
+        algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
+        leeway: Duration::from_secs(1),
+        max_age: Some(Duration::from_secs(1_000)),
+        authorized_parties: Vec::new(),
+        name_claim: "sub".into(),
+        prefix: "x/".into(),
+        groups_claim: "r.s".into(),
+        roles: [("g".to_owned(), "operator".to_owned())].into(),
+        keys: Keys::parse(KEYS.as_bytes()).expect("keys"),
+    };
+    let now = Timestamp::from_secs(1_300_819_000);
+    if kind % 3 == 1 {
+        let Ok(token) = std::str::from_utf8(rest) else { return };
+        // Nobody has signed one for this audience by these keys.
+        assert!(provider.verify(now, token, None).is_err());
+    } else if let Ok(claims) = serde_json::from_slice::<Map<String, Value>>(rest)
+        && let Ok(person) = provider.judge(now, &claims, None)
+    {
+        assert!(person.until > now && person.principal.name.len() > 2);
+        assert!(!person.principal.name.chars().any(char::is_control));
+        assert_eq!(person.principal.has_role("operator"), person.groups.iter().any(|it| it == "g"));
+    }
+}
 
 /// After a `c`, what a holder adds to a token in Biscuit's language; else bytes of a token. What is read is what was signed, and a
 /// block only adds; it is written again as the same.

@@ -109,7 +109,7 @@ async fn reload(gateway: &Gateway, file: &Path) {
     match told {
         Ok(defects) => {
             defects.iter().for_each(|defect| println!("{defect}"));
-            println!("read again: policy and certificates");
+            println!("read again: policy, certificates, keys of identity providers");
         }
         Err(error) => error.to_string().lines().for_each(|line| eprintln!("gateway: {line}")),
     }

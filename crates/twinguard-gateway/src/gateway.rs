@@ -19,9 +19,11 @@ use twinguard::types::{Catalogue, Duration, Source, Timestamp};
 use twinguard::{Builder, Guard};
 
 use crate::Error;
-use crate::api::Sidecar;
+use crate::api::{Bearers, People, Sidecar};
 use crate::certificate::Term;
-use crate::config::{BackDoor, Config, FrontDoor, History, Journal, PlantSource, Proxy, Speaks};
+use crate::config::{
+    BackDoor, Config, FrontDoor, History, Journal, PlantSource, Proxy, Speaks, unknown_roles,
+};
 use crate::core::mqtt::CommandTopics;
 use crate::core::{Core, State};
 use crate::doors::{Back, Front, Ready, Towards};
@@ -45,6 +47,8 @@ pub struct Gateway {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     api: Option<SocketAddr>,
+    /// Who may come to the API.
+    bearers: Option<Arc<Bearers>>,
     proxies: Vec<Listening>,
     receivers: Vec<Listening>,
 }
@@ -175,6 +179,10 @@ fn build_from(config: &Config, dry: bool, state: Option<State>) -> Result<Checke
         let (text, file) = policy(config)?;
         let now = if dry { Timestamp::ZERO } else { clock() };
         defects = core.set_policy(now, &text, &file).map_err(of_policy)?;
+    }
+    let unknown = unknown_roles(&config.identity_providers, &core.roles());
+    if !unknown.is_empty() {
+        return Err(Error::Config(unknown));
     }
     for (name, term) in Fresh::terms(&Fresh::read(config)?) {
         core.certificate(clock(), name, term);
@@ -340,13 +348,15 @@ impl Gateway {
         let guard = worker::start(core, config.journal.as_ref().map(state_file))?;
         let (stop, stopped) = watch::channel(false);
         let (tasks, proxied, receivers) = (Vec::new(), Vec::new(), Vec::new());
-        let mut gateway = Self { guard, doors, stop, tasks, api: None, proxies: proxied, receivers };
+        let mut gateway =
+            Self { guard, doors, stop, tasks, api: None, bearers: None, proxies: proxied, receivers };
         if let Some((api, listener)) = api {
             gateway.api = listener.local_addr().ok();
             let guard = gateway.guard.clone();
             let front = gateway.doors("api").front;
             let (stats, stopped) = (stats.clone(), stopped.clone());
             let sidecar = Sidecar::new(api, config, guard, stats, onward, stopped, front)?;
+            gateway.bearers = Some(sidecar.bearers());
             gateway.tasks.push(tokio::spawn(sidecar.serve(listener)));
         }
         // After the API, which has more to give until it has ended.
@@ -417,7 +427,7 @@ impl Gateway {
     }
 
     /// Puts the policy that a configuration names in force, and shows the certificates that it names to whoever comes from
-    /// now on, without a client noticing; gives what the linter finds and which certificates run out. All else in it needs a
+    /// now on, without a client noticing, and tells people by the keys of identity providers that it names; gives what the linter finds and which certificates run out. All else in it needs a
     /// restart.
     ///
     /// # Errors
@@ -426,9 +436,12 @@ impl Gateway {
     pub async fn reload(&self, config: &Config) -> Result<Vec<String>, Error> {
         let (text, file) = policy(config)?;
         let fresh = Fresh::read(config)?;
+        let providers = config.identity_providers.clone();
+        let people = People::read(&providers)?;
         let terms = Fresh::terms(&fresh);
         let put = move |core: &mut Core, now| {
             let mut told = core.set_policy(now, &text, &file)?;
+            told.extend(unknown_roles(&providers, &core.roles()).iter().map(ToString::to_string));
             terms.into_iter().for_each(|(name, term)| core.certificate(now, name, term));
             told.extend(core.health(now).warnings(now));
             Ok::<_, twinguard::Error>(told)
@@ -438,6 +451,9 @@ impl Gateway {
             let doors = self.doors(&name);
             fresh.front.into_iter().for_each(|ready| doors.front.show(ready));
             fresh.back.into_iter().for_each(|towards| doors.back.show(towards));
+        }
+        if let Some(bearers) = &self.bearers {
+            bearers.show(people);
         }
         Ok(told)
     }

@@ -90,6 +90,30 @@ impl Principals {
         Ok(id)
     }
 
+    /// The id of the principal, whose kind and roles from now on are these; it is entered when its name is new.
+    ///
+    /// ```
+    /// use twinguard_types::{Principal, Principals};
+    ///
+    /// let mut known = Principals::new();
+    /// let anna = known.intern(Principal::new("anna").role("operator"))?;
+    /// assert_eq!(known.revise(Principal::new("anna").role("auditor"))?, anna);
+    /// assert!(!known.get(anna).unwrap().has_role("operator"));
+    /// # Ok::<(), twinguard_types::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Principals::intern`].
+    pub fn revise(&mut self, principal: Principal) -> Result<PrincipalId, Error> {
+        if let Some(id) = self.by_name.get(&principal.name).copied() {
+            if let Some(entry) = self.entries.get_mut(id.index()) {
+                *entry = principal;
+            }
+            return Ok(id);
+        }
+        self.intern(principal)
+    }
+
     /// The id of a name.
     #[must_use]
     pub fn id(&self, name: &str) -> Option<PrincipalId> {

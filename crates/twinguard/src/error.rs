@@ -69,8 +69,10 @@ pub enum Error {
         /// How many it tells apart.
         limit: usize,
     },
-    /// A name or kind that is the guard's own.
-    #[error("principal `{name}` cannot be entered: the name or kind is the guard's own")]
+    /// A name or kind that is the guard's own, or the name of another kind of party.
+    #[error(
+        "principal `{name}` cannot be entered: the name or kind is the guard's own, or a party's of another kind"
+    )]
     Reserved {
         /// The name as given.
         name: String,

@@ -1,6 +1,7 @@
 //! The sidecar API and the operations page, over HTTP/1.1, with TLS or without.
 
 mod bearer;
+mod people;
 mod routes;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use crate::one_way::Onward;
 use crate::stats::Stats;
 use crate::wire::Met;
 use crate::worker::Handle;
-use bearer::Bearers;
+pub(crate) use bearer::Bearers;
+pub(crate) use people::People;
 pub use routes::OPENAPI;
 
 /// How long whoever asks through the API waits for the guard.
@@ -35,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 struct Shared {
     guard: Handle,
-    bearers: Bearers,
+    bearers: Arc<Bearers>,
     config: Api,
     mode: Mode,
     stats: Arc<Stats>,
@@ -90,9 +92,14 @@ impl Sidecar {
         stop: watch::Receiver<bool>,
         front: Arc<Front>,
     ) -> Result<Self, Error> {
-        let bearers = Bearers::read(&config.tokens, api.requests_per_second)?;
+        let bearers = Arc::new(Bearers::read(config, api.requests_per_second)?);
         let (config, mode) = (api, config.mode);
         Ok(Self { shared: Arc::new(Shared { guard, bearers, config, mode, stats, onward, stop }), front })
+    }
+
+    /// Who may come.
+    pub(crate) fn bearers(&self) -> Arc<Bearers> {
+        self.shared.bearers.clone()
     }
 
     /// Serves until `stop` changes.

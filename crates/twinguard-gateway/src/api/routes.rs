@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use twinguard::types::Timestamp;
 
-use super::bearer::Turned;
+use super::bearer::{Admitted, Shown, Turned};
 use super::{PATIENCE, Peer, Shared};
 use crate::config::Right;
 use crate::core::{AccessText, CommandText, Core, OperatorText, OutcomeText, PointText, Refusal, Who};
@@ -92,10 +93,12 @@ fn problem(status: StatusCode, text: &str) -> Response {
 impl From<Turned> for Response {
     fn from(turned: Turned) -> Self {
         match turned {
-            Turned::Stranger => {
-                let mut response =
-                    problem(StatusCode::UNAUTHORIZED, "a valid token is needed: `Authorization: Bearer …`");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            Turned::Stranger(reason) => {
+                let text = reason.as_deref().unwrap_or("a valid token is needed: `Authorization: Bearer …`");
+                let mut response = problem(StatusCode::UNAUTHORIZED, text);
+                // RFC 6750 §3.1.
+                let asked = if reason.is_some() { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(asked));
                 response
             }
             Turned::Strangers | Turned::Flood => {
@@ -124,7 +127,7 @@ impl From<Refusal> for Response {
 }
 
 #[allow(clippy::result_large_err, reason = "the refusal is the answer that is sent")]
-fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Result<Who, Response> {
+fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Result<Admitted, Response> {
     shared.stats.api.requests.add();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     let has_secret = bearer.is_some();
@@ -133,9 +136,10 @@ fn admit(shared: &Shared, peer: &Peer, headers: &HeaderMap, right: Right) -> Res
         let text = "a certificate of this connection has expired: it may read and tell, and not command";
         return Err(problem(StatusCode::FORBIDDEN, text));
     }
-    shared.bearers.admit(bearer, peer.name(), right).cloned().map_err(|turned| {
+    let shown = Shown { header: bearer, certificate: peer.name(), now: clock() };
+    shared.bearers.admit(shown, right).map_err(|turned| {
         match turned {
-            Turned::Stranger => {
+            Turned::Stranger(_) => {
                 shared.stats.api.strangers.add();
                 // A wrong secret is an attempt to log in; a missing one is a browser's first look.
                 if has_secret {
@@ -177,8 +181,11 @@ where
     T: DeserializeOwned + Send + 'static,
     A: Send + 'static,
 {
-    let who = admit(shared, peer, request.headers(), right)?;
+    let Admitted { who, until } = admit(shared, peer, request.headers(), right)?;
     let text: T = body(shared, request.into_body()).await?;
+    if until.is_some_and(|until| until <= clock()) {
+        return Err(Turned::Stranger(Some("the token has expired".to_owned())).into());
+    }
     match shared.guard.ask(PATIENCE, move |core, now| job(core, now, &who, text)).await {
         Ok(answer) => answer.map_err(Response::from),
         Err(error) => Err(problem(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())),
@@ -337,11 +344,19 @@ fn headers_of_metrics() -> [(HeaderName, HeaderValue); 5] {
 }
 
 async fn events(State(shared): Shares, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
-    if let Err(refused) = admit(&shared, &peer, &headers, Right::Read) {
-        return refused;
-    }
+    let until = match admit(&shared, &peer, &headers, Right::Read) {
+        Ok(admitted) => admitted.until,
+        Err(refused) => return refused,
+    };
     let (events, stream) = mpsc::channel::<Result<Event, Infallible>>(LAG);
-    tokio::spawn(feed(shared, events));
+    tokio::spawn(async move {
+        // A person's events end with their token.
+        let left = until.map(|until| until.since(clock()).as_nanos().max(0).unsigned_abs());
+        match left {
+            Some(left) => drop(timeout(Duration::from_nanos(left), feed(shared, events)).await),
+            None => feed(shared, events).await,
+        }
+    });
     let sse = Sse::new(ReceiverStream::new(stream)).keep_alive(KeepAlive::default());
     (self::headers("text/event-stream"), sse).into_response()
 }

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, every mistake with file, line, what is wrong and the nearest valid choice.
 
 mod noise;
+mod oidc;
 mod one_way;
 mod proxy;
 mod reader;
@@ -18,6 +19,8 @@ use crate::Error;
 pub use crate::core::Mode;
 pub(crate) use noise::secret as noise_secret;
 pub use noise::{Noise, NoiseClient, NoiseTowards};
+pub use oidc::{Group, IdentityProvider};
+pub(crate) use oidc::{keys as oidc_keys, unknown_roles};
 pub use one_way::{OneWayReceive, OneWaySend};
 pub(crate) use one_way::{key as one_way_key, state as one_way_state};
 pub(crate) use proxy::PROXIES;
@@ -161,6 +164,8 @@ pub struct Config {
     pub api: Option<Api>,
     /// Its bearers.
     pub tokens: Vec<Token>,
+    /// Whose tokens people may come with instead.
+    pub identity_providers: Vec<IdentityProvider>,
     /// The proxies, those of one protocol after those of another.
     pub proxies: Vec<Proxy>,
     /// Lines by which the points that the API takes go out.
@@ -260,8 +265,9 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
     let tokens = tokens(&table, folder, api.as_ref());
     let proxies = proxy::proxies(&table, folder);
     let (one_way_sends, one_way_receives) = one_way::lines(&table, folder, table.has("api"));
-    if api.is_some() && tokens.is_empty() && !table.has("token") {
-        table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]]");
+    let identity_providers = oidc::providers(&table, folder, table.has("api"));
+    if api.is_some() && tokens.is_empty() && !table.has("token") && !table.has("oidc") {
+        table.reader().refuse(table.place_of("api"), "api", "needs at least one [[token]] or [[oidc]]");
     }
     let listens = PROXIES.iter().map(|kind| kind.key).chain(["one_way_receive"]).any(|key| table.has(key));
     if !table.has("api") && !listens {
@@ -281,6 +287,7 @@ fn root(table: Table<'_, '_>, folder: &Path) -> Option<Config> {
         journal,
         api,
         tokens,
+        identity_providers,
         proxies,
         one_way_sends,
         one_way_receives,
@@ -418,19 +425,7 @@ fn tokens(table: &Table<'_, '_>, folder: &Path, api: Option<&Api>) -> Vec<Token>
             }
             path
         });
-        let mut may = BTreeSet::new();
-        for word in inner.texts("may") {
-            match RIGHTS.iter().find(|(name, _)| *name == word.value) {
-                Some((_, right)) => {
-                    may.insert(*right);
-                }
-                None => inner.unknown("right", &word, RIGHTS.iter().map(|(name, _)| *name)),
-            }
-        }
-        if may.is_empty() && !inner.has("may") {
-            let words: Vec<_> = RIGHTS.iter().map(|(name, _)| *name).collect();
-            inner.reader().refuse(inner.at(), "may", format!("is missing: some of {}", words.join(", ")));
-        }
+        let may = rights(&inner);
         let kind = inner.choice("kind", &KINDS).unwrap_or(PrincipalKind::Service);
         let roles = inner.texts("roles").into_iter().map(|it| it.value).collect();
         let speaks_for = inner.flag("speaks_for");
@@ -462,6 +457,24 @@ fn tokens(table: &Table<'_, '_>, folder: &Path, api: Option<&Api>) -> Vec<Token>
         }
     }
     tokens
+}
+
+/// The rights of the key `may`, which has to be there.
+fn rights(table: &Table<'_, '_>) -> BTreeSet<Right> {
+    let mut may = BTreeSet::new();
+    for word in table.texts("may") {
+        match RIGHTS.iter().find(|(name, _)| *name == word.value) {
+            Some((_, right)) => {
+                may.insert(*right);
+            }
+            None => table.unknown("right", &word, RIGHTS.iter().map(|(name, _)| *name)),
+        }
+    }
+    if may.is_empty() && !table.has("may") {
+        let words: Vec<_> = RIGHTS.iter().map(|(name, _)| *name).collect();
+        table.reader().refuse(table.at(), "may", format!("is missing: some of {}", words.join(", ")));
+    }
+    may
 }
 
 /// Least characters of a secret: 128 bits in hexadecimal digits.

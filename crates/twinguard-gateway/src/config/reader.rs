@@ -32,8 +32,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn problem(&self, at: usize, problem: Problem) {
-        let place = Place::of(&self.file, self.text, at);
-        self.problems.borrow_mut().push(Located { place, problem });
+        self.problems.borrow_mut().push(Located { place: self.place(at), problem });
+    }
+
+    pub(super) fn place(&self, at: usize) -> Place {
+        Place::of(&self.file, self.text, at)
     }
 
     pub(super) fn refuse(&self, at: usize, key: &str, reason: impl Into<String>) {
@@ -277,7 +280,7 @@ impl<'r, 'a> Table<'r, 'a> {
 }
 
 /// The most similar of the valid words, if one is near.
-fn nearest<'w>(word: &str, valid: impl Iterator<Item = &'w str>) -> Option<String> {
+pub(super) fn nearest<'w>(word: &str, valid: impl Iterator<Item = &'w str>) -> Option<String> {
     let near = (word.chars().count() / 3).max(2);
     let distance = |valid: &'w str| (strsim::osa_distance(word, valid), valid);
     valid.map(distance).filter(|(distance, _)| *distance <= near).min().map(|(_, word)| word.to_owned())

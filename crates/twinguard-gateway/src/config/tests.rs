@@ -40,6 +40,91 @@ fn a_good_one_is_read_with_its_defaults() {
     assert_eq!(config.tokens[0].may, BTreeSet::from([Right::Read, Right::Commands]));
 }
 
+const OIDC: &str = r#"[[oidc]]
+issuer = "https://idp.example"
+keys = "idp.json"
+audience = ["twinguard"]
+algorithms = ["EdDSA"]
+[[oidc.group]]
+name = "operators"
+role = "operator"
+may = ["read", "approve"]
+"#;
+/// RFC 8037 appendix A.2.
+const KEYS: &str =
+    r#"{"keys":[{"kty":"OKP","kid":"d","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// Mistakes of an identity provider with one text put in place of another.
+fn check_oidc(old: &str, new: &str, expect: &[&str]) {
+    assert!(OIDC.contains(old), "{old}");
+    let folder = folder();
+    std::fs::write(folder.path().join("idp.json"), KEYS).unwrap();
+    let text = format!("{GOOD}{}", OIDC.replacen(old, new, 1));
+    let told = Config::parse(&text, "g.toml", folder.path()).unwrap_err().to_string();
+    assert_eq!(told.lines().collect::<Vec<_>>(), expect, "{new}");
+}
+
+#[test]
+fn an_identity_provider_is_read_with_its_defaults_and_its_mistakes_are_told() {
+    let folder = folder();
+    std::fs::write(folder.path().join("idp.json"), KEYS).unwrap();
+    let config = Config::parse(&format!("{GOOD}{OIDC}"), "g.toml", folder.path()).unwrap();
+    let [provider] = config.identity_providers.as_slice() else { panic!("{config:?}") };
+    assert_eq!((provider.name_claim.as_str(), provider.groups_claim.as_str()), ("sub", "groups"));
+    assert_eq!((provider.leeway, provider.max_age), (Duration::from_secs(30), None));
+    assert_eq!(provider.groups[0].may, BTreeSet::from([Right::Approve, Right::Read]));
+
+    check_oidc(
+        "issuer",
+        "isuer",
+        &[
+            "g.toml:15:1: key `issuer` is missing in [[oidc]]",
+            "g.toml:16:1: unknown key `isuer`, did you mean `issuer`?",
+        ],
+    );
+    check_oidc(
+        "name = \"operators\"",
+        "name = \"operators\"\nmay = [\"read\"]\n[[oidc]]\nissuer = \"https://other.example\"\nkeys = \"idp.json\"\n\
+         audience = [\"x\"]\nalgorithms = [\"EdDSA\"]\n[[oidc.group]]\nname = \"x\"",
+        &["g.toml:23:1: `prefix` is that of another [[oidc]]: people of both would bear the same names"],
+    );
+    check_oidc(
+        "https:",
+        "http:",
+        &["g.toml:16:10: `issuer` must begin with `https://`, exactly as tokens have it"],
+    );
+    check_oidc("\"EdDSA\"", "\"none\"", &["g.toml:19:15: unknown algorithm `none`"]);
+    check_oidc("\"EdDSA\"", "\"HS256\"", &["g.toml:19:15: unknown algorithm `HS256`, did you mean `ES256`?"]);
+    check_oidc(
+        "algorithms = [\"EdDSA\"]\n",
+        "",
+        &["g.toml:15:1: `algorithms` is missing: some of ES256, RS256, EdDSA"],
+    );
+    check_oidc(
+        "[\"twinguard\"]",
+        "[]",
+        &[
+            "g.toml:18:12: `audience` must name at least one of the names that this gateway has at the provider",
+        ],
+    );
+    check_oidc(
+        "\"approve\"",
+        "\"aprove\"",
+        &["g.toml:23:16: unknown right `aprove`, did you mean `approve`?"],
+    );
+    check_oidc("role =", "rolle =", &["g.toml:22:1: unknown key `rolle`, did you mean `role`?"]);
+    check_oidc(
+        "\"idp.json\"",
+        "\"plant.toml\"",
+        &["g.toml:17:8: `plant.toml` is no JSON Web Key Set: expected ident at line 1 column 2"],
+    );
+    check_oidc(
+        "[\"EdDSA\"]",
+        "[\"EdDSA\"]\nleeway_s = 3000",
+        &["g.toml:20:12: `leeway_s` must lie from 0 to below 301"],
+    );
+}
+
 #[test]
 fn every_mistake_is_told_with_its_place_and_the_nearest_choice() {
     check(

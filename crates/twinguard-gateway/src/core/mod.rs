@@ -5,12 +5,15 @@ pub mod iec104;
 pub mod modbus;
 pub mod mqtt;
 pub mod noise;
+pub mod oidc;
 pub mod one_way;
 pub mod opcua;
 mod page;
 mod proxy;
 mod reading;
 mod state;
+mod succession;
+mod waiting;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -235,6 +238,12 @@ impl Core {
         // The journal's entry is taken from the guard's queue.
         self.tell(now, Input::Tick);
         Ok(defects.iter().map(ToString::to_string).collect())
+    }
+
+    /// The roles that the policy speaks of.
+    #[must_use]
+    pub fn roles(&self) -> std::collections::BTreeSet<String> {
+        self.guard.roles()
     }
 
     /// A certificate is used from now on: `of` says for what, `client anna` or `api`. Its end is forecast on the page, in the

@@ -1,6 +1,6 @@
 //! Proxied connections as the guard sees them, and commands that wait in them.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
 use twinguard::gate::identity::{Credential, Proof};
@@ -8,14 +8,14 @@ use twinguard::protocol::emit::{Connection, MAX_PAYLOAD};
 use twinguard::protocol::tcp::End;
 use twinguard::protocol::{Family, Frame, LinkType};
 use twinguard::types::{
-    Command, CommandId, CommandOrigin, Decision, Digest, Principal, PrincipalId, SignalId, Timestamp, Value,
-    Verdict,
+    Command, CommandId, CommandOrigin, Decision, Principal, PrincipalId, SignalId, Timestamp, Value, Verdict,
 };
 use twinguard::{Guard, Input, Verdicted};
 
 use super::Core;
 use super::modbus::{Exception, Unclear, exception_of};
 use super::noise::PublicKey;
+use super::waiting::{Asked, Asker, Decided, Waiting};
 use super::{iec104, modbus, mqtt, opcua};
 use crate::certificate::{Certificate, Term};
 
@@ -74,44 +74,6 @@ struct Ends {
     asker: Asker,
     /// Until when what they proved is valid.
     until: Option<Timestamp>,
-}
-
-/// By what a client is told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub(super) enum Asker {
-    Address(IpAddr),
-    Certificate(Digest),
-    Key(PublicKey),
-    /// Its certificate names nobody who is known, or somebody else has proved to be at its endpoint: it reads.
-    Stranger,
-}
-
-impl Asker {
-    /// Whether they have proved who they are.
-    const fn is_proved(&self) -> bool {
-        matches!(self, Self::Certificate(_) | Self::Key(_))
-    }
-}
-
-/// Who asked which device for which values, in whatever message.
-pub(super) type Asked = (Asker, SocketAddr, Vec<(SignalId, u64)>);
-
-/// The commands of one message, and what was decided about each.
-pub(super) type Decided = BTreeMap<CommandId, (SignalId, Decision)>;
-
-/// A request of which at least one command is held.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub(super) struct Waiting {
-    /// Commands and what was decided so far.
-    commands: Decided,
-    /// When the last of them was decided.
-    decided: Option<Timestamp>,
-}
-
-impl Waiting {
-    fn is_held(&self) -> bool {
-        self.commands.values().any(|(_, decision)| *decision == Decision::Hold)
-    }
 }
 
 impl Proxy {

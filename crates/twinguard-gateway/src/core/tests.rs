@@ -453,6 +453,36 @@ fn a_successor_goes_on_with_what_waits_and_with_what_is_used_up() {
     }
 }
 
+/// What the fuzz target `standby` starts from stays readable; the guard's part, under a digest of its own, is cut short in it.
+/// `UPDATE_CORPUS=1` writes it anew.
+#[test]
+fn states_of_earlier_gateways_are_read() {
+    let mut core = core_of(PLANT, None);
+    let line = core.open(at(0), address(PLC), address(DEVICE));
+    let mut states = vec![("new", core.state().unwrap())];
+    let write = adu(&[16, 0, 1, 0, 2, 4, 0x41, 0x20, 0, 0]); // 10.0
+    assert_eq!(refused(&core.request(at(1), line, &write)), Some(Exception::Busy));
+    for second in 2..40 {
+        core.stranger(at(second), address(PLC).ip());
+    }
+    assert!(!core.findings.is_empty(), "refused logins are found");
+    states.push(("held", core.state().unwrap()));
+    let [held] = core.page(at(40)).held.try_into().unwrap();
+    core.decide(at(40), &Who::named("anna"), held.verdict.command, ("tank.setpoint", 10.0), true).unwrap();
+    states.push(("agreed", core.state().unwrap()));
+
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/standby");
+    for (name, bytes) in states {
+        let guard = State::parse(&bytes).unwrap().guard().len();
+        if std::env::var_os("UPDATE_CORPUS").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), &bytes[..bytes.len() - guard + 64]).unwrap();
+        }
+        let kept = State::parse(&std::fs::read(folder.join(name)).unwrap());
+        assert!(kept.is_some_and(|state| state.guard().len() == 64), "{name}");
+    }
+}
+
 #[test]
 fn a_journal_that_fails_stops_commands_and_not_telemetry() {
     let storage = Breaking::default();

@@ -18,13 +18,15 @@ pub struct Who {
     pub principal: Principal,
     /// Whether it may speak for others.
     pub speaks_for: bool,
+    /// Whether kind and roles were proved just now, and count instead of what was known of the name.
+    pub proved: bool,
 }
 
 impl Who {
     /// Somebody by a name alone.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { principal: Principal::new(name), speaks_for: false }
+        Self { principal: Principal::new(name), speaks_for: false, proved: false }
     }
 }
 
@@ -342,6 +344,9 @@ impl Core {
                 ));
             }
         };
+        if who.proved && named.is_none_or(|named| *named.name == *who.principal.name) {
+            return self.guard.proved_principal(principal).map_err(|it| Refusal::Forbidden(it.to_string()));
+        }
         self.guard.principal(principal).map_err(|error| Refusal::Invalid(error.to_string()))
     }
 

@@ -53,6 +53,14 @@ impl Parties {
         self.table.intern(principal).map_err(|_| Error::Principals { limit: LIMIT })
     }
 
+    /// Enters somebody whose kind and roles are from now on these.
+    fn revise(&mut self, principal: Principal) -> Result<PrincipalId, Error> {
+        if self.table.id(&principal.name).is_none() {
+            return self.enter(principal);
+        }
+        self.table.revise(principal).map_err(|_| Error::Principals { limit: LIMIT })
+    }
+
     /// The number of somebody who was met on the wire.
     pub(super) fn met(&mut self, principal: Principal) -> PrincipalId {
         self.enter(principal).unwrap_or(self.strangers)
@@ -68,7 +76,8 @@ impl Guard {
     /// [`Access`](twinguard_types::Access); one that is new is entered.
     ///
     /// The plant file's parties are known from the start, and what the file says of their kind and roles counts. Of
-    /// anybody else it counts what is said here: whoever calls this has to know who logged in.
+    /// anybody else it counts what was said here last: whoever calls this has to know who logged in. Without roles it is only a name,
+    /// and what is known of it stays.
     ///
     /// ```
     /// use twinguard::{Guard, twin::Plant, types::Principal};
@@ -86,7 +95,40 @@ impl Guard {
         if principal.kind == PrincipalKind::Guard || [OWN_NAME, STRANGERS].contains(&&*principal.name) {
             return Err(Error::Reserved { name: principal.name.into() });
         }
-        self.parties.enter(principal)
+        if principal.roles.is_empty() || self.identities().named(&principal.name).is_some() {
+            return self.parties.enter(principal);
+        }
+        self.parties.revise(principal)
+    }
+
+    /// The number of somebody whose kind and roles were proved just now, by a token of an identity provider for one: they count from
+    /// now on, none as well as some. Of the plant file's parties what that file says counts.
+    ///
+    /// ```
+    /// use twinguard::{Guard, twin::Plant, types::{Principal, PrincipalKind}};
+    ///
+    /// let plant = Plant::parse("format = 1\nname = \"tank\"\n[[signal]]\npath = \"level\"\n", "plant.toml")?;
+    /// let mut guard = Guard::builder_unsealed(plant).build()?;
+    /// let sam = || Principal::new("sam").kind(PrincipalKind::User);
+    /// let id = guard.proved_principal(sam().role("operator"))?;
+    /// assert_eq!(guard.proved_principal(sam())?, id);
+    /// assert!(guard.principals().all(|(_, known)| !known.has_role("operator")));
+    /// assert!(guard.proved_principal(Principal::new("sam").kind(PrincipalKind::Device)).is_err());
+    /// # Ok::<(), twinguard::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Guard::principal`], and [`Error::Reserved`] for a name that is known as another kind's: a person is no device because they
+    /// are called like one.
+    pub fn proved_principal(&mut self, principal: Principal) -> Result<PrincipalId, Error> {
+        let of_plant = self.identities().named(&principal.name).map(|party| party.kind);
+        let met = self.parties.table.id(&principal.name).and_then(|id| self.parties.table.get(id));
+        let known = of_plant.or_else(|| met.map(|party| party.kind));
+        if known.is_some_and(|kind| kind != principal.kind) {
+            return Err(Error::Reserved { name: principal.name.into() });
+        }
+        let id = self.principal(principal.clone())?;
+        if of_plant.is_none() { self.parties.revise(principal) } else { Ok(id) }
     }
 
     /// Everybody who is known, with their numbers.

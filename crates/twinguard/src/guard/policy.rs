@@ -1,5 +1,7 @@
 //! A policy beside the plant file, and setting the rules aside in need.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use twinguard_gate::lint::{Defect, lint};
 use twinguard_gate::policy::Source;
@@ -62,6 +64,15 @@ impl Guard {
         self.word(now, "policy", &InForce { file, digest });
         self.policy = Some(policy);
         Ok(defects)
+    }
+
+    /// The roles that mean something here: those of senders and of second persons in the rules in force, and of who may set rules aside.
+    #[must_use]
+    pub fn roles(&self) -> BTreeSet<String> {
+        let policy = self.gate.policy().load();
+        let of_rules =
+            policy.clauses().iter().flat_map(|clause| clause.rule.roles.iter().chain(&clause.approvers));
+        of_rules.chain(&self.config.gate.break_glass).cloned().collect()
     }
 
     /// Somebody asks to set rules, guards and what-if aside for these signals: [`Gate::ask_to_break_glass`]. Who may is

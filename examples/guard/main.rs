@@ -1,9 +1,11 @@
-//! Guards in operation: what a change of the plant file does before it goes live, what many assets cost, what a year does to one.
+//! Guards in operation: what a change of the plant file does before it goes live, what many assets cost, what a year does to one; and tables of our
+//! own plants, as a stranger would bring them.
 //!
 //! ```sh
 //! cargo run --release --example guard -- diff --old plant.toml --new plant-2.toml --learn before.csv --telemetry now.csv
 //! cargo run --release --example guard -- fleet --assets 100000 --tenants 1000
 //! cargo run --release --example guard -- year --days 90 --seed 1
+//! cargo run --release --example guard -- tables --plant hvac_zone --sampling 60 --out hvac
 //! ```
 //!
 //! `diff`: both plant files guard the same recorded input. Expect the findings that only one of them makes, those that name other suspects, and how many
@@ -16,6 +18,7 @@
 )]
 
 mod fleet;
+mod tables;
 mod year;
 
 use std::fs::{self, File};
@@ -52,6 +55,7 @@ struct Arguments {
 enum Command {
     Diff(Diff),
     Fleet(fleet::Arguments),
+    Tables(tables::Arguments),
     Year(year::Arguments),
 }
 
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Diff(diff) => run(diff, arguments.json).map(|()| true),
         Command::Fleet(command) => fleet::run(command, arguments.json).map(|()| true),
+        Command::Tables(command) => tables::run(command, arguments.json).map(|()| true),
         Command::Year(command) => year::run(command, arguments.json),
     };
     match done {

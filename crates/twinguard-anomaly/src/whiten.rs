@@ -233,6 +233,13 @@ impl Whitener {
         }
     }
 
+    /// How far the value lies above the slow mean and above what the history was like, and how far below both: a plant that goes
+    /// back to where it was learnt is no news.
+    pub(crate) fn sides(&self, place: usize) -> [f64; 2] {
+        let (standard, level) = (self.standard[place], self.level.mean[place]);
+        [standard + level.min(0.0), -standard - level.max(0.0)]
+    }
+
     /// Takes over the slow mean of another run of the same law, so that running on starts where learning ended, and by its time
     /// knows how long ago that was.
     pub(crate) fn follow(&mut self, runner: &Self) {

@@ -26,7 +26,7 @@ use twinguard_response::Playbook;
 use twinguard_twin::Plant;
 use twinguard_types::{
     AccessOutcome, ActionId, ActionKind, Catalogue, Command, Digest, Duration, Event, Finding, FindingId,
-    Point, SignalId, Source, Timestamp, View,
+    Point, SignalId, Source, Suspect, Timestamp, View,
 };
 
 use crate::evidence::{Evidence, JournalStorage, Seal};
@@ -75,6 +75,8 @@ pub struct Guard {
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
     aside: BTreeMap<FindingId, Aside>,
+    /// Who was accused when a person acknowledged a finding or put it aside.
+    heard: BTreeMap<FindingId, Vec<Suspect>>,
     findings: BTreeMap<FindingId, Finding>,
     /// What is being given back, and models on their way back.
     returns: BTreeMap<FindingId, recover::Return>,
@@ -192,6 +194,7 @@ impl Guard {
             actions: BTreeMap::new(),
             distrusted: BTreeMap::new(),
             aside: BTreeMap::new(),
+            heard: BTreeMap::new(),
             findings: BTreeMap::new(),
             returns: BTreeMap::new(),
             wanted: BTreeMap::new(),

@@ -136,7 +136,8 @@ pub enum Operator<'a> {
         /// The finding.
         finding: FindingId,
     },
-    /// A finding is put aside: until then its revisions are journalled only, and nothing is done about it.
+    /// A finding is put aside: until then its revisions are journalled only, and nothing is done about it, unless it comes to
+    /// accuse somebody whom it did not accuse when it was put aside.
     Shelve {
         /// The finding.
         finding: FindingId,

@@ -2,7 +2,8 @@
 //!
 //! Source: Page, Biometrika 41 (1954); two-sided form and reference value k = ½ as in Montgomery, *Introduction to
 //! Statistical Quality Control*, §9.1; terms are clipped to ±6 and the sum is bounded, so that it recovers soon after
-//! an attack. Cost: four additions per channel. It lies under a drift of the normal mean beyond ½ σ.
+//! an attack. Each side is counted from the slow mean or from the mean of the history, whichever is the farther: the end of a regime that was
+//! followed is no alarm. Cost: four additions per channel. It lies under a drift of the normal mean beyond ½ σ.
 
 use twinguard_types::{Event, SignalId, Symptom, Timestamp, View};
 
@@ -63,12 +64,12 @@ impl Sums {
             if !whitener.present[place] {
                 continue;
             }
-            let z = whitener.standard[place].clamp(-6.0, 6.0);
+            let [above, below] = whitener.sides(place).map(|side| side.clamp(-6.0, 6.0));
             if self.size[place] == 0.0 {
                 self.since[place] = at;
             }
-            self.up[place] = (self.up[place] + z - REFERENCE).clamp(0.0, self.bound[place]);
-            self.down[place] = (self.down[place] - z - REFERENCE).clamp(0.0, self.bound[place]);
+            self.up[place] = (self.up[place] + above - REFERENCE).clamp(0.0, self.bound[place]);
+            self.down[place] = (self.down[place] + below - REFERENCE).clamp(0.0, self.bound[place]);
             self.size[place] = self.up[place].max(self.down[place]);
         }
     }
@@ -181,6 +182,22 @@ mod tests {
             plant.bias[2] += 2.0;
             assert!(testing::onset(&mut *fitted, &mut plant, 200, 7.0).is_some(), "then a lie is found");
         }
+    }
+
+    /// Six days of another regime are followed; its end is no alarm.
+    #[test]
+    fn a_plant_that_goes_back_to_what_was_learnt_is_no_alarm() {
+        let mut fitted = testing::fit(&super::Cusum, Plant::new(5).run(6_000));
+        let mut plant = Plant::new(6);
+        for tenth in 0..12 {
+            plant.bias[2] = 0.1 * f64::from(tenth);
+            assert!(testing::loudest(&mut *fitted, &mut plant, 1_500) < 6.5, "{tenth}");
+        }
+        plant.bias[2] = 0.0;
+        let most = testing::loudest(&mut *fitted, &mut plant, 3_000);
+        assert!(most < 6.5, "{most}");
+        plant.bias[2] -= 2.0;
+        assert!(testing::onset(&mut *fitted, &mut plant, 200, 7.0).is_some(), "then a lie is found");
     }
 
     #[test]

@@ -216,6 +216,22 @@ fn equation_derivatives_at_kinks_are_those_of_the_branch() {
     }
 }
 
+/// Against `pow` itself, which they stand for.
+#[test]
+fn powers_of_constants_and_of_e_are_exponentials() {
+    let model = source(&format!("{HEAD}50^(x - 1) + exp(3 * x)^-0.8")).compile(&[]).unwrap();
+    for x in [-3.0, -0.4, 0.0, 0.9, 1.0, 7.5] {
+        let expected = libm::pow(50.0, x - 1.0) + libm::pow(libm::exp(3.0 * x), -0.8);
+        let found = output(&model, &[x, 0.0], &[0.0]);
+        assert!((found / expected - 1.0).abs() < 1e-14, "{x}: {found} {expected}");
+    }
+    // One exponential each, and neither leaves the finite numbers on the way.
+    let film = source(&format!("{HEAD}(50^(800 * x))^-0.01")).compile(&[]).unwrap();
+    let found = output(&film, &[1.0, 0.0], &[0.0]);
+    assert!((found / libm::pow(50.0, -8.0) - 1.0).abs() < 1e-13, "{found}");
+    assert!(output(&film, &[f64::NAN, 0.0], &[0.0]).is_nan());
+}
+
 /// More values alive at once than the smaller register files hold.
 #[test]
 fn equation_programs_of_all_sizes_agree() {

@@ -152,16 +152,35 @@ impl Guard {
         }
     }
 
-    /// What only the facade knows of a finding: what a person said of it.
+    /// What only the facade knows of a finding: what a person said of it, which holds for those whom it accused then.
     fn complete(&mut self, finding: &mut Finding) {
-        if let Some(before) = self.findings.get(&finding.id) {
-            finding.revision = finding.revision.max(before.revision + 1);
-            // Whoever acknowledged it did not hear of somebody who is accused since: it is open again.
-            let more = finding.suspect_set.iter().any(|suspect| !before.suspect_set.contains(suspect));
-            if before.state == FindingState::Acknowledged && finding.state == FindingState::Open && !more {
-                finding.state = before.state;
+        let Some(before) = self.findings.get(&finding.id) else { return };
+        let acknowledged = before.state == FindingState::Acknowledged;
+        finding.revision = finding.revision.max(before.revision + 1);
+        if self.accuses_more(finding) {
+            if self.aside.get(&finding.id).is_some_and(|aside| !aside.work) {
+                self.aside.remove(&finding.id);
             }
+        } else if acknowledged && finding.state == FindingState::Open {
+            finding.state = FindingState::Acknowledged;
         }
+    }
+
+    /// Whether a finding that a person acknowledged or put aside accuses somebody whom that person did not hear of: then it is
+    /// open again.
+    fn accuses_more(&self, finding: &Finding) -> bool {
+        let before = || self.findings.get(&finding.id).map(|it| &it.suspect_set);
+        let Some(heard) = self.heard.get(&finding.id).or_else(before) else { return false };
+        finding.suspect_set.iter().any(|it| *it != Suspect::None && !heard.contains(it))
+    }
+
+    /// A person has heard of all whom a finding accuses now.
+    pub(super) fn hear(&mut self, id: FindingId) {
+        let Some(finding) = self.findings.get(&id) else { return };
+        let heard = self.heard.entry(id).or_default();
+        heard.extend(&finding.suspect_set);
+        heard.sort_unstable();
+        heard.dedup();
     }
 
     /// Accused sensors leave the estimate, from before the onset on: the virtual sensor must not have swallowed the lie.
@@ -264,5 +283,81 @@ impl Guard {
             }
             self.emit_action(now, action);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use twinguard_twin::Plant;
+
+    use super::*;
+    use crate::{Input, LineReport, LineStanding, Operator, Output};
+
+    /// A guard with an open finding, which accuses the network.
+    fn silent() -> (Guard, Finding) {
+        let text = "format = 1\nname = \"p\"\n[[signal]]\npath = \"level\"\n";
+        let mut guard = Guard::builder_unsealed(Plant::parse(text, "plant.toml").unwrap()).build().unwrap();
+        let standing = LineStanding::Silent { since: Timestamp::from_secs(20) };
+        let report = LineReport { name: "north", standing };
+        guard.handle(Timestamp::from_secs(30), Input::Line(report)).unwrap();
+        let found = std::iter::from_fn(|| guard.poll()).find_map(|output| match output {
+            Output::Finding(finding) => Some(finding),
+            _ => None,
+        });
+        (guard, found.unwrap())
+    }
+
+    /// The finding's next revision, with these suspects, and whether it is told.
+    fn revised(guard: &mut Guard, finding: &Finding, set: &[Suspect]) -> (FindingState, bool) {
+        let mut next = Finding { suspect_set: set.to_vec(), state: FindingState::Open, ..finding.clone() };
+        guard.complete(&mut next);
+        let told = !guard.aside.contains_key(&next.id);
+        guard.findings.insert(next.id, next.clone());
+        (next.state, told)
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_open_again_for_somebody_else_alone() {
+        let (mut guard, finding) = silent();
+        let word = |guard: &mut Guard| {
+            let word = Operator::Acknowledge { finding: finding.id };
+            guard.handle(Timestamp::from_secs(40), Input::Operator(word)).unwrap();
+        };
+        word(&mut guard);
+        let (network, sensor) = (Suspect::Network, Suspect::Sensor);
+        let state = |guard: &mut Guard, set: &[Suspect]| revised(guard, &finding, set).0;
+        assert_eq!(state(&mut guard, &[network]), FindingState::Acknowledged);
+        assert_eq!(
+            state(&mut guard, &[network, Suspect::None]),
+            FindingState::Acknowledged,
+            "nobody is nobody"
+        );
+        assert_eq!(state(&mut guard, &[network, sensor]), FindingState::Open);
+        assert_eq!(state(&mut guard, &[network, sensor]), FindingState::Open, "until a person says so again");
+        word(&mut guard);
+        // Who was heard of stays heard of, also through a restart.
+        let state_now = guard.snapshot().unwrap();
+        let plant = guard.plant.clone();
+        let mut guard = Guard::builder_unsealed(plant).restore(&state_now).unwrap();
+        assert_eq!(state(&mut guard, &[sensor]), FindingState::Acknowledged);
+        assert_eq!(state(&mut guard, &[network]), FindingState::Acknowledged);
+        assert_eq!(state(&mut guard, &[Suspect::Twin]), FindingState::Open);
+    }
+
+    #[test]
+    fn what_was_shelved_is_told_at_once_when_it_accuses_somebody_else() {
+        let (mut guard, finding) = silent();
+        let until = Timestamp::from_secs(10_000);
+        let word = Operator::Shelve { finding: finding.id, until };
+        guard.handle(Timestamp::from_secs(40), Input::Operator(word)).unwrap();
+        assert!(!revised(&mut guard, &finding, &[Suspect::Network]).1);
+        assert_eq!(
+            revised(&mut guard, &finding, &[Suspect::Network, Suspect::Actuator]),
+            (FindingState::Open, true)
+        );
+        // Work explains what it is about, whoever is accused.
+        let (mut guard, finding) = silent();
+        guard.aside.insert(finding.id, Aside { until, told: true, work: true });
+        assert!(!revised(&mut guard, &finding, &[Suspect::Network, Suspect::Actuator]).1);
     }
 }

@@ -80,6 +80,7 @@ impl Guard {
             if let Some(id) = closed.or_else(|| self.findings.keys().next().copied()) {
                 self.findings.remove(&id);
                 self.aside.remove(&id);
+                self.heard.remove(&id);
             }
         }
     }

@@ -168,6 +168,7 @@ impl Guard {
 
     /// A finding is over: its sensors are believed again, and what was taken for it is given back step by step.
     pub(super) fn stand_down(&mut self, now: Timestamp, id: FindingId) {
+        self.heard.remove(&id);
         let accused = self.distrusted.iter().filter(|(_, finding)| **finding == id);
         let signals: Vec<SignalId> = accused.map(|(signal, _)| *signal).collect();
         signals.into_iter().for_each(|signal| self.trust_again(signal));

@@ -10,7 +10,7 @@ use twinguard_protocol::point_map::PointMapState;
 use twinguard_response::PlaybookState;
 use twinguard_twin::Plant;
 use twinguard_types::{
-    ActionId, ActionKind, Command, Duration, Finding, FindingId, Principal, SignalId, Timestamp,
+    ActionId, ActionKind, Command, Duration, Finding, FindingId, Principal, SignalId, Suspect, Timestamp,
 };
 
 use super::decide::{Aside, Window};
@@ -42,6 +42,8 @@ struct State {
     actions: BTreeMap<ActionId, ActionKind>,
     distrusted: BTreeMap<SignalId, FindingId>,
     aside: BTreeMap<FindingId, Aside>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    heard: BTreeMap<FindingId, Vec<Suspect>>,
     findings: Vec<Finding>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     returns: BTreeMap<FindingId, Return>,
@@ -91,6 +93,7 @@ impl Guard {
             actions: self.actions.clone(),
             distrusted: self.distrusted.clone(),
             aside: self.aside.clone(),
+            heard: self.heard.clone(),
             findings: self.findings.values().cloned().collect(),
             returns: self.returns.clone(),
             wanted: self.wanted.clone(),
@@ -177,6 +180,7 @@ impl Guard {
         guard.actions = state.actions;
         guard.distrusted = state.distrusted;
         guard.aside = state.aside;
+        guard.heard = state.heard;
         guard.returns = state.returns;
         guard.wanted = state.wanted;
         guard.read = state.read;

@@ -103,8 +103,12 @@ impl Guard {
         }
         self.word(now, "operator", &operator);
         match operator {
-            Operator::Acknowledge { finding } => self.set_state(now, finding, FindingState::Acknowledged),
+            Operator::Acknowledge { finding } => {
+                self.hear(finding);
+                self.set_state(now, finding, FindingState::Acknowledged);
+            }
             Operator::Shelve { finding, until } if now < until => {
+                self.hear(finding);
                 self.aside.insert(finding, Aside { until, told: true, work: false });
                 self.set_state(now, finding, FindingState::Shelved);
             }

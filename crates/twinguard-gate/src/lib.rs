@@ -32,7 +32,7 @@
 //! | `cedar` (feature) | a policy as Cedar policies, for the tools of others, and back |
 //! | [`Record`], [`BreakGlass`] | a verdict in 256 bytes; setting the rules aside, by two people and for a while |
 //!
-//! Not here: people's tokens from an identity provider (OIDC), power-flow screens of grid commands.
+//! Not here: power-flow screens of grid commands, and people's tokens of an identity provider, which the gateway takes.
 
 mod error;
 mod gate;

@@ -1,4 +1,5 @@
-//! Days and dates of the Gregorian calendar, for formats that write them.
+//! Days and dates of the Gregorian calendar, for formats that write them: some hundred million years around 1970, far more than a
+//! [`Timestamp`](crate::Timestamp) reaches.
 //!
 //! Source: H. Hinnant, "chrono-compatible low-level date algorithms", 2013.
 
